@@ -1,0 +1,3 @@
+DROP VIEW `diesel_locks_held`;
+DROP TABLE `diesel_locks_pins`;
+DROP TABLE `diesel_locks`;

@@ -1,0 +1,43 @@
+//! The local clock that trust is reckoned on: it never goes back, and it counts the time the machine
+//! was suspended where the platform can tell (on Linux `Instant` does not), so that a laptop that
+//! wakes up does not trust a lease that ran out while it slept.
+
+use std::time::Duration;
+
+/// A moment of this process's clock. Means nothing to another machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(Duration);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self(since_some_start())
+    }
+
+    pub(crate) fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+
+    /// How long after `earlier`; zero where it is not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(unix)]
+fn since_some_start() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const COUNTS_SUSPEND: ClockId = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const COUNTS_SUSPEND: ClockId = ClockId::Monotonic;
+
+    Duration::try_from(clock_gettime(COUNTS_SUSPEND)).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn since_some_start() -> Duration {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}

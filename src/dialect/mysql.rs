@@ -1,0 +1,390 @@
+//! MySQL and MariaDB: look first with a plain read, then compare and set.
+//!
+//! Beside `{locks}`, whose row every heartbeat writes, stands `{pins}`: the identity of the holder, which
+//! only acquire, release and force-release write. A pin holds that row in share mode and is never in the
+//! heartbeat's way (I7), and nobody can take the lock over without it (I5).
+//!
+//! - Always `{pins}` before `{locks}`: two statements that need both rows cannot deadlock.
+//! - Never a locking statement on a name that has no row, except the INSERT: it would lock the gap, and
+//!   other names with it. Only leases of purged names come that far.
+//! - A locking read takes the row's lock whether or not the rest of its condition holds, and in a
+//!   transaction keeps it. So there a try *peeks* first: it reads the identity in share mode, which heartbeat
+//!   and pin pass, and touches `{locks}` only when that says the lock is to be had; and a lease is checked
+//!   against `{pins}` before its row is written, so that a stale one does not stop the new holder.
+//! - `LIMIT 1` keeps MySQL from merging a derived table into the UPDATE, which would lose `SKIP LOCKED`, and a join of
+//!   the two in one from locking the row of `{locks}` although that of `{pins}` was skipped. `FORCE INDEX` keeps the optimizer from scanning a small table and waiting for strangers.
+//! - Neither server has UPDATE … RETURNING, and an upsert's affected rows don't tell who won: the fence
+//!   is compared with the one looked at, so that the number that the winner gets is known beforehand.
+//! - An UPDATE must change something, because a connection without `CLIENT_FOUND_ROWS` counts only
+//!   changed rows: an extension moves the expiry on by a microsecond at least.
+//!
+//! `UTC_TIMESTAMP` is the time at which the statement began, whatever the session's time zone. A statement
+//! that then waits extends by less than asked, never by more.
+
+use diesel::mysql::Mysql;
+
+use super::{Dialect, Operation};
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::protocol::in_turn;
+use crate::protocol::several::Several;
+use crate::protocol::{Executor, Won};
+use crate::set::LockSet;
+use crate::statement::{Binds, Seen, Statement, acquisition, named};
+use crate::token::Token;
+
+impl Dialect for Mysql {
+    const ENGINE: &str = "mysql";
+    const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
+    const RETURNING: bool = false;
+    const TELLS_LATE: bool = false;
+    const LOCKS_IN_VAIN: bool = true;
+    const QUOTE: &str = "`";
+    const CONCATENATION: [&str; 3] = ["CONCAT(", ", ", ")"];
+    const UP: &str =
+        include_str!("../../migrations/mysql/2026-11-20-084137_diesel_locks_create/up.sql");
+    const DOWN: &str =
+        include_str!("../../migrations/mysql/2026-11-20-084137_diesel_locks_create/down.sql");
+
+    fn sql(operation: Operation) -> &'static str {
+        match operation {
+            Operation::Acquire => ACQUIRE,
+            Operation::CreatePin => CREATE_PIN,
+            Operation::CreateLock => CREATE_LOCK,
+            Operation::Peek => PEEK,
+            Operation::PeekNowait => PEEK_NOWAIT,
+            Operation::PinByWriting => PIN_BY_WRITING,
+            Operation::Renew => RENEW,
+            Operation::Look => LOOK,
+            Operation::LookToAcquire => LOOK_TO_ACQUIRE,
+            Operation::Snapshot => SNAPSHOT,
+            Operation::List => LIST,
+            Operation::Extend => EXTEND,
+            Operation::ExtendBy => EXTEND_BY,
+            Operation::Release => RELEASE,
+            Operation::ReleaseWaiting => RELEASE_WAITING,
+            Operation::SetData => SET_DATA,
+            Operation::Pin => PIN,
+            Operation::ForceRelease => FORCE_RELEASE,
+            Operation::PurgeOne => PURGE_ONE,
+            Operation::Purge => unreachable!("a scan would lock every row that it passes"),
+            Operation::AcquireAll
+            | Operation::AcquireAny
+            | Operation::CreateAll
+            | Operation::LookAll => unreachable!("a set is acquired one after the other"),
+        }
+    }
+
+    async fn acquire<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        lock: &Lock,
+        token: Option<&Token>,
+    ) -> Result<Won> {
+        let query = Statement::look_to_acquire(lock, token.cloned(), executor.in_transaction());
+        let Some(seen) = executor.load(query).await?.pop() else {
+            return Ok(Won::Busy(None));
+        };
+        if let Some(holder) = seen.other_holder() {
+            return Ok(Won::Busy(Some(holder)));
+        }
+        let open = seen.session & OPEN != 0;
+        if open {
+            executor.note_transaction();
+        }
+        let absent = seen.name.is_none();
+        let mut identity = None;
+        if absent && (!open || seen.session & READS_LOCK != 0) {
+            match see_identity(executor, lock, token, &seen).await? {
+                Identity::Busy => return Ok(Won::Busy(None)),
+                Identity::ToBeHad(row) => identity = row,
+            }
+        }
+        if absent && identity.is_none() {
+            let create = Statement::create(Operation::CreatePin, lock, seen.now);
+            executor.run(create).await?;
+        }
+        let seen = identity.unwrap_or(seen);
+        let known = if absent || open {
+            let peek = Statement::peek(lock, token.cloned());
+            let now = executor.load(peek).await?.pop();
+            now.filter(|now| now.is_to_be_had_since(&seen))
+        } else {
+            Some(seen)
+        };
+        let Some(known) = known else {
+            return Ok(Won::Busy(None));
+        };
+        if absent {
+            let create = Statement::create(Operation::CreateLock, lock, 0);
+            executor.run(create).await?;
+        }
+        take(executor, lock, token, &known).await
+    }
+
+    async fn acquire_all<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<Several> {
+        in_turn::all(executor, set, token).await
+    }
+
+    async fn acquire_any<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<Several> {
+        in_turn::any(executor, set, token).await
+    }
+}
+
+/// In [`Seen::session`]: there is a transaction, whether or not Diesel has begun it.
+const OPEN: i64 = 1;
+/// It is SERIALIZABLE, where every read locks, so the lock's row was not read.
+const READS_LOCK: i64 = 2;
+/// A row that cannot be locked at once would cost the whole transaction.
+const TIMEOUT_ROLLS_BACK: i64 = 4;
+
+/// Who holds a lock whose own row was not seen.
+enum Identity {
+    Busy,
+    /// Nobody, or the one who asks; without a row if the lock was never used.
+    ToBeHad(Option<Seen>),
+}
+
+/// Sees who the holder is where the lock's row cannot tell: it is not there, and may be about to be; or it must not be
+/// read. Whether somebody else's lease has run out cannot be seen then: it counts as held.
+///
+/// Not in other transactions, where looking for a row that is not there locks the gap.
+async fn see_identity<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    seen: &Seen,
+) -> Result<Identity> {
+    if seen.session & (OPEN | TIMEOUT_ROLLS_BACK) == OPEN | TIMEOUT_ROLLS_BACK {
+        return Ok(Identity::Busy);
+    }
+    match executor
+        .load(Statement::peek_nowait(lock, token.cloned()))
+        .await
+    {
+        Ok(rows) => Ok(match rows.into_iter().next() {
+            Some(row) if row.state == Some(1) => Identity::Busy,
+            row => Identity::ToBeHad(row),
+        }),
+        Err(error) if error.is_transient() => Ok(Identity::Busy),
+        Err(error) => Err(error),
+    }
+}
+
+impl Seen {
+    /// Whether the lock is to be had by what a peek saw of its identity: it is free, or mine, or still in
+    /// the hands of the holder that was seen to have run out.
+    fn is_to_be_had_since(&self, seen: &Self) -> bool {
+        self.state != Some(1) || self.fence == seen.fence
+    }
+}
+
+/// The line that decides: nobody else has acquired the lock since `known` was read, or nothing is changed.
+async fn take<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    known: &Seen,
+) -> Result<Won> {
+    let fence = known.fence.unwrap_or_default();
+    let (statement, won) = if known.state == Some(2) {
+        (Statement::renew(lock, token.cloned(), fence), fence)
+    } else {
+        let next = known.now.max(fence + 1);
+        (
+            Statement::acquire_after(lock, token.cloned(), fence, next),
+            next,
+        )
+    };
+    let changed = executor.run(statement).await?;
+    Ok(if changed == 0 {
+        Won::Busy(None)
+    } else {
+        Won::Fence(won)
+    })
+}
+
+impl Statement<()> {
+    /// Makes one of the two rows of a lock that was never used, free.
+    pub(crate) fn create(operation: Operation, lock: &Lock, fence: i64) -> Self {
+        let binds = Binds {
+            fence,
+            ..named(lock)
+        };
+        Self::of(operation, lock, binds)
+    }
+
+    /// Acquires a lock whose latest fence is known.
+    pub(crate) fn acquire_after(
+        lock: &Lock,
+        token: Option<Token>,
+        fence: i64,
+        next_fence: i64,
+    ) -> Self {
+        let binds = Binds {
+            fence,
+            next_fence,
+            ..acquisition(lock, token)
+        };
+        Self::of(Operation::Acquire, lock, binds)
+    }
+
+    /// Extends what the same token acquired before.
+    pub(crate) fn renew(lock: &Lock, token: Option<Token>, fence: i64) -> Self {
+        let binds = Binds {
+            fence,
+            ..acquisition(lock, token)
+        };
+        Self::of(Operation::Renew, lock, binds)
+    }
+}
+
+impl Statement<Seen> {
+    /// Reads the identity of a lock's holder without ever waiting, and keeps it from changing until the end
+    /// of the transaction.
+    pub(crate) fn peek(lock: &Lock, token: Option<Token>) -> Self {
+        let mut peek = Self::look_as(lock, token);
+        peek.operation = Operation::Peek;
+        peek
+    }
+
+    /// The same, with an error instead of no row where somebody has it locked.
+    pub(crate) fn peek_nowait(lock: &Lock, token: Option<Token>) -> Self {
+        let mut peek = Self::look_as(lock, token);
+        peek.operation = Operation::PeekNowait;
+        peek
+    }
+}
+
+const LOOK: &str = "\
+SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
+FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name}";
+
+/// The first step of acquiring. It tells what there is to know of the session; in a SERIALIZABLE transaction the row is not read: `NULL` is no name.
+const LOOK_TO_ACQUIRE: &str = "\
+SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1),
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
+l.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
+FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
+FROM (SELECT {inside} = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
+LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})";
+
+/// The comments are how one text says it to both servers: each reads one of them.
+const PEEK: &str = "\
+SELECT {now}, CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
+CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
+CASE WHEN p.token IS NULL THEN 0 WHEN p.token = {token} THEN 2 ELSE 1 END
+FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}
+/*!50701 FOR SHARE SKIP LOCKED */ /*M!100600 LOCK IN SHARE MODE SKIP LOCKED */";
+
+/// The same, where no row and a row that somebody has locked must be told apart.
+const PEEK_NOWAIT: &str = "\
+SELECT {now}, CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
+CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
+CASE WHEN p.token IS NULL THEN 0 WHEN p.token = {token} THEN 2 ELSE 1 END
+FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}
+/*!80000 FOR SHARE NOWAIT */ /*M!100600 LOCK IN SHARE MODE NOWAIT */";
+
+const CREATE_PIN: &str =
+    "INSERT IGNORE INTO {pins} (name, token, fence) VALUES ({name}, NULL, {fence})";
+
+const CREATE_LOCK: &str = "\
+INSERT IGNORE INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT p.name, NULL, '', p.fence, {now}, {now}, NULL FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}";
+
+const ACQUIRE: &str = "\
+UPDATE (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
+WHERE p.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = q.name
+WHERE l.fence = {fence} AND (l.token IS NULL OR l.expires_at <= {now}) LIMIT 1 FOR UPDATE SKIP LOCKED) free
+STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = free.name
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET p.token = {token}, p.fence = {next_fence}, l.token = {token}, l.fence = {next_fence}, l.owner = {owner},
+l.acquired_at = {now}, l.expires_at = {now} + {time}, l.data = COALESCE({data}, l.data)";
+
+/// The identity stays as it is, so the holder's own pins are not in the way.
+const RENEW: &str = "\
+UPDATE (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY)
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) mine
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
+SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time}), l.data = COALESCE({data}, l.data)";
+
+const SNAPSHOT: &str = "\
+SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))";
+
+/// Trailing spaces don't count in a comparison here, so `{from}` would find the name without them, too.
+const LIST: &str = "\
+SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
+FROM {locks} l WHERE l.name >= {from} AND l.name < {until} AND l.name > {after}
+AND CHAR_LENGTH(l.name) >= CHAR_LENGTH({from})
+AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > {now})) ORDER BY l.name LIMIT {limit}";
+
+const EXTEND: &str = "\
+UPDATE {locks} l SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time})
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+
+const EXTEND_BY: &str = "\
+UPDATE {locks} l SET l.expires_at =
+GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest}))
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+
+/// Skips a row that is locked: a stale holder that waited for the pins of the new one would have its next pins wait.
+const RELEASE: &str = "\
+UPDATE (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
+WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) mine
+STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = mine.name
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
+SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
+WHERE (l.expires_at <= {now}) <= {late}";
+
+/// Waits for the pins of the same lease that are still open. Only who is known to hold it gets here.
+const RELEASE_WAITING: &str = "\
+UPDATE {pins} p FORCE INDEX (PRIMARY) STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = p.name
+SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
+WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+
+const SET_DATA: &str = "\
+UPDATE {locks} l SET l.data = {data}, l.expires_at = l.expires_at + 1
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+
+/// By the primary key alone, comparing what comes back: a locking read that finds no row locks the gap.
+/// The expiry is read without a lock: it only says whether the holder still keeps the lease alive. At SERIALIZABLE it
+/// would be locked, and the heartbeat with it, so there it is not read; and an old snapshot may not show the lease at all.
+/// Then the answer is as if it had not run out.
+const PIN: &str = "\
+SELECT CASE WHEN p.token = {token} AND p.fence = {fence} THEN
+COALESCE((SELECT l.expires_at <= {now} FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name =
+IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', NULL, p.name)
+AND l.fence = p.fence), 0) ELSE 2 END
+FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name} LOCK IN SHARE MODE";
+
+/// Where row locks do not reach the other primaries (Galera) or an XA PREPARE drops them (MariaDB), writes do.
+const PIN_BY_WRITING: &str = "\
+UPDATE {locks} l SET l.expires_at = l.expires_at + 1
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND l.expires_at > {now}";
+
+const FORCE_RELEASE: &str = "\
+UPDATE (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
+WHERE p.name = {name} AND p.token IS NOT NULL LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = q.name LIMIT 1 FOR UPDATE SKIP LOCKED) held
+STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = held.name
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = held.name
+SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})";
+
+/// Only a row whose fence is older than the age too: a name that is created again begins with the clock, and
+/// so above every fence that was removed (I4).
+const PURGE_ONE: &str = "\
+DELETE p, l FROM (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
+WHERE p.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = q.name
+WHERE l.expires_at < {now} - {time} AND l.fence < {now} - {time} LIMIT 1 FOR UPDATE SKIP LOCKED) old
+STRAIGHT_JOIN {pins} p ON p.name = old.name STRAIGHT_JOIN {locks} l ON l.name = old.name";

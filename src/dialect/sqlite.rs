@@ -1,0 +1,232 @@
+//! SQLite: a database has one writer, so whoever writes has everything locked, and a pin is a write.
+//!
+//! Outside a transaction a try looks before it writes: even an upsert that would change nothing needs
+//! the writer. Inside one it writes first: a deferred transaction that has read cannot become the writer
+//! any more once somebody else has written, whatever the busy timeout.
+//!
+//! The clock ticks in milliseconds. `julianday` is exact to less than that and works in every version. A fence is
+//! taken from the system clock of this process as well, which is the same one and finer: otherwise an acquisition that
+//! is rolled back and tried again within a millisecond would get the same number twice (I4).
+
+use std::time::SystemTime;
+
+use diesel::sqlite::Sqlite;
+
+use super::{Dialect, Operation};
+use crate::error::Result;
+use crate::lock::{Lock, micros};
+use crate::protocol::several::Several;
+use crate::protocol::{Executor, Won};
+use crate::set::LockSet;
+use crate::statement::{Seen, Statement};
+use crate::token::Token;
+
+impl Dialect for Sqlite {
+    const ENGINE: &str = "sqlite";
+    const NOW: &str = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000";
+    const RETURNING: bool = true;
+    const TELLS_LATE: bool = false;
+    const LOCKS_IN_VAIN: bool = false;
+    const QUOTE: &str = "`";
+    const CONCATENATION: [&str; 3] = ["(", " || ", ")"];
+    const UP: &str =
+        include_str!("../../migrations/sqlite/2026-11-20-084137_diesel_locks_create/up.sql");
+    const DOWN: &str =
+        include_str!("../../migrations/sqlite/2026-11-20-084137_diesel_locks_create/down.sql");
+
+    fn sql(operation: Operation) -> &'static str {
+        match operation {
+            Operation::Acquire => ACQUIRE,
+            Operation::Look => LOOK,
+            Operation::Snapshot => SNAPSHOT,
+            Operation::List => LIST,
+            Operation::Extend => EXTEND,
+            Operation::ExtendBy => EXTEND_BY,
+            Operation::Release => RELEASE,
+            Operation::SetData => SET_DATA,
+            Operation::Pin => PIN,
+            Operation::ForceRelease => FORCE_RELEASE,
+            Operation::Purge => PURGE,
+            Operation::AcquireAll => ACQUIRE_ALL,
+            Operation::AcquireAny => ACQUIRE_ANY,
+            Operation::LookAll => LOOK_ALL,
+            Operation::CreateAll => unreachable!("the acquiring statement creates"),
+            Operation::CreatePin
+            | Operation::CreateLock
+            | Operation::Peek
+            | Operation::PeekNowait
+            | Operation::LookToAcquire
+            | Operation::PinByWriting
+            | Operation::ReleaseWaiting
+            | Operation::Renew
+            | Operation::PurgeOne => unreachable!("{operation:?} is MySQL's"),
+        }
+    }
+
+    async fn acquire<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        lock: &Lock,
+        token: Option<&Token>,
+    ) -> Result<Won> {
+        let query = Statement::look_as(lock, token.cloned());
+        let in_transaction = executor.in_transaction();
+        if !in_transaction {
+            let seen = executor.load(query.clone()).await?.pop();
+            if let Some(holder) = seen.and_then(|seen| seen.other_holder()) {
+                return Ok(Won::Busy(Some(holder)));
+            }
+        }
+        let write = now(Statement::acquire_as(lock, token.cloned()));
+        if let Some(seen) = executor.load(write).await?.pop() {
+            return Ok(Won::or_holder(&seen));
+        }
+        let seen = executor.load(query).await?.pop();
+        Ok(Won::Busy(seen.and_then(|seen| seen.other_holder())))
+    }
+
+    async fn acquire_all<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<Several> {
+        let query = Statement::look_all(set, token);
+        if !executor.in_transaction() {
+            let seen = executor.load(query.clone()).await?;
+            if let busy @ Several::Busy(Some(_)) = Several::soonest_of(&seen) {
+                return Ok(busy);
+            }
+        }
+        let seen = executor
+            .load(now(Statement::acquire_all(set, token)))
+            .await?;
+        if !seen.is_empty() {
+            return Ok(Several::all_of(set, seen));
+        }
+        Ok(Several::soonest_of(&executor.load(query).await?))
+    }
+
+    async fn acquire_any<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<Several> {
+        let query = Statement::look_all(set, token);
+        if !executor.in_transaction() {
+            let seen = executor.load(query.clone()).await?;
+            let held = seen.iter().filter(|seen| seen.other_holder().is_some());
+            if held.count() == set.locks.len() {
+                return Ok(Several::soonest_of(&seen));
+            }
+        }
+        let seen = executor
+            .load(now(Statement::acquire_any(set, token)))
+            .await?;
+        if !seen.is_empty() {
+            return Ok(Several::any_of(seen));
+        }
+        Ok(Several::soonest_of(&executor.load(query).await?))
+    }
+}
+
+/// The clock of this process is the database's: there is no other, only a coarser reading of it in SQL.
+fn now(mut write: Statement<Seen>) -> Statement<Seen> {
+    let since = SystemTime::UNIX_EPOCH.elapsed();
+    write.binds.local = micros(since.unwrap_or_default());
+    write
+}
+
+/// No row comes back where somebody else holds the lock. All assignments see the row as it was.
+const ACQUIRE: &str = "\
+INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
+VALUES ({name}, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data})
+ON CONFLICT (name) DO UPDATE SET
+fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
+acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
+expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
+ELSE excluded.expires_at END,
+owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
+token = excluded.token, data = COALESCE(excluded.data, l.data)
+WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.acquired_at
+RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2";
+
+/// The same for several: all of them, unless one is held by somebody else.
+const ACQUIRE_ALL: &str = "\
+INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT asked.value, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data}
+FROM json_each({names}) asked WHERE NOT EXISTS (
+SELECT 1 FROM json_each({names}) other JOIN {locks} held ON held.name = other.value
+WHERE held.token <> {token} AND held.expires_at > {now})
+ON CONFLICT (name) DO UPDATE SET
+fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
+acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
+expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
+ELSE excluded.expires_at END,
+owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
+token = excluded.token, data = COALESCE(excluded.data, l.data)
+RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2";
+
+/// Mine if one already is, else one that was never used or is free.
+const ACQUIRE_ANY: &str = "\
+INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT asked.value, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data}
+FROM json_each({names}) asked LEFT JOIN {locks} held ON held.name = asked.value
+WHERE held.token IS NULL OR held.token = {token} OR held.expires_at <= {now}
+ORDER BY held.token = {token} DESC LIMIT 1
+ON CONFLICT (name) DO UPDATE SET
+fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
+acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
+expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
+ELSE excluded.expires_at END,
+owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
+token = excluded.token, data = COALESCE(excluded.data, l.data)
+RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2";
+
+const LOOK_ALL: &str = "\
+SELECT {now}, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
+FROM json_each({names}) asked JOIN {locks} l ON l.name = asked.value";
+
+const LOOK: &str = "\
+SELECT {now}, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
+FROM {locks} l WHERE l.name = {name}";
+
+/// Whoever has tried to acquire in a transaction is the writer, so nobody can release before it ends.
+const SNAPSHOT: &str = "SELECT 1";
+
+const LIST: &str = "\
+SELECT {now}, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
+FROM {locks} l WHERE l.name >= {from} AND l.name < {until} AND l.name > {after}
+AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > {now})) ORDER BY l.name LIMIT {limit}";
+
+const EXTEND: &str = "\
+UPDATE {locks} SET expires_at = MAX(expires_at, {now} + {time})
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+
+const EXTEND_BY: &str = "\
+UPDATE {locks} SET expires_at = MIN(MAX(expires_at, {now}) + {time}, {now} + {longest})
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+
+const RELEASE: &str = "\
+UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+
+const SET_DATA: &str = "\
+UPDATE {locks} SET data = {data}
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+
+/// A write that changes nothing, to be the one writer until the transaction ends.
+const PIN: &str = "\
+UPDATE {locks} SET fence = fence WHERE name = {name} AND token = {token} AND fence = {fence}
+RETURNING expires_at <= {now}";
+
+const FORCE_RELEASE: &str = "\
+UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
+WHERE name = {name} AND token IS NOT NULL RETURNING 0";
+
+/// Only rows whose fence is older than the age too: a name that is created again begins with the clock, and
+/// so above every fence that was removed (I4).
+const PURGE: &str = "\
+DELETE FROM {locks} WHERE name >= {from} AND name < {until}
+AND expires_at < {now} - {time} AND fence < {now} - {time}";

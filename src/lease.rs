@@ -1,0 +1,286 @@
+//! A lease: a lock that is held.
+//!
+//! Trust (I3): a lease may be trusted until *the moment before the request was sent* + ttl − margin, on
+//! this process's own clock. Whatever the network did to the answer, the database began to count later
+//! than that, so as long as both clocks run at about the same rate (the margin covers what they don't)
+//! trust ends before the lease does. No clock of the database is ever compared with a local one.
+//!
+//! Extending never takes time away from a lease, neither in the row nor here: another copy of it, in
+//! another process, may already trust the longer time.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::lock::{LONGEST_TTL, Lock, valid_ttl};
+use crate::name::Name;
+use crate::table::Table;
+use crate::token::Token;
+
+/// The part of a ttl that is not trusted: a tenth, at least a tick of the coarsest clock (SQLite's) and at
+/// most a second. It covers clocks that run at different rates, and leaves the work time to stop.
+const MARGIN: u32 = 10;
+const SMALLEST_MARGIN: Duration = Duration::from_millis(1);
+const LARGEST_MARGIN: Duration = Duration::from_secs(1);
+
+/// A lock that this process, or whoever it got the lease from, acquired.
+///
+/// Whoever has the lease can pin, extend and release it; a clone, or the text of it in another process, is
+/// the same lease. Dropping it does nothing: the lease lives until it is released or its ttl is over.
+///
+/// ```
+/// # use diesel::Connection;
+/// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::migrations::run(&mut conn).unwrap();
+/// use diesel_locks::blocking::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Attempt, Lease, Lock, Outcome};
+///
+/// let Attempt::Acquired(lease) = Lock::new("import")?.try_acquire(&mut conn)? else {
+///     panic!("somebody else is importing");
+/// };
+/// let handed_over = lease.to_text();                   // a secret: whoever knows it is the holder
+///
+/// let mut lease: Lease = handed_over.parse()?;         // in another process
+/// assert_eq!(lease.extend(&mut conn)?, Outcome::Done); // trusted from here on
+/// lease.release(&mut conn)?;
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub(crate) lock: Lock,
+    pub(crate) token: Token,
+    pub(crate) fence: i64,
+    trusted_until: Option<Moment>,
+}
+
+impl Lease {
+    pub(crate) fn new(lock: &Lock, token: Token, fence: i64, sent: Moment) -> Self {
+        Self {
+            lock: lock.clone(),
+            token,
+            fence,
+            trusted_until: Some(trusted_until(sent, lock.ttl)),
+        }
+    }
+
+    /// The lock that is held.
+    #[must_use]
+    pub fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// The number of this acquisition: larger than that of every earlier one of this name. Send it along to
+    /// whatever outside the database the work touches, and have that refuse a smaller one than it has seen.
+    #[must_use]
+    pub fn fence(&self) -> i64 {
+        self.fence
+    }
+
+    /// How long this process may still rely on being the holder without asking the database; zero once it
+    /// may not. It is less than the time left in the table, and starts at zero in a process that
+    /// got the lease as text, until it first extends it.
+    ///
+    /// It is no proof: a process can be paused right after it looked. What must not happen without the lease
+    /// belongs in a transaction that [pins](crate::blocking::LeaseDsl::pin) it.
+    #[must_use]
+    pub fn trusted_for(&self) -> Duration {
+        let now = Moment::now();
+        self.trusted_until
+            .map_or(Duration::ZERO, |until| until.since(now))
+    }
+
+    /// The lease as text, for another process to go on with; [`str::parse`] reads it. Keep it as secret as a
+    /// password: whoever knows it can release the lock and commit as its holder.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let table = &self.lock.table;
+        let by_writing = self.lock.pins_by_writing;
+        let fields = [
+            if by_writing { FORMAT_WRITING } else { FORMAT },
+            &self.fence.to_string(),
+            &self.lock.ttl.as_micros().to_string(),
+            &escape(self.token.reveal()),
+            &escape(table.schema().unwrap_or_default()),
+            &escape(table.name()),
+            &escape(self.lock.key()),
+        ];
+        fields.join(":")
+    }
+
+    /// The request that was sent at that moment extended the lease to this ttl.
+    pub(crate) fn trust(&mut self, sent: Moment, ttl: Duration) {
+        self.trusted_until = self.trusted_until.max(Some(trusted_until(sent, ttl)));
+    }
+
+    /// The request that was sent at that moment added so much to what was left.
+    pub(crate) fn trust_longer(&mut self, sent: Moment, by: Duration) {
+        let latest = trusted_until(sent, LONGEST_TTL);
+        let longer = self.trusted_until.map(|until| until.after(by).min(latest));
+        self.trusted_until = longer.max(Some(trusted_until(sent, by)));
+    }
+}
+
+/// Whether any answer could be quick enough for a lease of this ttl.
+pub(crate) fn can_be_trusted(ttl: Duration) -> bool {
+    ttl > SMALLEST_MARGIN
+}
+
+fn trusted_until(sent: Moment, ttl: Duration) -> Moment {
+    let margin = (ttl / MARGIN).clamp(SMALLEST_MARGIN, LARGEST_MARGIN);
+    sent.after(ttl.saturating_sub(margin))
+}
+
+const FORMAT: &str = "lease1";
+/// The lease of a lock that is [pinned by writing](Lock::pin_by_writing).
+const FORMAT_WRITING: &str = "lease1w";
+
+impl FromStr for Lease {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        read(text).ok_or_else(|| Error::Invalid {
+            what: "text of a lease",
+            value: format!("of {} bytes", text.len()), // not the text: it may be a secret
+            remedy: "what `Lease::to_text` returned, unchanged",
+        })
+    }
+}
+
+fn read(text: &str) -> Option<Lease> {
+    let fields: Vec<String> = text.split(':').map(unescape).collect::<Option<_>>()?;
+    let [format, fence, ttl, token, schema, table, key] = fields.try_into().ok()?;
+    let mut table = Table::new(&table).ok()?;
+    if !schema.is_empty() {
+        table = table.in_schema(&schema).ok()?;
+    }
+    let mut lock = Lock::named(Name::from_key(&key).ok()?).table(table);
+    lock.ttl = valid_ttl(Duration::from_micros(ttl.parse().ok()?)).ok()?;
+    lock.pins_by_writing = match &*format {
+        FORMAT => false,
+        FORMAT_WRITING => true,
+        _ => return None,
+    };
+    Some(Lease {
+        lock,
+        token: Token::new(&token).ok()?,
+        fence: fence.parse().ok()?,
+        trusted_until: None,
+    })
+}
+
+/// Everything but letters, digits, `-` and `_` as `%` and two hexadecimal digits, so that the text passes
+/// through headers, environments and command lines.
+fn escape(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'-' | b'_' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02x}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Lease, trusted_until};
+    use crate::clock::Moment;
+    use crate::lock::Lock;
+    use crate::table::Table;
+    use crate::token::Token;
+
+    fn lease(lock: &Lock) -> Lease {
+        Lease::new(lock, Token::new("to:ken%").unwrap(), 7, Moment::now())
+    }
+
+    #[test]
+    fn trust_counts_from_before_the_request_and_ends_before_the_ttl() {
+        let sent = Moment::now();
+        let until = |ttl| trusted_until(sent, ttl).since(sent);
+        assert_eq!(until(Duration::from_secs(30)), Duration::from_secs(29));
+        assert_eq!(until(Duration::from_millis(100)), Duration::from_millis(90));
+    }
+
+    #[test]
+    fn extending_never_takes_trust_away() {
+        let mut lease = lease(&Lock::new("x").unwrap());
+        let before = lease.trusted_until;
+        lease.trust(Moment::now(), Duration::from_millis(5));
+        assert_eq!(lease.trusted_until, before);
+        lease.trust_longer(Moment::now(), Duration::from_secs(5));
+        assert_eq!(
+            lease.trusted_until,
+            before.map(|until| until.after(Duration::from_secs(5)))
+        );
+    }
+
+    #[test]
+    fn a_lease_survives_as_text_but_its_trust_does_not() {
+        let table = Table::new("odd:%\"table")
+            .unwrap()
+            .in_schema("s c")
+            .unwrap();
+        let lock = Lock::in_group("a:b", "c|d 🔒")
+            .unwrap()
+            .table(table)
+            .pin_by_writing();
+        let there = lease(&lock);
+        let here: Lease = there.to_text().parse().unwrap();
+        assert_eq!(
+            (here.lock.key(), &here.lock.table),
+            (lock.key(), &lock.table)
+        );
+        assert_eq!(
+            (&here.token, here.fence, here.lock.ttl),
+            (&there.token, 7, lock.ttl)
+        );
+        assert!(here.lock.pins_by_writing);
+        assert_eq!(here.trusted_for(), Duration::ZERO);
+        assert!(there.trusted_for() > Duration::ZERO);
+    }
+
+    #[test]
+    fn text_that_is_no_lease_is_refused_and_not_repeated() {
+        let whole = lease(&Lock::new("x").unwrap()).to_text();
+        for bad in [
+            "",
+            "secret",
+            &whole[1..],
+            &whole.replace(':', ";"),
+            &format!("{whole}%"),
+        ] {
+            let error = bad.parse::<Lease>().unwrap_err().to_string();
+            assert!(
+                error.contains("to_text") && !error.contains("secret"),
+                "{bad}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_token() {
+        let lease = Lease::new(
+            &Lock::new("x").unwrap(),
+            Token::new("open-sesame").unwrap(),
+            1,
+            Moment::now(),
+        );
+        assert!(!format!("{lease:?}").contains("sesame"));
+    }
+}

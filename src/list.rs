@@ -1,0 +1,109 @@
+//! Which rows of the table to read or to purge.
+
+use std::time::Duration;
+
+use crate::name::Range;
+use crate::statement::Statement;
+use crate::table::Table;
+
+/// A page of locks, in the order of their keys: all of them, a group, those whose names begin alike, only
+/// those that are held. For people and dashboards; to decide anything, try to acquire.
+///
+/// ```
+/// # use diesel::Connection;
+/// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::migrations::run(&mut conn).unwrap();
+/// use diesel_locks::List;
+/// use diesel_locks::blocking::ListDsl;
+///
+/// let mut page = List::all().group("invoices").held();
+/// loop {
+///     let records = page.load(&mut conn)?;
+///     for record in &records {
+///         println!("{} is held by {} for {:?}", record.name(), record.owner, record.time_left);
+///     }
+///     let Some(last) = records.last() else { break };
+///     page = page.after(&last.key);
+/// }
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct List {
+    pub(crate) table: Table,
+    pub(crate) held: bool,
+    pub(crate) after: Option<String>,
+    pub(crate) limit: i64,
+    group: Option<String>,
+    prefix: String,
+}
+
+impl List {
+    /// All locks, a hundred to a page.
+    pub fn all() -> Self {
+        Self {
+            table: Table::default(),
+            held: false,
+            after: None,
+            limit: 100,
+            group: None,
+            prefix: String::new(),
+        }
+    }
+
+    /// Only those of this group.
+    pub fn group(mut self, group: &str) -> Self {
+        self.group = Some(group.to_owned());
+        self
+    }
+
+    /// Only those whose names (within the group, if one was said) begin like this.
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// Only those that somebody holds.
+    pub fn held(mut self) -> Self {
+        self.held = true;
+        self
+    }
+
+    /// The page behind this key, which was the last of the page before.
+    pub fn after(mut self, key: &str) -> Self {
+        self.after = Some(key.to_owned());
+        self
+    }
+
+    /// So many to a page.
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = i64::from(limit);
+        self
+    }
+
+    /// In this table, if it isn't `diesel_locks`.
+    pub fn table(mut self, table: Table) -> Self {
+        self.table = table;
+        self
+    }
+
+    /// The statement that removes these locks' rows where nobody has held them for longer than `age`.
+    #[must_use]
+    pub fn purge_statement(&self, age: Duration) -> Statement<()> {
+        Statement::purge(self, age)
+    }
+
+    /// All of its group and prefix, page by page.
+    pub(crate) fn to_purge(&self) -> Self {
+        Self {
+            held: false,
+            after: None,
+            limit: 1_000,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn range(&self) -> Range {
+        Range::new(self.group.as_deref(), &self.prefix)
+    }
+}

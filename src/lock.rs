@@ -1,0 +1,238 @@
+//! A lock: a name, validated once, and how it is to be held. No I/O.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::name::{self, Name};
+use crate::owner;
+use crate::table::Table;
+use crate::token::Token;
+
+const SHORTEST_TTL: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const DEFAULT_TTL: Duration = Duration::from_secs(30);
+const LONGEST_OWNER: usize = 255;
+const LONGEST_DATA: usize = 4096;
+
+/// A name that at most one holder has at a time, and how it is to be held.
+///
+/// A `Lock` is a value: making one touches no database, and one can be kept in a constant place, cloned
+/// and shared. Every acquisition with it is a [`Lease`](crate::Lease) of its own. Bring
+/// [`blocking::LockDsl`](crate::blocking::LockDsl) or
+/// [`asynchronous::LockDsl`](crate::asynchronous::LockDsl) into scope to acquire it.
+///
+/// ```
+/// use std::time::Duration;
+/// use diesel_locks::Lock;
+///
+/// let lock = Lock::in_group("invoices", "42")?.ttl(Duration::from_secs(60))?;
+/// assert_eq!((lock.group(), lock.name()), (Some("invoices"), "42"));
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lock {
+    pub(crate) name: Name,
+    pub(crate) ttl: Duration,
+    pub(crate) owner: String,
+    pub(crate) token: Option<Token>,
+    pub(crate) data: Option<String>,
+    pub(crate) table: Table,
+    pub(crate) pins_by_writing: bool,
+}
+
+impl Lock {
+    /// The lock of this name, with a ttl of 30 seconds.
+    ///
+    /// A name has 1 to 255 characters, no control characters, no space at its end and no `|`, which stands
+    /// between group and name. Case, accents and Unicode normal forms all count.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that some engine would cut, fold or refuse.
+    pub fn new(name: &str) -> Result<Self> {
+        Name::new(name).map(Self::named)
+    }
+
+    /// The lock of this name within a group, such as `"invoices"`, `"42"`. A group can be listed and purged
+    /// as a whole, and its names cannot be confused with those of other groups.
+    ///
+    /// In the table it is `invoices|42`; together they have at most 255 characters.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a group or name that some engine would cut, fold or refuse.
+    pub fn in_group(group: &str, name: &str) -> Result<Self> {
+        Name::in_group(group, name).map(Self::named)
+    }
+
+    pub(crate) fn named(name: Name) -> Self {
+        Self {
+            name,
+            ttl: DEFAULT_TTL,
+            owner: owner::this_process().to_owned(),
+            token: None,
+            data: None,
+            table: Table::default(),
+            pins_by_writing: false,
+        }
+    }
+
+    /// How long a lease lives unless it is extended: 1 ms to 100 years, 30 seconds if you don't say.
+    ///
+    /// Long enough for the work, or for several heartbeats; short enough to wait for when a holder dies. It
+    /// counts from the moment the lock is won, on the database's clock.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a time out of these bounds.
+    pub fn ttl(mut self, ttl: Duration) -> Result<Self> {
+        self.ttl = valid_ttl(ttl)?;
+        Ok(self)
+    }
+
+    /// The label by which people recognise the holder; `program[process]@host` if you don't say. It decides
+    /// nothing: two holders may have the same one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more than 255 characters, or control characters.
+    pub fn owner(mut self, label: &str) -> Result<Self> {
+        if label.chars().count() > LONGEST_OWNER || label.chars().any(char::is_control) {
+            return Err(Error::Invalid {
+                what: "owner label",
+                value: label.chars().take(300).collect(),
+                remedy: "at most 255 characters, no control characters",
+            });
+        }
+        label.clone_into(&mut self.owner);
+        Ok(self)
+    }
+
+    /// A token of your own for the next acquisition, instead of a random one.
+    ///
+    /// Acquiring again with the same token, while the row still is that acquisition, is the same one: same
+    /// fence, fresh expiry. Use it to find out what a request did whose answer was lost, or to agree on a
+    /// holder beforehand. Whoever knows the token is the holder, so it must be as hard to guess as the lock
+    /// is worth, and new for each acquisition; without a reason leave it out.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless it is 1 to 128 visible ASCII characters.
+    pub fn token(mut self, token: &str) -> Result<Self> {
+        self.token = Some(Token::new(token)?);
+        Ok(self)
+    }
+
+    /// A small text to leave in the row with the acquisition, for people and for the next holder: the
+    /// address of a leader, a checkpoint. Without it, the text of the last holder stays.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more than 4,096 bytes, or a NUL.
+    pub fn data(mut self, text: &str) -> Result<Self> {
+        self.data = Some(valid_data(text)?);
+        Ok(self)
+    }
+
+    /// Pins with a write of the lock's row instead of a row lock, on MySQL and MariaDB; elsewhere it makes no difference.
+    ///
+    /// For Galera with several primaries, where row locks do not leave their node, and for XA transactions on MariaDB,
+    /// which drops them at XA PREPARE. A write is certified against all primaries, and the loser's commit fails with a
+    /// deadlock error. Heartbeats and other pins of the lease wait for the transaction then. Every process must use the
+    /// lock in this way.
+    #[must_use]
+    pub fn pin_by_writing(mut self) -> Self {
+        self.pins_by_writing = true;
+        self
+    }
+
+    /// The table it lives in, if it isn't `diesel_locks`.
+    #[must_use]
+    pub fn table(mut self, table: Table) -> Self {
+        self.table = table;
+        self
+    }
+
+    /// Its name, without the group.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        name::parts(self.name.key()).1
+    }
+
+    /// Its group, if it is in one.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        name::parts(self.name.key()).0
+    }
+
+    /// What stands in the table's column `name`: the name, with `group|` before it if it is in one.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.name.key()
+    }
+}
+
+/// Microseconds, which is what the table counts in; a validated time always fits.
+pub(crate) fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn valid_ttl(ttl: Duration) -> Result<Duration> {
+    if (SHORTEST_TTL..=LONGEST_TTL).contains(&ttl) {
+        return Ok(ttl);
+    }
+    Err(Error::Invalid {
+        what: "ttl",
+        value: format!("{ttl:?}"),
+        remedy: "1 ms to 100 years (of 365 days)",
+    })
+}
+
+pub(crate) fn valid_data(text: &str) -> Result<String> {
+    if text.len() <= LONGEST_DATA && !text.contains('\0') {
+        return Ok(text.to_owned());
+    }
+    Err(Error::Invalid {
+        what: "data",
+        value: format!("of {} bytes", text.len()),
+        remedy: "at most 4,096 bytes and no NUL: keep what is larger in a table of your own",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LONGEST_TTL, Lock};
+
+    #[test]
+    fn a_ttl_is_exact_or_refused() {
+        let ttl = |ttl| Lock::new("x").unwrap().ttl(ttl).map(|lock| lock.ttl);
+        let day = Duration::from_secs(24 * 60 * 60);
+        for good in [Duration::from_millis(1), 40 * day, LONGEST_TTL] {
+            assert_eq!(ttl(good).unwrap(), good);
+        }
+        let tick = Duration::from_nanos(1);
+        for bad in [
+            Duration::ZERO,
+            Duration::from_nanos(999_999),
+            LONGEST_TTL + tick,
+        ] {
+            assert!(
+                ttl(bad)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("1 ms to 100 years")
+            );
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_token() {
+        let lock = Lock::new("x").unwrap().token("open-sesame").unwrap();
+        assert!(!format!("{lock:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn an_owner_can_be_recognised_without_being_told() {
+        let owner = Lock::new("x").unwrap().owner;
+        assert!(
+            owner.contains(&format!("[{}]@", std::process::id())),
+            "{owner}"
+        );
+    }
+}

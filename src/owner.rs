@@ -1,0 +1,36 @@
+//! The label that tells people who holds a lock.
+
+use std::sync::OnceLock;
+
+/// `program[process id]@host`, found out once.
+pub(crate) fn this_process() -> &'static str {
+    static LABEL: OnceLock<String> = OnceLock::new();
+    LABEL.get_or_init(|| {
+        let label = format!("{}[{}]@{}", program(), std::process::id(), host());
+        label
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(255)
+            .collect()
+    })
+}
+
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let name = path.as_deref().and_then(std::path::Path::file_name);
+    name.map_or_else(
+        || "unknown".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+#[cfg(unix)]
+fn host() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".to_owned())
+}

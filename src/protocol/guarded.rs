@@ -1,0 +1,130 @@
+//! The guarded transaction: BEGIN, pin, work, COMMIT, in one call.
+//!
+//! The two steps around the work are here; the work itself is the caller's, blocking or async.
+//!
+//! - Nothing of the work is done unless the lease is pinned, and nobody takes the lock over before the
+//!   transaction has ended (I5). So a lease that runs out meanwhile is still ours, and is extended: in the same
+//!   transaction, where it is held at the commit.
+//! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above) cannot write the row again once a
+//!   heartbeat has: it would fail with 40001, and the work with it. So there the lease is extended before BEGIN, and
+//!   released or extended again after COMMIT.
+
+use super::{Executor, Transactions, ask_pin, extend, release};
+use crate::answer::{Attempt, Pin};
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::lease::Lease;
+
+/// What is to become of the lease with the commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Keep,
+    Release,
+}
+
+/// An open transaction whose lease is pinned.
+pub(crate) struct Guarded {
+    /// Whether it cannot write what others have written since it began.
+    sees_snapshot: bool,
+}
+
+/// Opens a transaction, or in one a savepoint, and pins the lease.
+pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -> Result<Guarded> {
+    if is_short(lease) && !executor.in_transaction() && extend(executor, lease).await?.is_lost() {
+        return Err(lost(lease));
+    }
+    executor.begin().await?;
+    match pinned(executor, lease).await {
+        Ok(guarded) => Ok(guarded),
+        Err(error) => {
+            executor.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// Ends the transaction as the work did: with a commit, or with a rollback and the work's own error.
+pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
+    executor: &mut E,
+    lease: &mut Lease,
+    guarded: Guarded,
+    end: End,
+    work: Result<T, X>,
+) -> Result<T, X> {
+    let value = match work {
+        Ok(value) => value,
+        Err(error) => {
+            // Where the rollback fails the connection is broken, and the database does it by itself.
+            let _ = executor.rollback().await;
+            return Err(error);
+        }
+    };
+    if guarded.sees_snapshot {
+        executor.commit().await?;
+        // Committed is committed: whatever goes wrong here costs the ttl, not the work.
+        let _ = settle(executor, lease, end).await;
+        return Ok(value);
+    }
+    let sent = Moment::now();
+    match settle(executor, lease, end).await {
+        Ok(Settled::Extended) => {
+            executor.commit().await?;
+            lease.trust(sent, lease.lock.ttl);
+        }
+        Ok(Settled::Otherwise) => executor.commit().await?,
+        Err(error) => {
+            let _ = executor.rollback().await;
+            return Err(error.into());
+        }
+    }
+    Ok(value)
+}
+
+/// Gives the lock back if the one transaction that it was for has failed.
+pub(crate) async fn finish<E: Executor, T, X>(
+    executor: &mut E,
+    lease: &Lease,
+    work: Result<T, X>,
+) -> Result<Attempt<T>, X> {
+    if work.is_err() {
+        let _ = release(executor, lease).await; // otherwise it is free after the ttl
+    }
+    work.map(Attempt::Acquired)
+}
+
+async fn pinned<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Guarded> {
+    let answer = ask_pin(executor, lease).await?;
+    Pin::read(answer).or_stop(lease)?;
+    Ok(Guarded {
+        sees_snapshot: answer == Some(Pin::PINNED_IN_SNAPSHOT),
+    })
+}
+
+enum Settled {
+    Extended,
+    Otherwise,
+}
+
+/// Releases the lease, or extends it if the work has taken long.
+async fn settle<E: Executor>(executor: &mut E, lease: &mut Lease, end: End) -> Result<Settled> {
+    let (outcome, settled) = match end {
+        End::Release => (release(executor, lease).await?, Settled::Otherwise),
+        End::Keep if is_short(lease) => (extend(executor, lease).await?, Settled::Extended),
+        End::Keep => return Ok(Settled::Otherwise),
+    };
+    if outcome.is_lost() {
+        return Err(lost(lease));
+    }
+    Ok(settled)
+}
+
+/// Whether less than half of the ttl is left to trust.
+fn is_short(lease: &Lease) -> bool {
+    lease.trusted_for() < lease.lock.ttl / 2
+}
+
+fn lost(lease: &Lease) -> Error {
+    Error::Lost {
+        name: lease.lock.key().to_owned(),
+    }
+}

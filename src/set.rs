@@ -1,0 +1,131 @@
+//! Several locks at once. No I/O.
+
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::name::Name;
+
+const LARGEST: usize = 10_000;
+
+/// Several locks that are held in the same way: to acquire all of them or none, or any one that is free.
+///
+/// Made from a lock by [`Lock::and`]. The order of the names does not matter: two sets that share names cannot
+/// deadlock. All or none is for work that touches several things at once. Any one is a semaphore: `n` permits are a
+/// set of `n` names.
+///
+/// ```
+/// # use diesel::Connection;
+/// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::migrations::run(&mut conn).unwrap();
+/// use diesel_locks::Lock;
+/// use diesel_locks::blocking::LockSetDsl;
+///
+/// let accounts = Lock::in_group("accounts", "alice")?.and(["bob"])?;
+/// let both = accounts.try_acquire_all(&mut conn)?.acquired().expect("nobody moves their money");
+/// assert_eq!(both.len(), 2);
+///
+/// let permits = Lock::in_group("printer", "1")?.and(["2", "3"])?;
+/// let permit = permits.try_acquire_any(&mut conn)?.acquired().expect("one of three is free");
+/// assert_eq!(permit.lock().group(), Some("printer"));
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LockSet {
+    /// Sorted, and each name once.
+    pub(crate) locks: Vec<Lock>,
+}
+
+impl Lock {
+    /// This lock and those of these names in the same group, all to be held as this one is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that cannot be used, and for more than 10,000 names.
+    pub fn and<I>(self, names: I) -> Result<LockSet>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut all = vec![self.name.clone()];
+        for name in names {
+            all.push(match self.group() {
+                Some(group) => Name::in_group(group, name.as_ref())?,
+                None => Name::new(name.as_ref())?,
+            });
+        }
+        all.sort_unstable();
+        all.dedup();
+        if all.len() > LARGEST {
+            return Err(Error::Invalid {
+                what: "number of locks",
+                value: all.len().to_string(),
+                remedy: "at most 10,000 at once: use one lock for a coarser thing",
+            });
+        }
+        let held_as = |name| Lock {
+            name,
+            ..self.clone()
+        };
+        Ok(LockSet {
+            locks: all.into_iter().map(held_as).collect(),
+        })
+    }
+}
+
+impl LockSet {
+    /// The locks, sorted by their keys, each once.
+    #[must_use]
+    pub fn locks(&self) -> &[Lock] {
+        &self.locks
+    }
+
+    /// How they are held: there is at least one.
+    pub(crate) fn pattern(&self) -> &Lock {
+        &self.locks[0]
+    }
+
+    pub(crate) fn find(&self, key: &str) -> Option<&Lock> {
+        let found = self.locks.binary_search_by(|lock| lock.key().cmp(key));
+        found.ok().map(|index| &self.locks[index])
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    /// Their keys as a JSON array, which every engine can read as rows. Names have no control characters.
+    pub(crate) fn keys(&self) -> String {
+        let quote = |lock: &Lock| {
+            format!(
+                "\"{}\"",
+                lock.key().replace('\\', "\\\\").replace('"', "\\\"")
+            )
+        };
+        let keys: Vec<String> = self.locks.iter().map(quote).collect();
+        format!("[{}]", keys.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lock::Lock;
+
+    #[test]
+    fn a_set_has_each_name_once_and_sorted() {
+        let set = Lock::in_group("g", "b")
+            .unwrap()
+            .and(["c", "a", "b"])
+            .unwrap();
+        let keys: Vec<_> = set.locks().iter().map(Lock::key).collect();
+        assert_eq!(keys, ["g|a", "g|b", "g|c"]);
+        assert!(set.find("g|c").is_some() && set.find("c").is_none());
+    }
+
+    #[test]
+    fn names_are_quoted_for_json() {
+        let set = Lock::new("a\"\\").unwrap().and(["é"]).unwrap();
+        assert_eq!(set.keys(), r#"["a\"\\","é"]"#);
+    }
+
+    #[test]
+    fn too_many_are_refused() {
+        let names = (0..10_000).map(|name| name.to_string());
+        let error = Lock::new("x").unwrap().and(names).unwrap_err();
+        assert!(error.to_string().contains("at most 10,000"));
+    }
+}

@@ -1,0 +1,296 @@
+//! A connection of some world, behind one trait, so that each case is written once: the crate's operations
+//! in their own words, and what a host application does with its connection.
+//!
+//! The two kinds of connections differ in the traits they import and in `.await`; a blocking connection's
+//! futures are ready at once, as in the crate itself.
+
+mod asynchronous;
+mod blocking;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use diesel::connection::Instrumentation;
+use diesel::result::QueryResult;
+use diesel_locks::{
+    Attempt, Error, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait,
+};
+
+#[cfg(feature = "mysql")]
+pub use asynchronous::Mysql as AsyncMysql;
+#[cfg(feature = "postgres")]
+pub use asynchronous::Postgres as AsyncPostgres;
+#[cfg(feature = "sqlite")]
+pub use asynchronous::Sqlite as AsyncSqlite;
+
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What is done inside a guarded transaction.
+pub type Work = Box<dyn for<'c> FnOnce(&'c mut dyn Session) -> Answer<'c, Result<()>> + Send>;
+
+pub trait Session: Send {
+    fn try_acquire<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt>>;
+    fn acquire<'a>(&'a mut self, lock: &'a Lock, wait: Wait) -> Answer<'a, Result<Attempt>>;
+    fn try_hold<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt<i64>>>;
+    fn inspect<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<Record>>>;
+    fn is_held<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<bool>>;
+    fn current_owner<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>>;
+    fn time_left<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Duration>>;
+    fn read_data<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>>;
+    fn force_release<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Forced>>;
+    fn pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<()>>;
+    fn try_pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<diesel_locks::Pin>>;
+    fn release<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<Outcome>>;
+    fn is_mine<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<bool>>;
+    fn set_data<'a>(
+        &'a mut self,
+        lease: &'a Lease,
+        data: Option<&'a str>,
+    ) -> Answer<'a, Result<Outcome>>;
+    fn extend<'a>(&'a mut self, lease: &'a mut Lease) -> Answer<'a, Result<Outcome>>;
+    fn extend_to<'a>(
+        &'a mut self,
+        lease: &'a mut Lease,
+        ttl: Duration,
+    ) -> Answer<'a, Result<Outcome>>;
+    fn extend_by<'a>(
+        &'a mut self,
+        lease: &'a mut Lease,
+        by: Duration,
+    ) -> Answer<'a, Result<Outcome>>;
+    fn load<'a>(&'a mut self, list: &'a List) -> Answer<'a, Result<Vec<Record>>>;
+    fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>>;
+
+    fn acquire_all<'a>(
+        &'a mut self,
+        set: &'a LockSet,
+        wait: Wait,
+    ) -> Answer<'a, Result<Attempt<Vec<Lease>>>>;
+    fn acquire_any<'a>(&'a mut self, set: &'a LockSet, wait: Wait) -> Answer<'a, Result<Attempt>>;
+
+    /// [`transaction`](diesel_locks::blocking::LockDsl::transaction) on a lock.
+    fn transaction_on<'a>(
+        &'a mut self,
+        lock: &'a Lock,
+        wait: Wait,
+        work: Work,
+    ) -> Answer<'a, Result<Attempt<()>>>;
+    /// [`transaction`](diesel_locks::blocking::LeaseDsl::transaction) under a lease.
+    fn transaction_under<'a>(
+        &'a mut self,
+        lease: &'a mut Lease,
+        work: Work,
+    ) -> Answer<'a, Result<()>>;
+    fn finish<'a>(&'a mut self, lease: &'a mut Lease, work: Work) -> Answer<'a, Result<()>>;
+
+    /// Opens a transaction, or in one a savepoint, as Diesel does.
+    fn begin(&mut self) -> Answer<'_, QueryResult<()>>;
+    fn commit(&mut self) -> Answer<'_, QueryResult<()>>;
+    fn rollback(&mut self) -> Answer<'_, QueryResult<()>>;
+    fn begin_test_transaction(&mut self) -> Answer<'_, QueryResult<()>>;
+    /// Runs SQL of the host, and counts the rows that it changed.
+    fn sql<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<usize>>;
+    /// Runs SQL of the host that cannot be prepared, or is several statements.
+    fn batch<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<()>>;
+    /// The number in the column `number` of the one row of the host's query.
+    fn number<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<i64>>;
+    /// Watches or delays the statements of this connection.
+    fn instrument(&mut self, instrumentation: Box<dyn Instrumentation>);
+    fn without_statement_cache(&mut self);
+}
+
+impl dyn Session + '_ {
+    /// Acquires a lock that is to be had.
+    pub async fn take(&mut self, lock: &Lock) -> Lease {
+        match self.try_acquire(lock).await.expect("an answer") {
+            Attempt::Acquired(lease) => lease,
+            Attempt::Busy(holder) => panic!("{lock:?} is busy: {holder:?}"),
+        }
+    }
+
+    /// Tries to acquire a lock that is not to be had.
+    pub async fn told_busy(&mut self, lock: &Lock) -> Option<Holder> {
+        match self.try_acquire(lock).await.expect("an answer") {
+            Attempt::Acquired(lease) => panic!("acquired: {lease:?}"),
+            Attempt::Busy(holder) => holder,
+        }
+    }
+
+    /// The row of a lock that was used.
+    pub async fn row(&mut self, lock: &Lock) -> Record {
+        self.inspect(lock).await.expect("an answer").expect("a row")
+    }
+
+    /// Tries all that can be done with a lease, and finds it lost and nothing done; then once more inside a
+    /// transaction, where an engine may go another way.
+    pub async fn assert_lost(&mut self, lease: &Lease) {
+        self.try_all_in_vain(lease).await;
+        self.begin().await.unwrap();
+        self.try_all_in_vain(lease).await;
+        self.rollback().await.unwrap();
+    }
+
+    async fn try_all_in_vain(&mut self, lease: &Lease) {
+        let (mut lease, before) = (lease.clone(), self.still(lease.lock()).await);
+        assert_eq!(self.extend(&mut lease).await.unwrap(), Outcome::Lost);
+        assert_eq!(
+            self.extend_to(&mut lease, TTL).await.unwrap(),
+            Outcome::Lost
+        );
+        assert_eq!(
+            self.extend_by(&mut lease, TTL).await.unwrap(),
+            Outcome::Lost
+        );
+        assert_eq!(
+            self.set_data(&lease, Some("mine")).await.unwrap(),
+            Outcome::Lost
+        );
+        assert_eq!(self.release(&lease).await.unwrap(), Outcome::Lost);
+        assert_eq!(self.try_pin(&lease).await.unwrap(), diesel_locks::Pin::Lost);
+        let pin = self.pin(&lease).await;
+        assert!(matches!(pin, Err(Error::Lost { name }) if name == lease.lock().key()));
+        assert!(!self.is_mine(&lease).await.unwrap());
+        assert_eq!(self.still(lease.lock()).await, before);
+    }
+
+    /// The row without what changes all the time.
+    async fn still(&mut self, lock: &Lock) -> Option<Record> {
+        let mut record = self.inspect(lock).await.unwrap()?;
+        record.time_left = None;
+        Some(record)
+    }
+}
+
+const TTL: Duration = Duration::from_secs(50);
+
+#[derive(diesel::QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+/// A closure of the kind that the connection wants. In a blocking one the work is done at once, whatever it waits for.
+macro_rules! closure {
+    ([$($arg:ident),+], $work:expr, []) => {
+        |$($arg),+| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on($work))
+    };
+    ([$($arg:ident),+], $work:expr, [.await]) => { async move |$($arg),+| $work.await };
+}
+use closure;
+
+/// How a type of connections is a session; `[.await]` for the async ones.
+macro_rules! session {
+    ($connection:ty, [$($wait:tt)*]) => {
+        impl Session for $connection {
+            fn try_acquire<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt>> {
+                Box::pin(async move { LockDsl::try_acquire(lock, self)$($wait)* })
+            }
+            fn acquire<'a>(&'a mut self, lock: &'a Lock, wait: Wait) -> Answer<'a, Result<Attempt>> {
+                Box::pin(async move { LockDsl::acquire(lock, self, wait)$($wait)* })
+            }
+            fn try_hold<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt<i64>>> {
+                Box::pin(async move { LockDsl::try_hold(lock, self)$($wait)* })
+            }
+            fn acquire_all<'a>(&'a mut self, set: &'a LockSet, wait: Wait) -> Answer<'a, Result<Attempt<Vec<Lease>>>> {
+                Box::pin(async move { LockSetDsl::acquire_all(set, self, wait)$($wait)* })
+            }
+            fn acquire_any<'a>(&'a mut self, set: &'a LockSet, wait: Wait) -> Answer<'a, Result<Attempt>> {
+                Box::pin(async move { LockSetDsl::acquire_any(set, self, wait)$($wait)* })
+            }
+            fn transaction_on<'a>(&'a mut self, lock: &'a Lock, wait: Wait, work: Work) -> Answer<'a, Result<Attempt<()>>> {
+                Box::pin(async move {
+                    LockDsl::transaction(lock, self, wait, closure!([conn, _lease], work(conn), [$($wait)*]))$($wait)*
+                })
+            }
+            fn transaction_under<'a>(&'a mut self, lease: &'a mut Lease, work: Work) -> Answer<'a, Result<()>> {
+                Box::pin(async move {
+                    LeaseDsl::transaction(lease, self, closure!([conn], work(conn), [$($wait)*]))$($wait)*
+                })
+            }
+            fn finish<'a>(&'a mut self, lease: &'a mut Lease, work: Work) -> Answer<'a, Result<()>> {
+                Box::pin(async move {
+                    LeaseDsl::finish(lease, self, closure!([conn], work(conn), [$($wait)*]))$($wait)*
+                })
+            }
+            fn inspect<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<Record>>> {
+                Box::pin(async move { LockDsl::inspect(lock, self)$($wait)* })
+            }
+            fn is_held<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<bool>> {
+                Box::pin(async move { LockDsl::is_held(lock, self)$($wait)* })
+            }
+            fn current_owner<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>> {
+                Box::pin(async move { LockDsl::current_owner(lock, self)$($wait)* })
+            }
+            fn time_left<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Duration>> {
+                Box::pin(async move { LockDsl::time_left(lock, self)$($wait)* })
+            }
+            fn read_data<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>> {
+                Box::pin(async move { LockDsl::read_data(lock, self)$($wait)* })
+            }
+            fn force_release<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Forced>> {
+                Box::pin(async move { LockDsl::force_release(lock, self)$($wait)* })
+            }
+            fn pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<()>> {
+                Box::pin(async move { LeaseDsl::pin(lease, self)$($wait)* })
+            }
+            fn try_pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<diesel_locks::Pin>> {
+                Box::pin(async move { LeaseDsl::try_pin(lease, self)$($wait)* })
+            }
+            fn release<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<Outcome>> {
+                Box::pin(async move { LeaseDsl::release(lease, self)$($wait)* })
+            }
+            fn is_mine<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<bool>> {
+                Box::pin(async move { LeaseDsl::is_mine(lease, self)$($wait)* })
+            }
+            fn set_data<'a>(&'a mut self, lease: &'a Lease, data: Option<&'a str>) -> Answer<'a, Result<Outcome>> {
+                Box::pin(async move { LeaseDsl::set_data(lease, self, data)$($wait)* })
+            }
+            fn extend<'a>(&'a mut self, lease: &'a mut Lease) -> Answer<'a, Result<Outcome>> {
+                Box::pin(async move { LeaseDsl::extend(lease, self)$($wait)* })
+            }
+            fn extend_to<'a>(&'a mut self, lease: &'a mut Lease, ttl: Duration) -> Answer<'a, Result<Outcome>> {
+                Box::pin(async move { LeaseDsl::extend_to(lease, self, ttl)$($wait)* })
+            }
+            fn extend_by<'a>(&'a mut self, lease: &'a mut Lease, by: Duration) -> Answer<'a, Result<Outcome>> {
+                Box::pin(async move { LeaseDsl::extend_by(lease, self, by)$($wait)* })
+            }
+            fn load<'a>(&'a mut self, list: &'a List) -> Answer<'a, Result<Vec<Record>>> {
+                Box::pin(async move { ListDsl::load(list, self)$($wait)* })
+            }
+            fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>> {
+                Box::pin(async move { ListDsl::purge(list, self, age)$($wait)* })
+            }
+            fn begin(&mut self) -> Answer<'_, QueryResult<()>> {
+                Box::pin(async move { <$connection as Connection>::TransactionManager::begin_transaction(self)$($wait)* })
+            }
+            fn commit(&mut self) -> Answer<'_, QueryResult<()>> {
+                Box::pin(async move { <$connection as Connection>::TransactionManager::commit_transaction(self)$($wait)* })
+            }
+            fn rollback(&mut self) -> Answer<'_, QueryResult<()>> {
+                Box::pin(async move { <$connection as Connection>::TransactionManager::rollback_transaction(self)$($wait)* })
+            }
+            fn begin_test_transaction(&mut self) -> Answer<'_, QueryResult<()>> {
+                Box::pin(async move { Connection::begin_test_transaction(self)$($wait)* })
+            }
+            fn sql<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<usize>> {
+                Box::pin(async move { RunQueryDsl::execute(diesel::sql_query(sql), self)$($wait)* })
+            }
+            fn batch<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<()>> {
+                Box::pin(async move { SimpleConnection::batch_execute(self, sql)$($wait)* })
+            }
+            fn number<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<i64>> {
+                Box::pin(async move {
+                    let number: Number = RunQueryDsl::get_result(diesel::sql_query(sql), self)$($wait)*?;
+                    Ok(number.number)
+                })
+            }
+            fn instrument(&mut self, instrumentation: Box<dyn Instrumentation>) {
+                Connection::set_instrumentation(self, instrumentation);
+            }
+            fn without_statement_cache(&mut self) {
+                Connection::set_prepared_statement_cache_size(self, diesel::connection::CacheSize::Disabled);
+            }
+        }
+    };
+}
+use session;

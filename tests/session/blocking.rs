@@ -1,0 +1,26 @@
+//! Diesel's connections, and those of an r2d2 pool.
+
+use std::time::Duration;
+
+use diesel::connection::{Connection, Instrumentation, SimpleConnection, TransactionManager};
+use diesel::query_dsl::RunQueryDsl;
+use diesel::r2d2::{ConnectionManager, PooledConnection};
+use diesel::result::QueryResult;
+use diesel_locks::blocking::{LeaseDsl, ListDsl, LockDsl, LockSetDsl};
+use diesel_locks::{Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait};
+
+use super::{Answer, Number, Session, Work, closure, session};
+
+macro_rules! blocking {
+    ($connection:ty) => {
+        session! { $connection, [] }
+        session! { PooledConnection<ConnectionManager<$connection>>, [] }
+    };
+}
+
+#[cfg(feature = "postgres")]
+blocking! { diesel::PgConnection }
+#[cfg(feature = "mysql")]
+blocking! { diesel::MysqlConnection }
+#[cfg(feature = "sqlite")]
+blocking! { diesel::SqliteConnection }

@@ -1,0 +1,131 @@
+-- Look
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
+FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name = ?
+-- binds: [Some(<token>), "invoices|42"]
+
+-- List
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
+FROM `diesel_locks` l WHERE l.name >= ? AND l.name < ? AND l.name > ?
+AND CHAR_LENGTH(l.name) >= CHAR_LENGTH(?)
+AND (? = 0 OR (l.token IS NOT NULL AND l.expires_at > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))) ORDER BY l.name LIMIT ?
+-- binds: ["invoices|", "invoices|\u{10ffff}", "", "invoices|", 1, 100]
+
+-- Extend
+UPDATE `diesel_locks` l SET l.expires_at = GREATEST(l.expires_at + 1, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?)
+WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
+-- binds: [30000000, "invoices|42", Some(<token>), 7, 0]
+
+-- ExtendBy
+UPDATE `diesel_locks` l SET l.expires_at =
+GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) + ?, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?))
+WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
+-- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7, 0]
+
+-- Release
+UPDATE (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
+WHERE p.name = ? AND p.token = ? AND p.fence = ? LIMIT 1 FOR UPDATE SKIP LOCKED) mine
+STRAIGHT_JOIN `diesel_locks_pins` p FORCE INDEX (PRIMARY) ON p.name = mine.name
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = mine.name
+SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))
+WHERE (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
+-- binds: ["invoices|42", Some(<token>), 7, 0]
+
+-- SetData
+UPDATE `diesel_locks` l SET l.data = ?, l.expires_at = l.expires_at + 1
+WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
+-- binds: [Some("text"), "invoices|42", Some(<token>), 7, 0]
+
+-- Snapshot
+SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))
+-- binds: []
+
+-- Pin
+SELECT CASE WHEN p.token = ? AND p.fence = ? THEN
+COALESCE((SELECT l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name =
+IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', NULL, p.name)
+AND l.fence = p.fence), 0) ELSE 2 END
+FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ? LOCK IN SHARE MODE
+-- binds: [Some(<token>), 7, "invoices|42"]
+
+-- ForceRelease
+UPDATE (SELECT l.name FROM (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
+WHERE p.name = ? AND p.token IS NOT NULL LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = q.name LIMIT 1 FOR UPDATE SKIP LOCKED) held
+STRAIGHT_JOIN `diesel_locks_pins` p FORCE INDEX (PRIMARY) ON p.name = held.name
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = held.name
+SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))
+-- binds: ["invoices|42"]
+
+-- CreatePin
+INSERT IGNORE INTO `diesel_locks_pins` (name, token, fence) VALUES (?, NULL, ?)
+-- binds: ["invoices|42", 7]
+
+-- LookToAcquire
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1),
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
+l.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
+FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
+FROM (SELECT ? = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
+LEFT JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, ?)
+-- binds: [Some(<token>), 1, "invoices|42"]
+
+-- PeekNowait
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
+CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
+CASE WHEN p.token IS NULL THEN 0 WHEN p.token = ? THEN 2 ELSE 1 END
+FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
+/*!80000 FOR SHARE NOWAIT */ /*M!100600 LOCK IN SHARE MODE NOWAIT */
+-- binds: [Some(<token>), "invoices|42"]
+
+-- PinByWriting
+UPDATE `diesel_locks` l SET l.expires_at = l.expires_at + 1
+WHERE l.name = ? AND l.token = ? AND l.fence = ? AND l.expires_at > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))
+-- binds: ["invoices|42", Some(<token>), 7]
+
+-- ReleaseWaiting
+UPDATE `diesel_locks_pins` p FORCE INDEX (PRIMARY) STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = p.name
+SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))
+WHERE p.name = ? AND p.token = ? AND p.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
+-- binds: ["invoices|42", Some(<token>), 7, 0]
+
+-- Peek
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
+CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
+CASE WHEN p.token IS NULL THEN 0 WHEN p.token = ? THEN 2 ELSE 1 END
+FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
+/*!50701 FOR SHARE SKIP LOCKED */ /*M!100600 LOCK IN SHARE MODE SKIP LOCKED */
+-- binds: [Some(<token>), "invoices|42"]
+
+-- CreateLock
+INSERT IGNORE INTO `diesel_locks` (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT p.name, NULL, '', p.fence, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), NULL FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
+-- binds: ["invoices|42"]
+
+-- Acquire
+UPDATE (SELECT l.name FROM (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
+WHERE p.name = ? LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = q.name
+WHERE l.fence = ? AND (l.token IS NULL OR l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) LIMIT 1 FOR UPDATE SKIP LOCKED) free
+STRAIGHT_JOIN `diesel_locks_pins` p FORCE INDEX (PRIMARY) ON p.name = free.name
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET p.token = ?, p.fence = ?, l.token = ?, l.fence = ?, l.owner = ?,
+l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?, l.data = COALESCE(?, l.data)
+-- binds: ["invoices|42", 7, Some(<token>), 8, Some(<token>), 8, "web-1", 30000000, None]
+
+-- Renew
+UPDATE (SELECT l.name FROM `diesel_locks` l FORCE INDEX (PRIMARY)
+WHERE l.name = ? AND l.token = ? AND l.fence = ? LIMIT 1 FOR UPDATE SKIP LOCKED) mine
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = mine.name
+SET l.expires_at = GREATEST(l.expires_at + 1, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?), l.data = COALESCE(?, l.data)
+-- binds: ["invoices|42", Some(<token>), 7, 30000000, None]
+
+-- PurgeOne
+DELETE p, l FROM (SELECT l.name FROM (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
+WHERE p.name = ? LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = q.name
+WHERE l.expires_at < TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - ? AND l.fence < TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - ? LIMIT 1 FOR UPDATE SKIP LOCKED) old
+STRAIGHT_JOIN `diesel_locks_pins` p ON p.name = old.name STRAIGHT_JOIN `diesel_locks` l ON l.name = old.name
+-- binds: ["invoices|42", 86400000000, 86400000000]
+

@@ -1,0 +1,185 @@
+-- Look
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, NULL::bigint, 0::bigint, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = $1 THEN 2 ELSE 1 END::bigint
+FROM "diesel_locks" l WHERE l.name = $2
+-- binds: [Some(<token>), "invoices|42"]
+
+-- List
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now)
+SELECT clock.now, NULL::bigint, 0::bigint, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
+FROM "diesel_locks" l CROSS JOIN clock WHERE l.name >= $1 AND l.name < $2 AND l.name > $3
+AND ($4 = 0 OR (l.token IS NOT NULL AND l.expires_at > clock.now)) ORDER BY l.name LIMIT $5
+-- binds: ["invoices|", "invoices|\u{10ffff}", "", 1, 100]
+
+-- Extend
+WITH mine AS MATERIALIZED (
+SELECT l.name, l.expires_at FROM "diesel_locks" l
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4)
+FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+-- binds: ["invoices|42", Some(<token>), 7, 30000000]
+
+-- ExtendBy
+WITH mine AS MATERIALIZED (
+SELECT l.name, l.expires_at FROM "diesel_locks" l
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
+UPDATE "diesel_locks" l SET expires_at = LEAST(GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) + $4, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $5)
+FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+-- binds: ["invoices|42", Some(<token>), 7, 30000000, 3153600000000000]
+
+-- Release
+WITH mine AS MATERIALIZED (
+SELECT l.name, l.expires_at FROM "diesel_locks" l
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
+UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)
+FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+-- binds: ["invoices|42", Some(<token>), 7]
+
+-- SetData
+UPDATE "diesel_locks" l SET data = $1
+WHERE l.name = $2 AND l.token = $3 AND l.fence = $4
+RETURNING (l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+-- binds: [Some("text"), "invoices|42", Some(<token>), 7]
+
+-- Snapshot
+SELECT (pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable'))::int::bigint
+-- binds: []
+
+-- Pin
+WITH pinned AS MATERIALIZED (
+SELECT l.token, l.fence FROM "diesel_locks" l WHERE l.name = $1
+AND ((l.token = $2 AND l.fence = $3 AND l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) OR l.fence < $4) FOR KEY SHARE)
+SELECT CASE WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = $5 AND fence = $6 UNION ALL
+SELECT 1::bigint FROM "diesel_locks" l WHERE l.name = $7 AND l.token = $8 AND l.fence = $9
+AND l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AND NOT EXISTS (SELECT FROM pinned)
+-- binds: ["invoices|42", Some(<token>), 7, 7, Some(<token>), 7, "invoices|42", Some(<token>), 7]
+
+-- ForceRelease
+WITH held AS MATERIALIZED (
+SELECT l.name, l.expires_at FROM "diesel_locks" l
+WHERE l.name = $1 AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)
+UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)
+FROM held WHERE l.name = held.name RETURNING (held.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+-- binds: ["invoices|42"]
+
+-- Acquire
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+seen AS MATERIALIZED (
+SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
+FROM "diesel_locks" l WHERE l.name = $1),
+free AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name = $2 AND (l.token IS NULL
+OR (l.expires_at <= (SELECT now FROM clock) AND l.token IS DISTINCT FROM $3)) FOR UPDATE SKIP LOCKED),
+mine AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name = $4 AND l.token = $5 FOR NO KEY UPDATE SKIP LOCKED),
+taken AS (
+UPDATE "diesel_locks" l SET token = $6, owner = $7, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + $8, data = COALESCE($9, l.data)
+FROM clock, free WHERE l.name = free.name RETURNING l.fence),
+renewed AS (
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $10), data = COALESCE($11, l.data)
+FROM clock, mine WHERE l.name = mine.name RETURNING l.fence),
+born AS (
+INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT $12, $13, $14, clock.now, clock.now, clock.now + $15, $16 FROM clock
+WHERE NOT EXISTS (SELECT FROM seen)
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($17)::pg_catalog.oid, $18), 0))
+ON CONFLICT (name) DO NOTHING RETURNING fence),
+won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM renewed UNION ALL SELECT fence FROM born)
+SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
+seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $19 THEN 2 ELSE 1 END::bigint
+FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true
+-- binds: ["invoices|42", "invoices|42", Some(<token>), "invoices|42", Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, "invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\"", "invoices|42", Some(<token>)]
+
+-- Purge
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+old AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name >= $1 AND l.name < $2
+AND l.expires_at < (SELECT now FROM clock) - $3 AND l.fence < (SELECT now FROM clock) - $4
+FOR UPDATE SKIP LOCKED)
+DELETE FROM "diesel_locks" l USING old WHERE l.name = old.name
+-- binds: ["invoices|", "invoices|\u{10ffff}", 86400000000, 86400000000]
+
+-- AcquireAll
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text($1::json) AS name),
+seen AS MATERIALIZED (
+SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+l.token IS NOT NULL AND l.token <> $2 AND l.expires_at > clock.now AS held
+FROM clock, asked JOIN "diesel_locks" l ON l.name = asked.name),
+free AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen) AND NOT EXISTS (SELECT FROM seen WHERE held)
+AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> $3))
+ORDER BY l.name FOR UPDATE SKIP LOCKED),
+mine AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen) AND NOT EXISTS (SELECT FROM seen WHERE held)
+AND l.token = $4 ORDER BY l.name FOR NO KEY UPDATE SKIP LOCKED),
+enough AS MATERIALIZED (
+SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
+taken AS (
+UPDATE "diesel_locks" l SET token = $5, owner = $6, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + $7, data = COALESCE($8, l.data)
+FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
+renewed AS (
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $9), data = COALESCE($10, l.data)
+FROM clock, enough, mine WHERE enough.yes AND l.name = mine.name RETURNING l.name, l.fence),
+won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed)
+SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
+seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $11 THEN 2 ELSE 1 END::bigint
+FROM clock CROSS JOIN seen LEFT JOIN won ON won.name = seen.name
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>), Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, Some(<token>)]
+
+-- AcquireAny
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text($1::json) AS name),
+seen AS MATERIALIZED (
+SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
+FROM asked JOIN "diesel_locks" l ON l.name = asked.name),
+mine AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen) AND l.token = $2
+LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
+free AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen)
+AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $3)
+AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> $4))
+LIMIT 1 FOR UPDATE SKIP LOCKED),
+taken AS (
+UPDATE "diesel_locks" l SET token = $5, owner = $6, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + $7, data = COALESCE($8, l.data)
+FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
+renewed AS (
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $9), data = COALESCE($10, l.data)
+FROM clock, mine WHERE l.name = mine.name RETURNING l.name, l.fence),
+missing AS MATERIALIZED (
+SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM seen WHERE seen.name = asked.name)
+AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $11) AND NOT EXISTS (SELECT FROM free)),
+gated AS MATERIALIZED (
+SELECT name FROM missing
+WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($12)::pg_catalog.oid, name), 0)) LIMIT 1),
+born AS (
+INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT gated.name, $13, $14, clock.now, clock.now, clock.now + $15, $16 FROM clock, gated
+ON CONFLICT (name) DO NOTHING RETURNING name, fence),
+won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed UNION ALL SELECT name, fence FROM born),
+soonest AS (SELECT * FROM seen WHERE token IS NOT NULL AND expires_at > (SELECT now FROM clock)
+ORDER BY expires_at LIMIT 1)
+SELECT clock.now, won.fence, 0::bigint, COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
+s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = $17 THEN 2 ELSE 1 END::bigint
+FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>), Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, Some(<token>), "\"diesel_locks\"", Some(<token>), "web-1", 30000000, None, Some(<token>)]
+
+-- CreateAll
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text($1::json) AS name),
+missing AS MATERIALIZED (
+SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM "diesel_locks" l WHERE l.name = asked.name)),
+gated AS MATERIALIZED (
+SELECT name FROM missing
+WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($2)::pg_catalog.oid, name), 0)))
+INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT gated.name, NULL, '', clock.now, clock.now, clock.now, NULL FROM clock, gated ORDER BY gated.name
+ON CONFLICT (name) DO NOTHING
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", "\"diesel_locks\""]
+

@@ -1,0 +1,104 @@
+-- Look
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
+FROM `diesel_locks` l WHERE l.name = ?
+-- binds: [Some(<token>), "invoices|42"]
+
+-- List
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
+FROM `diesel_locks` l WHERE l.name >= ? AND l.name < ? AND l.name > ?
+AND (? = 0 OR (l.token IS NOT NULL AND l.expires_at > CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)) ORDER BY l.name LIMIT ?
+-- binds: ["invoices|", "invoices|\u{10ffff}", "", 1, 100]
+
+-- Extend
+UPDATE `diesel_locks` SET expires_at = MAX(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?)
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
+-- binds: [30000000, "invoices|42", Some(<token>), 7, 0, 0]
+
+-- ExtendBy
+UPDATE `diesel_locks` SET expires_at = MIN(MAX(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) + ?, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?)
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
+-- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7, 0, 0]
+
+-- Release
+UPDATE `diesel_locks` SET token = NULL, expires_at = MIN(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
+-- binds: ["invoices|42", Some(<token>), 7, 0, 0]
+
+-- SetData
+UPDATE `diesel_locks` SET data = ?
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
+-- binds: [Some("text"), "invoices|42", Some(<token>), 7, 0, 0]
+
+-- Snapshot
+SELECT 1
+-- binds: []
+
+-- Pin
+UPDATE `diesel_locks` SET fence = fence WHERE name = ? AND token = ? AND fence = ?
+RETURNING expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000
+-- binds: ["invoices|42", Some(<token>), 7]
+
+-- ForceRelease
+UPDATE `diesel_locks` SET token = NULL, expires_at = MIN(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)
+WHERE name = ? AND token IS NOT NULL RETURNING 0
+-- binds: ["invoices|42"]
+
+-- Acquire
+INSERT INTO `diesel_locks` AS l (name, token, owner, fence, acquired_at, expires_at, data)
+VALUES (?, ?, ?, MAX(CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, ?), CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
+acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
+expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
+ELSE excluded.expires_at END,
+owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
+token = excluded.token, data = COALESCE(excluded.data, l.data)
+WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.acquired_at
+RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
+-- binds: ["invoices|42", Some(<token>), "web-1", 0, 30000000, None]
+
+-- Purge
+DELETE FROM `diesel_locks` WHERE name >= ? AND name < ?
+AND expires_at < CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 - ? AND fence < CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 - ?
+-- binds: ["invoices|", "invoices|\u{10ffff}", 86400000000, 86400000000]
+
+-- AcquireAll
+INSERT INTO `diesel_locks` AS l (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT asked.value, ?, ?, MAX(CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, ?), CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?, ?
+FROM json_each(?) asked WHERE NOT EXISTS (
+SELECT 1 FROM json_each(?) other JOIN `diesel_locks` held ON held.name = other.value
+WHERE held.token <> ? AND held.expires_at > CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)
+ON CONFLICT (name) DO UPDATE SET
+fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
+acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
+expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
+ELSE excluded.expires_at END,
+owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
+token = excluded.token, data = COALESCE(excluded.data, l.data)
+RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
+-- binds: [Some(<token>), "web-1", 0, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", "[\"invoices|42\",\"invoices|43\"]", Some(<token>)]
+
+-- AcquireAny
+INSERT INTO `diesel_locks` AS l (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT asked.value, ?, ?, MAX(CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, ?), CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?, ?
+FROM json_each(?) asked LEFT JOIN `diesel_locks` held ON held.name = asked.value
+WHERE held.token IS NULL OR held.token = ? OR held.expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000
+ORDER BY held.token = ? DESC LIMIT 1
+ON CONFLICT (name) DO UPDATE SET
+fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
+acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
+expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
+ELSE excluded.expires_at END,
+owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
+token = excluded.token, data = COALESCE(excluded.data, l.data)
+RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
+-- binds: [Some(<token>), "web-1", 0, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>)]
+
+-- LookAll
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
+FROM json_each(?) asked JOIN `diesel_locks` l ON l.name = asked.value
+-- binds: [Some(<token>), "[\"invoices|42\",\"invoices|43\"]"]
+

@@ -1,0 +1,140 @@
+//! How many statements an operation is, counted by Diesel.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::connection::InstrumentationEvent;
+use diesel_locks::Outcome;
+
+use crate::session::Session;
+use crate::world::{World, secs};
+
+/// The statements of a connection.
+pub struct Statements(Arc<AtomicU32>);
+
+pub fn count(conn: &mut dyn Session) -> Statements {
+    let statements = Arc::new(AtomicU32::new(0));
+    let counter = statements.clone();
+    conn.instrument(Box::new(move |event: InstrumentationEvent<'_>| {
+        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    }));
+    Statements(statements)
+}
+
+impl Statements {
+    pub fn so_far(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// How many since the last time.
+    pub fn spent(&self) -> u32 {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+/// What the operations of an engine cost.
+struct Prices {
+    first_use: u32,
+    win: u32,
+    busy: u32,
+    /// To extend, to release, to replace the data.
+    lease: u32,
+}
+
+impl Prices {
+    fn outside_a_transaction(world: &World) -> Self {
+        let (first_use, win) = match world.engine.name() {
+            "postgres" => (1, 1),
+            "sqlite" => (2, 2),
+            _ => (6, 2),
+        };
+        Self {
+            first_use,
+            win,
+            busy: 1,
+            lease: 1,
+        }
+    }
+
+    /// `SQLite` writes first there, so it is the loser who pays; MySQL and MariaDB look at the identity first.
+    fn inside_a_transaction(world: &World) -> Self {
+        let (first_use, win, busy, lease) = match world.engine.name() {
+            "postgres" => (1, 1, 1, 1),
+            "sqlite" => (1, 1, 2, 1),
+            _ => (5, 3, 1, 2),
+        };
+        Self {
+            first_use,
+            win,
+            busy,
+            lease,
+        }
+    }
+}
+
+pub async fn t50_each_operation_costs_what_is_promised(world: &World) {
+    let mut conn = world.session().await;
+    pay(
+        world,
+        &mut *conn,
+        &Prices::outside_a_transaction(world),
+        "outside",
+    )
+    .await;
+}
+
+pub async fn t50_each_operation_costs_what_is_promised_in_a_transaction(world: &World) {
+    let mut conn = world.session().await;
+    conn.begin().await.unwrap();
+    pay(
+        world,
+        &mut *conn,
+        &Prices::inside_a_transaction(world),
+        "inside",
+    )
+    .await;
+    conn.rollback().await.unwrap();
+}
+
+async fn pay(world: &World, conn: &mut dyn Session, prices: &Prices, name: &str) {
+    let (lock, statements) = (world.lock(name), count(conn));
+    let lease = conn.take(&lock).await;
+    assert_eq!(statements.spent(), prices.first_use, "first use");
+    conn.told_busy(&lock).await;
+    assert_eq!(statements.spent(), prices.busy, "busy");
+    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(statements.spent(), prices.lease, "release");
+    let mut lease = conn.take(&lock).await;
+    assert_eq!(statements.spent(), prices.win, "win");
+    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+    assert_eq!(statements.spent(), prices.lease, "extend");
+    assert_eq!(
+        conn.extend_by(&mut lease, secs(1)).await.unwrap(),
+        Outcome::Done
+    );
+    assert_eq!(statements.spent(), prices.lease, "extend by");
+    assert_eq!(
+        conn.set_data(&lease, Some("x")).await.unwrap(),
+        Outcome::Done
+    );
+    assert_eq!(statements.spent(), prices.lease, "data");
+    conn.pin(&lease).await.unwrap();
+    assert_eq!(statements.spent(), 1, "pin");
+    conn.row(&lock).await;
+    assert_eq!(statements.spent(), 1, "inspect");
+    conn.load(&world.list()).await.unwrap();
+    assert_eq!(statements.spent(), 1, "list");
+
+    world.let_run_out(conn, &lease).await;
+    statements.spent();
+    let lease = conn.take(&lock).await;
+    assert_eq!(statements.spent(), prices.win, "take over");
+    let mine = lock.clone().token("mine").unwrap();
+    conn.release(&lease).await.unwrap();
+    conn.take(&mine).await;
+    statements.spent();
+    conn.take(&mine).await;
+    assert_eq!(statements.spent(), prices.win, "the same token again");
+}

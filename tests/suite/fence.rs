@@ -1,0 +1,129 @@
+//! The number that grows with every acquisition.
+
+use diesel_locks::{Forced, Lease, Lock, Outcome};
+
+use crate::session::Session;
+use crate::world::{World, eventually, secs};
+
+/// Acquires, and finds the fence larger than all before.
+async fn next(conn: &mut dyn Session, lock: &Lock, last: &mut i64) -> Lease {
+    let lease = conn.take(lock).await;
+    assert!(lease.fence() > *last, "{} after {last}", lease.fence());
+    *last = lease.fence();
+    lease
+}
+
+pub async fn t37_it_grows_whatever_happened_to_the_last_holder(world: &World) {
+    let (mut conn, lock, last) = (world.session().await, world.lock("x"), &mut 0);
+    let lease = next(&mut *conn, &lock, last).await;
+    conn.release(&lease).await.unwrap();
+    let lease = next(&mut *conn, &lock, last).await;
+    world.let_run_out(&mut *conn, &lease).await;
+    next(&mut *conn, &lock, last).await;
+    assert_eq!(conn.force_release(&lock).await.unwrap(), Forced::Released);
+    let lease = next(&mut *conn, &lock, last).await;
+    conn.release(&lease).await.unwrap();
+    eventually("purged", async || {
+        conn.purge(&world.list(), secs(0)).await.unwrap() == 1
+    })
+    .await;
+    assert!(conn.inspect(&lock).await.unwrap().is_none());
+    let lease = next(&mut *conn, &lock, last).await;
+    assert_eq!(
+        world.column(&mut *conn, &lock, "fence").await,
+        lease.fence()
+    );
+}
+
+pub async fn t37_it_grows_over_a_transaction_that_was_rolled_back(world: &World) {
+    let (mut conn, lock, last) = (world.session().await, world.lock("x"), &mut 0);
+    for _ in 0..2 {
+        conn.begin().await.unwrap();
+        let lease = next(&mut *conn, &lock, last).await;
+        conn.rollback().await.unwrap();
+        conn.assert_lost(&lease).await;
+        world.pass(&mut *conn, lease.fence()).await;
+        let lease = next(&mut *conn, &lock, last).await;
+        conn.release(&lease).await.unwrap();
+    }
+}
+
+pub async fn t37_it_grows_by_one_where_the_databases_clock_was_set_back(world: &World) {
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    let lease = conn.take(&lock).await;
+    world.add_to_fence(&mut *conn, &lock, "+ 3600000000").await;
+    conn.assert_lost(&lease).await;
+    let ahead = lease.fence() + 3_600_000_000;
+    for in_transaction in [false, true] {
+        let before = world.column(&mut *conn, &lock, "fence").await;
+        assert!(before >= ahead);
+        conn.force_release(&lock).await.unwrap();
+        if in_transaction {
+            conn.begin().await.unwrap();
+        }
+        let lease = conn.take(&lock).await;
+        assert_eq!(lease.fence(), before + 1);
+        world.let_run_out(&mut *conn, &lease).await;
+        assert_eq!(conn.take(&lock).await.fence(), before + 2);
+        if in_transaction {
+            conn.commit().await.unwrap();
+        }
+    }
+    assert_eq!(conn.force_release(&lock).await.unwrap(), Forced::Released);
+    assert_eq!(
+        conn.purge(&world.list(), secs(0)).await.unwrap(),
+        0,
+        "its fence is not over yet"
+    );
+}
+
+pub async fn t38_extending_and_the_same_token_leave_it_as_it_is(world: &World) {
+    let mut conn = world.session().await;
+    let lock = world.lock("x").token("agreed").unwrap();
+    let mut lease = conn.take(&lock).await;
+    let fence = lease.fence();
+    for in_transaction in [false, true] {
+        if in_transaction {
+            conn.begin().await.unwrap();
+        }
+        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(
+            conn.extend_to(&mut lease, secs(90)).await.unwrap(),
+            Outcome::Done
+        );
+        assert_eq!(
+            conn.extend_by(&mut lease, secs(1)).await.unwrap(),
+            Outcome::Done
+        );
+        assert_eq!(conn.take(&lock).await.fence(), fence);
+        world.let_run_out(&mut *conn, &lease).await;
+        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+        world.let_run_out(&mut *conn, &lease).await;
+        assert_eq!(conn.take(&lock).await.fence(), fence, "nobody took it over");
+        assert_eq!(world.column(&mut *conn, &lock, "fence").await, fence);
+        if in_transaction {
+            conn.commit().await.unwrap();
+        }
+    }
+    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+}
+
+/// The fence tells two acquisitions with the same token of the caller's own.
+pub async fn t38_a_lease_stays_lost_though_its_token_comes_back(world: &World) {
+    let mut conn = world.session().await;
+    let lock = world.lock("x").token("agreed").unwrap();
+    let first = conn.take(&lock).await;
+    conn.release(&first).await.unwrap();
+    let second = conn.take(&lock).await;
+    assert!(second.fence() > first.fence());
+    conn.assert_lost(&first).await;
+    assert!(conn.is_mine(&second).await.unwrap());
+    world.let_run_out(&mut *conn, &second).await;
+    conn.assert_lost(&first).await;
+    let other = conn.take(&world.lock("x")).await;
+    conn.release(&other).await.unwrap();
+    let third = conn.take(&lock).await;
+    assert!(third.fence() > other.fence());
+    conn.assert_lost(&second).await;
+    assert!(conn.is_mine(&third).await.unwrap());
+}

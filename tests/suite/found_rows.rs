@@ -1,0 +1,34 @@
+//! A connection without `CLIENT_FOUND_ROWS`, which Diesel's drivers set: an UPDATE counts only the rows that
+//! it changed.
+
+use diesel_async::AsyncMysqlConnection;
+
+use super::{model, tick};
+use crate::session::Session;
+use crate::world::{Engine, Mode, Source, World};
+
+async fn session(world: &World) -> Box<dyn Session> {
+    let opts = mysql_async::Opts::from_url(&world.engine.url(None)).expect("a URL");
+    assert!(!opts.client_found_rows());
+    let conn = mysql_async::Conn::new(opts).await.expect("a connection");
+    Box::new(
+        AsyncMysqlConnection::try_from(conn)
+            .await
+            .expect("a connection"),
+    )
+}
+
+#[test]
+fn t20_without_found_rows_nothing_is_taken_for_lost() {
+    for engine in [Engine::MariaDb, Engine::MySql] {
+        let world = World::new(engine, Mode::Async, Source::Own, "found_rows");
+        world.run(|world| Box::pin(without_found_rows(world)));
+    }
+}
+
+async fn without_found_rows(world: &World) {
+    model::play(world, [session(world).await, session(world).await]).await;
+    let mut conn = session(world).await;
+    conn.batch("SET timestamp = 1767225600.25").await.unwrap();
+    tick::within_one_tick(&mut *conn, &world.lock("y")).await;
+}

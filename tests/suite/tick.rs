@@ -1,0 +1,135 @@
+//! What happens at one and the same instant.
+
+use diesel::debug_query;
+use diesel_locks::statement::Statement;
+use diesel_locks::{Attempt, Lease, List, Lock, Outcome, Pin};
+
+use crate::session::Session;
+use crate::world::{World, ms, secs};
+
+/// Where the clock can be stopped, exactly; elsewhere by aiming at the instant, which is hit now and then.
+pub async fn t20_a_lease_is_over_at_the_instant_at_which_it_ends(world: &World) {
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    if !world.is_mysql() {
+        return aim_at_the_end(world, &mut *conn, &lock).await;
+    }
+    conn.batch("SET timestamp = 1767225600.25").await.unwrap();
+    let mut lease = conn.take(&lock).await;
+    conn.batch("SET timestamp = 1767225630.249999")
+        .await
+        .unwrap();
+    assert_eq!(
+        conn.told_busy(&lock).await.unwrap().time_left.as_micros(),
+        1
+    );
+    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::Pinned);
+    assert_eq!(conn.load(&world.list().held()).await.unwrap().len(), 1);
+
+    conn.batch("SET timestamp = 1767225630.25").await.unwrap();
+    assert!(!conn.is_held(&lock).await.unwrap());
+    assert!(conn.load(&world.list().held()).await.unwrap().is_empty());
+    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+    conn.batch("SET timestamp = 1767225660.25").await.unwrap();
+    assert_eq!(conn.take(&lock).await.fence(), 1_767_225_660_250_000);
+}
+
+async fn aim_at_the_end(world: &World, conn: &mut dyn Session, lock: &Lock) {
+    conn.take(lock).await;
+    let mut ahead = 0;
+    for _ in 0..400 {
+        let ends = world.clock(&mut *conn).await + ahead;
+        let sql = format!(
+            "UPDATE diesel_locks SET token = 'another', expires_at = {ends} WHERE name = '{}'",
+            lock.key()
+        );
+        assert_eq!(conn.sql(&sql).await.unwrap(), 1);
+        match conn.try_acquire(lock).await.unwrap() {
+            Attempt::Acquired(_) => {
+                let late = world.column(conn, lock, "acquired_at").await - ends;
+                assert!(late >= 0, "acquired {late} µs before its end");
+                ahead += late / 8 + 1;
+            }
+            Attempt::Busy(Some(holder)) => {
+                ahead -= i64::try_from(holder.time_left.as_micros()).unwrap() / 8 + 1;
+            }
+            Attempt::Busy(None) => panic!("the lease was over, and its lock was not to be had"),
+        }
+    }
+}
+
+/// What aiming cannot be relied upon to hit, read in the SQL.
+#[test]
+fn t20_every_statement_counts_the_instant_of_the_end_as_over() {
+    let lease: Lease = "lease1:1:30000000:token::diesel_locks:x".parse().unwrap();
+    let mut all = Vec::new();
+    /// The SQL of a statement on every engine.
+    macro_rules! read {
+        ($($statement:expr),+) => {$(
+            #[cfg(feature = "postgres")]
+            all.push(debug_query::<diesel::pg::Pg, _>(&$statement).to_string());
+            #[cfg(feature = "mysql")]
+            all.push(debug_query::<diesel::mysql::Mysql, _>(&$statement).to_string());
+            #[cfg(feature = "sqlite")]
+            all.push(debug_query::<diesel::sqlite::Sqlite, _>(&$statement).to_string());
+        )+};
+    }
+    read!(
+        Statement::acquire(lease.lock()).unwrap(),
+        Statement::list(&List::all().held()),
+        Statement::extend(&lease, secs(1)),
+        Statement::extend_by(&lease, secs(1)),
+        Statement::release(&lease),
+        Statement::set_data(&lease, None),
+        Statement::pin(&lease)
+    );
+    for sql in all {
+        assert!(
+            sql.contains("expires_at <= ") || sql.contains("expires_at > "),
+            "{sql}"
+        );
+        assert!(
+            !sql.contains("expires_at < ") && !sql.contains("expires_at >= "),
+            "{sql}"
+        );
+    }
+}
+
+pub async fn t20_extending_and_acquiring_again_within_one_tick_works(world: &World) {
+    let mut conn = world.session().await;
+    if world.is_mysql() {
+        conn.batch("SET timestamp = 1767225600.25").await.unwrap();
+    }
+    within_one_tick(&mut *conn, &world.lock("x")).await;
+}
+
+/// An UPDATE that would set what is there already must not look like one that found nothing.
+pub async fn within_one_tick(conn: &mut dyn Session, lock: &Lock) {
+    let mine = lock.clone().token("mine").unwrap();
+    let mut last = 0;
+    for _ in 0..20 {
+        let mut lease = conn.take(&mine).await;
+        assert!(lease.fence() > last);
+        last = lease.fence();
+        for _ in 0..3 {
+            assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+            assert_eq!(
+                conn.extend_by(&mut lease, ms(1)).await.unwrap(),
+                Outcome::Done
+            );
+            assert_eq!(
+                conn.set_data(&lease, Some("same")).await.unwrap(),
+                Outcome::Done
+            );
+            assert_eq!(conn.take(&mine).await.fence(), last);
+        }
+        for _ in 0..3 {
+            let longest = secs(36_500 * 24 * 60 * 60);
+            assert_eq!(
+                conn.extend_by(&mut lease, longest).await.unwrap(),
+                Outcome::Done
+            );
+        }
+        assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    }
+}

@@ -1,0 +1,291 @@
+//! Locks inside the caller's own transactions.
+
+use diesel_locks::{Attempt, Error, Lock, Outcome, Wait};
+
+use crate::session::Session;
+use crate::world::{Level, World, ms, secs};
+
+/// A try that must not wait. Where the engine has one writer the other one is in the way, whatever the lock.
+async fn is_refused_at_once(world: &World, conn: &mut dyn Session, lock: &Lock) -> bool {
+    if !world.is_sqlite() {
+        return conn.try_acquire(lock).await.unwrap().is_busy();
+    }
+    conn.batch("PRAGMA busy_timeout = 0").await.unwrap();
+    match conn.try_acquire(lock).await {
+        Ok(attempt) => attempt.is_busy(),
+        Err(error) => matches!(error, Error::CannotWrite { .. }) && error.is_transient(),
+    }
+}
+
+/// Commits; at SERIALIZABLE the engine may refuse that for reasons of its own, and has rolled back then.
+async fn committed(level: Level, conn: &mut dyn Session) -> bool {
+    let commit = conn.commit().await.map_err(Error::from);
+    if let Err(error) = &commit {
+        assert!(
+            level.is_serializable() && error.is_transient(),
+            "{level:?}: {error}"
+        );
+    }
+    commit.is_ok()
+}
+
+pub async fn t21_at_every_level_the_second_of_two_transactions_is_told_busy_at_once(world: &World) {
+    let (mut first, mut second) = (world.session().await, world.session().await);
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let used = first.take(&lock).await;
+        first.release(&used).await.unwrap();
+
+        world.begin_at(&mut *first, level).await;
+        let lease = first.take(&lock).await;
+        world.begin_at(&mut *second, level).await;
+        assert!(
+            is_refused_at_once(world, &mut *second, &lock).await,
+            "{level:?}"
+        );
+        second.rollback().await.unwrap();
+        first.commit().await.unwrap();
+
+        assert!(second.try_acquire(&lock).await.unwrap().is_busy());
+        assert!(first.is_mine(&lease).await.unwrap());
+    }
+}
+
+pub async fn t22_what_is_rolled_back_was_never_acquired(world: &World) {
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    conn.begin().await.unwrap();
+    let outer = conn.take(&lock).await;
+    conn.rollback().await.unwrap();
+    assert!(!conn.is_held(&lock).await.unwrap());
+    assert_eq!(conn.release(&outer).await.unwrap(), Outcome::Lost);
+
+    conn.begin().await.unwrap();
+    conn.begin().await.unwrap();
+    conn.take(&lock).await;
+    conn.rollback().await.unwrap();
+    assert!(!conn.is_held(&lock).await.unwrap());
+    let again = conn.take(&lock).await;
+    conn.commit().await.unwrap();
+    assert!(conn.is_mine(&again).await.unwrap());
+    assert!(again.fence() > outer.fence());
+}
+
+pub async fn t23_a_lease_that_was_committed_is_anybodys_who_has_it(world: &World) {
+    let (mut one, mut other) = (world.session().await, world.session().await);
+    let lock = world.lock("x");
+    one.begin().await.unwrap();
+    let lease = one.take(&lock).await;
+    one.commit().await.unwrap();
+    let mut handed: diesel_locks::Lease = lease.to_text().parse().unwrap();
+    assert_eq!(other.extend(&mut handed).await.unwrap(), Outcome::Done);
+    assert_eq!(other.release(&handed).await.unwrap(), Outcome::Done);
+    assert_eq!(one.release(&lease).await.unwrap(), Outcome::Lost);
+}
+
+pub async fn t24_a_release_takes_effect_with_the_commit(world: &World) {
+    let (mut holder, mut rival) = (world.session().await, world.session().await);
+    let lock = world.lock("x");
+    let lease = holder.take(&lock).await;
+
+    holder.begin().await.unwrap();
+    assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+    assert!(rival.try_acquire(&lock).await.unwrap().is_busy());
+    holder.rollback().await.unwrap();
+    assert!(
+        rival.is_mine(&lease).await.unwrap(),
+        "the commit did not come"
+    );
+
+    holder.begin().await.unwrap();
+    assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+    holder.commit().await.unwrap();
+    assert!(rival.try_acquire(&lock).await.unwrap().acquired().is_some());
+}
+
+pub async fn t25_two_names_in_opposite_order_are_busy_and_no_deadlock(world: &World) {
+    let (mut first, mut second) = (world.session().await, world.session().await);
+    let (a, b) = (world.lock("a"), world.lock("b"));
+    for lock in [&a, &b] {
+        let lease = first.take(lock).await;
+        first.release(&lease).await.unwrap();
+    }
+    first.begin().await.unwrap();
+    first.take(&a).await;
+    second.begin().await.unwrap();
+    if world.is_sqlite() {
+        // The first is the writer; the second does not get as far as a name.
+        assert!(is_refused_at_once(world, &mut *second, &b).await);
+    } else {
+        second.take(&b).await;
+        assert!(first.try_acquire(&b).await.unwrap().is_busy());
+        assert!(second.try_acquire(&a).await.unwrap().is_busy());
+    }
+    second.rollback().await.unwrap();
+    first.commit().await.unwrap();
+}
+
+pub async fn t26_busy_leaves_the_transaction_usable(world: &World) {
+    let (mut holder, mut other) = (world.session().await, world.session().await);
+    let (lock, mine) = (world.lock("x"), world.lock("mine"));
+    holder.take(&lock).await;
+    other.begin().await.unwrap();
+    assert!(other.try_acquire(&lock).await.unwrap().is_busy());
+    let lease = other.take(&mine).await;
+    other.commit().await.unwrap();
+    assert!(holder.is_mine(&lease).await.unwrap());
+}
+
+pub async fn t27_who_first_uses_a_name_in_an_open_transaction_makes_others_busy(world: &World) {
+    let (mut first, mut second) = (world.session().await, world.session().await);
+    let lock = world.lock("never used");
+    first.begin().await.unwrap();
+    let lease = first.take(&lock).await;
+    assert!(is_refused_at_once(world, &mut *second, &lock).await);
+    if world.is_mysql() {
+        // Documented: in a transaction of its own it waits for the first, as long as the session waits for rows.
+        second
+            .batch("SET SESSION innodb_lock_wait_timeout = 1")
+            .await
+            .unwrap();
+        second.begin().await.unwrap();
+        assert!(second.try_acquire(&lock).await.unwrap_err().is_transient());
+        second.rollback().await.unwrap();
+    }
+    first.commit().await.unwrap();
+    assert!(second.is_mine(&lease).await.unwrap());
+}
+
+pub async fn t36b_a_savepoint_takes_back_a_release_and_an_extension(world: &World) {
+    let (mut conn, lock) = (
+        world.session().await,
+        world.lock("x").ttl(secs(60)).unwrap(),
+    );
+    let mut lease = conn.take(&lock).await;
+    let ends = world.column(&mut *conn, &lock, "expires_at").await;
+    conn.begin().await.unwrap();
+    conn.begin().await.unwrap();
+    assert_eq!(
+        conn.extend_to(&mut lease, secs(600)).await.unwrap(),
+        Outcome::Done
+    );
+    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    conn.rollback().await.unwrap();
+    conn.commit().await.unwrap();
+    assert!(conn.is_mine(&lease).await.unwrap());
+    assert_eq!(world.column(&mut *conn, &lock, "expires_at").await, ends);
+}
+
+pub async fn t36f_waiting_where_the_release_cannot_be_seen_is_refused(world: &World) {
+    let (mut holder, mut waiter) = (world.session().await, world.session().await);
+    let lock = world.lock("x");
+    holder.take(&lock).await;
+    for level in world.levels() {
+        world.begin_at(&mut *waiter, level).await;
+        let answer = waiter.acquire(&lock, Wait::attempts(3).every(ms(1))).await;
+        if level.sees_snapshot() {
+            let error = answer.unwrap_err();
+            assert!(matches!(error, Error::CannotWait { .. }));
+            assert!(error.to_string().contains("before the transaction begins"));
+        } else {
+            assert!(answer.unwrap().is_busy(), "{level:?}");
+        }
+        let once = waiter.acquire(&lock, Wait::never()).await;
+        assert!(once.unwrap().is_busy(), "trying once is no waiting");
+        waiter.rollback().await.unwrap();
+    }
+}
+
+pub async fn a_test_transaction_is_a_transaction(world: &World) {
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    conn.begin_test_transaction().await.unwrap();
+    let lease = conn.take(&lock).await;
+    conn.pin(&lease).await.unwrap();
+    assert!(
+        conn.try_hold(&world.lock("y"))
+            .await
+            .unwrap()
+            .acquired()
+            .is_some()
+    );
+    conn.rollback().await.unwrap();
+    assert!(!conn.is_held(&lock).await.unwrap());
+}
+
+pub async fn a_lock_held_for_a_transaction_excludes_leases_and_others_until_its_end(world: &World) {
+    let (mut one, mut other) = (world.session().await, world.session().await);
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let before = one.take(&lock).await;
+        one.release(&before).await.unwrap();
+        for commit in [true, false] {
+            world.begin_at(&mut *one, level).await;
+            let fence = one.try_hold(&lock).await.unwrap().acquired().unwrap();
+            assert!(fence > before.fence());
+            if !world.is_sqlite() {
+                world.begin_at(&mut *other, level).await;
+                assert!(other.try_hold(&lock).await.unwrap().is_busy());
+                other.rollback().await.unwrap();
+                assert!(other.try_acquire(&lock).await.unwrap().is_busy());
+            }
+            let committed = commit && committed(level, &mut *one).await;
+            if !commit {
+                one.rollback().await.unwrap();
+            }
+            let after = other.take(&lock).await;
+            assert!(!committed || after.fence() > fence);
+            other.release(&after).await.unwrap();
+        }
+    }
+}
+
+pub async fn a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction(world: &World) {
+    let (mut holder, mut other) = (world.session().await, world.session().await);
+    let lock = world.lock("x").owner("the holder").unwrap();
+    let mut lease = holder.take(&lock).await;
+    other.begin().await.unwrap();
+    let Attempt::Busy(Some(who)) = other.try_hold(&lock).await.unwrap() else {
+        panic!("held twice");
+    };
+    assert_eq!(who.owner, "the holder");
+    other.rollback().await.unwrap();
+
+    world.let_run_out(&mut *holder, &lease).await;
+    other.begin().await.unwrap();
+    assert!(other.try_hold(&lock).await.unwrap().acquired().is_some());
+    other.commit().await.unwrap();
+    assert_eq!(holder.extend(&mut lease).await.unwrap(), Outcome::Lost);
+    assert!(!holder.is_held(&lock).await.unwrap());
+}
+
+pub async fn holding_for_a_transaction_needs_one(world: &World) {
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    let error = conn.try_hold(&lock).await.unwrap_err();
+    assert!(matches!(error, Error::NoTransaction { .. }), "{error}");
+}
+
+pub async fn a_name_that_was_only_half_created_mends_itself(world: &World) {
+    if !world.is_mysql() {
+        return t22_what_is_rolled_back_was_never_acquired(world).await; // one row is all there is
+    }
+    let mut conn = world.session().await;
+    for level in world.levels() {
+        for inside in [false, true] {
+            let lock = world.lock(&format!("{level:?} {inside}"));
+            let half = format!(
+                "INSERT INTO diesel_locks_pins (name, token, fence) VALUES ('{}', NULL, 7)",
+                lock.key()
+            );
+            conn.sql(&half).await.unwrap();
+            world.set_level(&mut *conn, level).await;
+            if inside {
+                conn.begin().await.unwrap();
+            }
+            let lease = conn.take(&lock).await;
+            assert!(lease.fence() > 7);
+            if inside {
+                conn.commit().await.unwrap();
+            }
+            assert!(conn.is_mine(&lease).await.unwrap());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How connections of a world are opened.
+
+use std::sync::OnceLock;
+
+use diesel::Connection;
+use diesel::r2d2::{ConnectionManager, Pool, PooledConnection, R2D2Connection};
+use diesel_async::AsyncConnection;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::bb8;
+use tokio::sync::OnceCell;
+
+use super::{Engine, Mode, Source};
+use crate::session::{Answer, Session};
+
+pub type Opener = Box<dyn Fn() -> Answer<'static, Box<dyn Session>> + Send + Sync>;
+
+const POOL_SIZE: u32 = 20;
+
+pub fn of(engine: Engine, mode: Mode, source: Source, url: String) -> Opener {
+    /// The opener for the two types of connections of a backend.
+    macro_rules! opener {
+        ($blocking:ty, $asynchronous:ty) => {
+            match (mode, source) {
+                (Mode::Blocking, Source::Own) => own_blocking::<$blocking>(url),
+                (Mode::Blocking, Source::Pool) => pool_blocking::<$blocking>(url),
+                (Mode::Async, Source::Own) => own_async::<$asynchronous>(url),
+                (Mode::Async, Source::Pool) => pool_async!($asynchronous, url),
+            }
+        };
+    }
+    match engine {
+        #[cfg(feature = "postgres")]
+        Engine::Postgres => opener!(diesel::PgConnection, crate::session::AsyncPostgres),
+        #[cfg(feature = "mysql")]
+        Engine::MariaDb | Engine::MySql => {
+            opener!(diesel::MysqlConnection, crate::session::AsyncMysql)
+        }
+        #[cfg(feature = "sqlite")]
+        Engine::Sqlite => opener!(diesel::SqliteConnection, crate::session::AsyncSqlite),
+    }
+}
+
+fn own_blocking<C: Connection + Session + 'static>(url: String) -> Opener {
+    Box::new(move || {
+        let conn = C::establish(&url).expect("a connection");
+        Box::pin(async move { Box::new(conn) as Box<dyn Session> })
+    })
+}
+
+fn pool_blocking<C>(url: String) -> Opener
+where
+    C: R2D2Connection + 'static,
+    PooledConnection<ConnectionManager<C>>: Session,
+{
+    let pool = OnceLock::new();
+    Box::new(move || {
+        let pool = pool.get_or_init(|| {
+            Pool::builder()
+                .max_size(POOL_SIZE)
+                .min_idle(Some(0))
+                .build(ConnectionManager::<C>::new(&url))
+                .expect("a pool")
+        });
+        let conn = pool.get().expect("a connection of the pool");
+        Box::pin(async move { Box::new(conn) as Box<dyn Session> })
+    })
+}
+
+fn own_async<C: AsyncConnection + Session + 'static>(url: String) -> Opener {
+    Box::new(move || {
+        let url = url.clone();
+        Box::pin(async move {
+            let conn = C::establish(&url).await.expect("a connection");
+            Box::new(conn) as Box<dyn Session>
+        })
+    })
+}
+
+/// A macro, because what a pool asks of a connection cannot be written shorter than its three types.
+macro_rules! pool_async {
+    ($connection:ty, $url:ident) => {{
+        let pool = std::sync::Arc::new(OnceCell::new());
+        Box::new(move || {
+            let (pool, url) = (pool.clone(), $url.clone());
+            Box::pin(async move {
+                let open = || async {
+                    let manager = AsyncDieselConnectionManager::<$connection>::new(url);
+                    let pool = bb8::Pool::<$connection>::builder().max_size(POOL_SIZE);
+                    pool.build(manager).await.expect("a pool")
+                };
+                let pool: &bb8::Pool<$connection> = pool.get_or_init(open).await;
+                let conn = pool.get_owned().await.expect("a connection of the pool");
+                Box::new(conn) as Box<dyn Session>
+            })
+        })
+    }};
+}
+use pool_async;

@@ -1,0 +1,64 @@
+//! The four engines, and what each is called in commands, features and the environment.
+
+use crate::Outcome;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Postgres,
+    MariaDb,
+    MySql,
+    Sqlite,
+}
+
+use Engine::{MariaDb, MySql, Postgres, Sqlite};
+
+impl Engine {
+    pub const ALL: [Self; 4] = [Postgres, MariaDb, MySql, Sqlite];
+
+    /// The word in commands, and the first segment of the test paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Postgres => "postgres",
+            MariaDb => "mariadb",
+            MySql => "mysql",
+            Sqlite => "sqlite",
+        }
+    }
+
+    /// The cargo feature; the two that speak MySQL's protocol share one.
+    pub fn feature(self) -> &'static str {
+        match self {
+            MariaDb => "mysql",
+            other => other.name(),
+        }
+    }
+
+    /// The variable that names a server; SQLite has none.
+    pub fn variable(self) -> Option<&'static str> {
+        match self {
+            Postgres => Some("PG_DATABASE_URL"),
+            MariaDb => Some("MARIADB_DATABASE_URL"),
+            MySql => Some("MYSQL_DATABASE_URL"),
+            Sqlite => None,
+        }
+    }
+
+    /// The server that the user already has.
+    pub fn given(self) -> Option<String> {
+        self.variable()
+            .and_then(|name| std::env::var(name).ok())
+            .filter(|url| !url.is_empty())
+    }
+}
+
+/// The engines that a command names, in the order of [`Engine::ALL`]; all when it names none.
+pub fn named(words: &[&str]) -> Outcome<Vec<Engine>> {
+    if let Some(odd) = words
+        .iter()
+        .find(|word| !Engine::ALL.iter().any(|engine| engine.name() == **word))
+    {
+        return Err(format!("`{odd}` is no engine\n\n{}", crate::USAGE));
+    }
+    let asked = |engine: &Engine| words.is_empty() || words.contains(&engine.name());
+    Ok(Engine::ALL.into_iter().filter(asked).collect())
+}

@@ -1,0 +1,64 @@
+//! The project's own commands: `cargo xtask test`, `cargo xtask servers up|down`, `cargo xtask tidy`.
+//!
+//! Nothing but the standard library, so that a fresh machine runs it a second after the download.
+
+mod client;
+mod docker;
+mod engine;
+mod hold;
+mod lock;
+mod machine;
+mod mirror;
+mod mysql;
+mod packages;
+mod place;
+mod postgres;
+mod server;
+mod servers;
+mod shell;
+mod suite;
+mod tidy;
+mod tree;
+mod unstable;
+mod worlds;
+
+use std::process::ExitCode;
+
+/// What a step gives back: its failure is a text that ends with the way to mend it.
+type Outcome<T = ()> = Result<T, String>;
+
+const USAGE: &str = "\
+cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   start what is needed and run every test
+cargo xtask servers up [ENGINE...]                    servers for daily work; prints their URLs
+cargo xtask servers down                              ends them
+cargo xtask tidy [--bless]                            format, lints, docs, licences, SQL snapshots
+
+ENGINE: postgres, mariadb, mysql, sqlite; without one, all of them.";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match place::enter_workspace().and_then(|()| run(&words)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> Outcome {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (words, rest) = match words.iter().position(|word| *word == "--") {
+        Some(place) => (&words[..place], &words[place + 1..]),
+        None => (&words[..], &[][..]),
+    };
+    match words {
+        ["test", engines @ ..] => suite::test(&engine::named(engines)?, rest),
+        ["tidy"] => tidy::tidy(false),
+        ["tidy", "--bless"] => tidy::tidy(true),
+        ["servers", "up", engines @ ..] => hold::up(&engine::named(engines)?),
+        ["servers", "down"] => hold::down(),
+        ["servers", "hold", engines @ ..] => hold::hold(&engine::named(engines)?),
+        _ => Err(USAGE.to_owned()),
+    }
+}

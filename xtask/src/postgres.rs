@@ -1,0 +1,78 @@
+//! A private PostgreSQL. It refuses to run as root.
+
+use crate::machine::{Owner, programs};
+use crate::server::{Recipe, Server};
+use crate::{Outcome, place};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The database `locks` is made by the single-user server, so that no client program is needed.
+/// `fsync` protects against power cuts only: a killed server keeps its commits without it.
+const SCRIPT: &str = r#"
+"$BIN/initdb" -D "$DIR/data" -A trust -U postgres -N -E UTF8 --locale=C >/dev/null || exit
+echo 'CREATE DATABASE locks' | "$BIN/postgres" --single -D "$DIR/data" postgres >/dev/null || exit
+exec "$BIN/postgres" -D "$DIR/data" -p "$PORT" -c listen_addresses=127.0.0.1 \
+  -c unix_socket_directories= -c fsync=off -c max_connections=400
+"#;
+
+/// "Immediate shutdown": it clears its shared memory but writes nothing back.
+const STOP: &str = r#"kill -s QUIT "$server""#;
+
+/// The directory with `postgres` and `initdb`: the newest of Debian's, or the first in `PATH`.
+pub fn binaries() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let newest = versions
+        .filter(|entry| complete(&entry.path().join("bin")))
+        .max_by_key(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .parse::<u32>()
+                .unwrap_or(0)
+        })
+        .map(|entry| entry.path().join("bin"));
+    let first = || {
+        programs("postgres")
+            .iter()
+            .filter_map(|file| file.parent())
+            .find(|bin| complete(bin))
+            .map(Path::to_owned)
+    };
+    newest.or_else(first)
+}
+
+pub fn start(bin: &Path) -> Outcome<Server> {
+    Server::start(|port| recipe(bin, port))
+}
+
+fn complete(bin: &Path) -> bool {
+    bin.join("postgres").is_file() && bin.join("initdb").is_file()
+}
+
+fn recipe(bin: &Path, port: u16) -> Outcome<Recipe> {
+    let owner = Owner::of("postgres");
+    let directory = place::private("postgres", owner.as_ref())?;
+    let status = directory.join("data/postmaster.pid");
+    Ok(Recipe {
+        directory,
+        owner,
+        script: SCRIPT.to_owned(),
+        command: Vec::new(),
+        stop: STOP.to_owned(),
+        variables: vec![("BIN", bin.into()), ("PORT", port.to_string().into())],
+        url: format!("postgres://postgres@127.0.0.1:{port}/locks"),
+        ready: Box::new(move || is_ready(&status)),
+    })
+}
+
+/// The last line of `postmaster.pid` is what `pg_ctl --wait` waits for.
+fn is_ready(status: &Path) -> bool {
+    fs::read_to_string(status).is_ok_and(|text| {
+        text.lines()
+            .nth(7)
+            .is_some_and(|line| line.trim() == "ready")
+    })
+}

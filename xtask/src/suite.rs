@@ -1,0 +1,191 @@
+//! `cargo xtask test`: the suite over the engines asked, in several passes, and one line per world.
+//!
+//! - Every pass is the same build: packages and features select it, and changing them compiles Diesel
+//!   anew. So the crate's unit, documentation and snapshot tests run in the first pass.
+//! - A world that was asked for and in which no test ran is a failure, unless the caller chose tests.
+
+use crate::engine::Engine;
+use crate::servers::Servers;
+use crate::worlds::Tally;
+use crate::{Outcome, client, packages, shell};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+/// One run of the suite.
+struct Pass {
+    engines: Vec<Engine>,
+    /// What its lines end with.
+    mark: &'static str,
+    variable: Option<(&'static str, &'static str)>,
+}
+
+const AGAIN: &str =
+    "\nOne test alone, with its output:  cargo xtask test ENGINE -- NAME --nocapture";
+
+/// Runs the tests of these engines; `words` go to libtest.
+pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
+    packages::provide(engines)?;
+    shell::run(cargo_test(engines).arg("--no-run"))?;
+    let servers = Servers::start(engines)?;
+    let mut lines = String::from("\n");
+    let mut failures = Vec::new();
+    for pass in passes(engines, chooses(words)) {
+        let (tally, succeeded) = pass.run(&servers, words)?;
+        if !succeeded {
+            failures.push(format!("Tests failed{}.", pass.mark));
+        }
+        failures.extend(
+            tally
+                .empty()
+                .map(|world| format!("No test ran in {world}{}.", pass.mark)),
+        );
+        lines += &tally.to_string();
+    }
+    failures.extend(servers.last_words());
+    drop(servers);
+    print!("{lines}");
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\n") + AGAIN)
+    }
+}
+
+/// `cargo test` of the crate and its suite, with the features of these engines.
+pub fn cargo_test(engines: &[Engine]) -> Command {
+    let feature = |engine: &Engine| format!("diesel-locks-tests/{}", engine.feature());
+    let mut features: Vec<String> = engines.iter().map(feature).collect();
+    features.dedup();
+    let mut cargo = Command::new("cargo");
+    cargo.args([
+        "test",
+        "--package",
+        "diesel-locks",
+        "--package",
+        "diesel-locks-tests",
+    ]);
+    cargo
+        .args(["--no-fail-fast", "--features", &features.join(",")])
+        .envs(client::variables());
+    cargo
+}
+
+/// Who chose some tests wants them once; the variables of the other passes can be set by hand.
+fn passes(engines: &[Engine], chosen: bool) -> Vec<Pass> {
+    let all = engines.to_vec();
+    let mysqls: Vec<Engine> = engines
+        .iter()
+        .copied()
+        .filter(|it| it.feature() == "mysql")
+        .collect();
+    let uncached = ("DIESEL_LOCKS_STATEMENT_CACHE", "off");
+    let mut passes = vec![Pass {
+        engines: all.clone(),
+        mark: "",
+        variable: None,
+    }];
+    if !chosen {
+        passes.push(Pass {
+            engines: all,
+            mark: " [no statement cache]",
+            variable: Some(uncached),
+        });
+    }
+    if !chosen && !mysqls.is_empty() {
+        let lax = ("DIESEL_LOCKS_SQL_MODE", "");
+        passes.push(Pass {
+            engines: mysqls,
+            mark: " [empty sql_mode]",
+            variable: Some(lax),
+        });
+    }
+    passes
+}
+
+/// Whether libtest's arguments choose among the tests; a number belongs to `--test-threads`.
+fn chooses(words: &[&str]) -> bool {
+    let is_name = |word: &&str| !word.starts_with('-') && word.parse::<u32>().is_err();
+    words.iter().any(is_name)
+        || words
+            .iter()
+            .any(|word| ["--skip", "--ignored"].contains(word))
+}
+
+impl Pass {
+    fn run(&self, servers: &Servers, words: &[&str]) -> Outcome<(Tally, bool)> {
+        let mut cargo = self.command(servers, words);
+        println!("\n{}", shell::line(&cargo));
+        let run = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut cargo = run.map_err(|e| format!("cargo cannot be run: {e}"))?;
+        let required = if chooses(words) {
+            &[]
+        } else {
+            &self.engines[..]
+        };
+        let mut tally = Tally::of(required, self.mark);
+        if let Some(output) = cargo.stdout.take() {
+            pass_on(BufReader::new(output), &mut tally).map_err(|e| e.to_string())?;
+        }
+        let status = cargo.wait().map_err(|e| e.to_string())?;
+        Ok((tally, status.success()))
+    }
+
+    /// The tests outside of worlds depend on no variable: they run in the plain pass only.
+    fn command(&self, servers: &Servers, words: &[&str]) -> Command {
+        let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
+        let mut cargo = cargo_test(&servers.engines);
+        cargo.envs(servers.variables()).envs(self.variable);
+        cargo.env("DIESEL_LOCKS_ENGINES", names.join(","));
+        if self.variable.is_some() {
+            cargo.args(["--test", "conformance"]);
+        } else if !servers.engines.contains(&Engine::Sqlite) {
+            // The code in the documentation runs on SQLite.
+            cargo.args(["--lib", "--test", "conformance"]);
+        }
+        cargo.arg("--").args(words);
+        for other in Engine::ALL
+            .iter()
+            .filter(|engine| !self.engines.contains(engine))
+        {
+            cargo.args(["--skip", &format!("{}::", other.name())]);
+        }
+        if self.variable.is_some() {
+            cargo.args(names.iter().map(|name| format!("{name}::")));
+        }
+        cargo
+    }
+}
+
+/// Passes the output on and counts.
+fn pass_on(mut output: impl BufRead, tally: &mut Tally) -> std::io::Result<()> {
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line)? > 0 {
+        std::io::stdout().write_all(&line)?;
+        tally.read(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{chooses, passes};
+    use crate::engine::Engine;
+
+    #[test]
+    fn a_name_chooses_and_a_number_of_threads_does_not() {
+        assert!(chooses(&["t28", "--nocapture"]));
+        assert!(chooses(&["--skip", "t28"]));
+        assert!(!chooses(&["--test-threads", "4"]));
+    }
+
+    #[test]
+    fn only_mysql_and_mariadb_know_an_sql_mode() {
+        assert_eq!(
+            passes(&Engine::ALL, false)[2].engines,
+            [Engine::MariaDb, Engine::MySql]
+        );
+        assert_eq!(passes(&[Engine::Sqlite], false).len(), 2);
+        assert_eq!(passes(&Engine::ALL, true).len(), 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask tidy`: what a reader should never have to say in a review.
+
+use crate::engine::Engine;
+use crate::{Outcome, client, packages, shell, suite, tree};
+use std::process::Command;
+
+const FEATURES: [&str; 4] = ["postgres", "mysql", "sqlite", "async"];
+
+/// Checks everything; `bless` formats and takes the SQL of now for the expected one.
+pub fn tidy(bless: bool) -> Outcome {
+    format(bless)?;
+    tree::check()?;
+    packages::provide_clients()?;
+    for features in feature_sets() {
+        lint(&features)?;
+    }
+    lint_workspace()?;
+    documentation()?;
+    snapshots(bless)?;
+    shell::run(cargo().args(["test", "--quiet", "--package", "xtask"]))?;
+    println!("tidy");
+    Ok(())
+}
+
+fn format(bless: bool) -> Outcome {
+    let check: &[&str] = if bless { &[] } else { &["--check"] };
+    mended_by(
+        "cargo fmt --all",
+        shell::run(cargo().args(["fmt", "--all"]).args(check)),
+    )
+}
+
+/// None, each alone, each pair, all: a feature that needs another shows here.
+fn feature_sets() -> Vec<String> {
+    let mut sets = vec![String::new()];
+    sets.extend(FEATURES.map(str::to_owned));
+    for (n, one) in FEATURES.iter().enumerate() {
+        sets.extend(
+            FEATURES[n + 1..]
+                .iter()
+                .map(|other| format!("{one},{other}")),
+        );
+    }
+    sets.push(FEATURES.join(","));
+    sets
+}
+
+/// The library alone: the features of dev-dependencies would leak into it and hide errors.
+fn lint(features: &str) -> Outcome {
+    let words = [
+        "clippy",
+        "--quiet",
+        "--package",
+        "diesel-locks",
+        "--lib",
+        "--features",
+        features,
+    ];
+    shell::run(cargo().args(words).args(["--", "-D", "warnings"]))
+}
+
+fn lint_workspace() -> Outcome {
+    let words = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+    ];
+    shell::run(
+        cargo()
+            .args(words)
+            .args(["--", "-D", "warnings"])
+            .envs(client::variables()),
+    )
+}
+
+fn documentation() -> Outcome {
+    let words = [
+        "doc",
+        "--quiet",
+        "--package",
+        "diesel-locks",
+        "--no-deps",
+        "--all-features",
+    ];
+    shell::run(cargo().args(words).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn snapshots(bless: bool) -> Outcome {
+    let mut test = suite::cargo_test(&Engine::ALL);
+    test.args(["--quiet", "--lib", "snapshots"]);
+    if bless {
+        test.env("BLESS", "1");
+    }
+    mended_by("cargo xtask tidy --bless", shell::run(&mut test))
+}
+
+fn mended_by(command: &str, outcome: Outcome) -> Outcome {
+    outcome.map_err(|failure| format!("{failure}\nThis mends it:  {command}"))
+}
+
+fn cargo() -> Command {
+    Command::new("cargo")
+}
