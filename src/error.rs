@@ -158,7 +158,7 @@ impl Error {
 
     /// Whether a transaction was refused because of another one, and not just kept waiting for it.
     pub(crate) fn is_serialization(&self) -> bool {
-        matches!(self, Self::Database(source) if is_contention(source) && !is_sqlite_busy(source))
+        matches!(self, Self::Database(source) if is_serialization(source))
     }
 
     /// Whether an SQLite database had another writer for longer than the connection's `busy_timeout`.
@@ -185,13 +185,18 @@ const SQLITE_BUSY: [&str; 3] = [
     "database schema is locked",
 ];
 
-const CONTENTION: [&str; 8] = [
-    "Deadlock found",                          // MySQL, MariaDB 1213
+/// Refused because of another transaction: to be tried again at once.
+const SERIALIZATION: [&str; 4] = [
+    "Deadlock found",                     // MySQL, MariaDB 1213
+    "Record has changed since last read", // MariaDB 1020
+    "could not serialize access",         // PostgreSQL 40001
+    "deadlock detected",                  // PostgreSQL 40P01
+];
+
+/// Kept waiting for another transaction, or not willing to.
+const TIMEOUT: [&str; 4] = [
     "Lock wait timeout exceeded",              // MySQL, MariaDB 1205
-    "Record has changed since last read",      // MariaDB 1020
     "NOWAIT is set",                           // MySQL 3572
-    "could not serialize access",              // PostgreSQL 40001
-    "deadlock detected",                       // PostgreSQL 40P01
     "canceling statement due to lock timeout", // PostgreSQL 55P03
     "could not obtain lock",                   // PostgreSQL 55P03
 ];
@@ -213,12 +218,15 @@ fn is_table_missing(error: &DieselError) -> bool {
         || matches!(error, DieselError::DatabaseError(_, info) if is_relation(info.message()))
 }
 
-fn is_contention(error: &DieselError) -> bool {
+fn is_serialization(error: &DieselError) -> bool {
     matches!(
         error,
         DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)
-    ) || says(error, &CONTENTION)
-        || is_sqlite_busy(error)
+    ) || says(error, &SERIALIZATION)
+}
+
+fn is_contention(error: &DieselError) -> bool {
+    is_serialization(error) || says(error, &TIMEOUT) || is_sqlite_busy(error)
 }
 
 fn is_sqlite_busy(error: &DieselError) -> bool {

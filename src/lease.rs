@@ -81,6 +81,9 @@ impl Lease {
     /// may not. It is less than the time left in the table, and starts at zero in a process that
     /// got the lease as text, until it first extends it.
     ///
+    /// An extension inside a transaction is not counted, because a rollback would take it back. A lease that was acquired
+    /// in a transaction counts as if that will commit: until it has, rely on nothing.
+    ///
     /// It is no proof: a process can be paused right after it looked. What must not happen without the lease
     /// belongs in a transaction that [pins](crate::blocking::LeaseDsl::pin) it.
     #[must_use]

@@ -78,7 +78,8 @@ impl Lock {
     /// How long a lease lives unless it is extended: 1 ms to 100 years, 30 seconds if you don't say.
     ///
     /// Long enough for the work, or for several heartbeats; short enough to wait for when a holder dies. It
-    /// counts from the moment the lock is won, on the database's clock.
+    /// counts from the moment the lock is won, on the database's clock. Below some ten milliseconds the answer itself
+    /// may take too long to be trusted ([`Error::TooLate`]).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a time out of these bounds.

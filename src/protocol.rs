@@ -305,8 +305,9 @@ async fn ask_pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Option<
         if written > 0 {
             return Ok(Some(0));
         }
+        // If it is still mine, it has run out.
         let answer = executor.ask(Statement::pin(lease)).await?.pop();
-        return Ok(answer.filter(|answer| *answer != 0));
+        return Ok(answer.map(|answer| answer.max(1)));
     }
     Ok(executor.ask(Statement::pin(lease)).await?.pop())
 }

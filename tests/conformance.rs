@@ -186,4 +186,8 @@ conformance! {
         a_permit_that_is_being_taken_is_passed_over,
         racers_for_permits_get_each_once,
         the_same_token_finds_its_set_again;
+    terms:
+        the_jobs_whose_lock_is_free_and_those_whose_lock_is_held,
+        a_fenced_write_refuses_who_comes_too_late,
+        a_pin_that_is_a_write_keeps_the_lock_as_well;
 }

@@ -61,6 +61,9 @@ pub trait Session: Send {
     fn load<'a>(&'a mut self, list: &'a List) -> Answer<'a, Result<Vec<Record>>>;
     fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>>;
 
+    /// The host's jobs of a scope whose locks are free, or are not.
+    fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>>;
+
     fn acquire_all<'a>(
         &'a mut self,
         set: &'a LockSet,
@@ -163,6 +166,14 @@ impl dyn Session + '_ {
 
 const TTL: Duration = Duration::from_secs(50);
 
+diesel::table! {
+    /// A table of the host's.
+    host_jobs (scope, name) {
+        scope -> Text,
+        name -> Text,
+    }
+}
+
 #[derive(diesel::QueryableByName)]
 struct Number {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -259,6 +270,16 @@ macro_rules! session {
             }
             fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>> {
                 Box::pin(async move { ListDsl::purge(list, self, age)$($wait)* })
+            }
+            fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>> {
+                Box::pin(async move {
+                    let jobs = host_jobs::table.filter(host_jobs::scope.eq(scope)).select(host_jobs::name).order(host_jobs::name);
+                    if held {
+                        RunQueryDsl::load(jobs.filter(locked(host_jobs::name).in_group(scope)), self)$($wait)*
+                    } else {
+                        RunQueryDsl::load(jobs.filter(unlocked(host_jobs::name).in_group(scope)), self)$($wait)*
+                    }
+                })
             }
             fn begin(&mut self) -> Answer<'_, QueryResult<()>> {
                 Box::pin(async move { <$connection as Connection>::TransactionManager::begin_transaction(self)$($wait)* })

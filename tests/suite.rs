@@ -20,6 +20,7 @@ pub mod sets;
 pub mod setup;
 pub mod stress;
 mod surface;
+pub mod terms;
 pub mod tick;
 pub mod transactions;
 pub mod trust;

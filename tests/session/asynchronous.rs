@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use diesel::ExpressionMethods;
 use diesel::connection::Instrumentation;
+use diesel::query_dsl::methods::{FilterDsl as _, OrderDsl as _, SelectDsl as _};
 use diesel::result::QueryResult;
 use diesel_async::pooled_connection::bb8::PooledConnection;
 use diesel_async::{
@@ -10,9 +12,10 @@ use diesel_async::{
     TransactionManager,
 };
 use diesel_locks::asynchronous::{LeaseDsl, ListDsl, LockDsl, LockSetDsl};
+use diesel_locks::query::{locked, unlocked};
 use diesel_locks::{Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait};
 
-use super::{Answer, Number, Session, Work, closure, session};
+use super::{Answer, Number, Session, Work, closure, host_jobs, session};
 
 macro_rules! asynchronous {
     ($name:ident, $connection:ty) => {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use diesel::ExpressionMethods;
 use diesel::connection::{Connection, Instrumentation, SimpleConnection, TransactionManager};
 use diesel::query_dsl::RunQueryDsl;
+use diesel::query_dsl::methods::{FilterDsl as _, OrderDsl as _, SelectDsl as _};
 use diesel::r2d2::{ConnectionManager, PooledConnection};
 use diesel::result::QueryResult;
 use diesel_locks::blocking::{LeaseDsl, ListDsl, LockDsl, LockSetDsl};
+use diesel_locks::query::{locked, unlocked};
 use diesel_locks::{Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait};
 
-use super::{Answer, Number, Session, Work, closure, session};
+use super::{Answer, Number, Session, Work, closure, host_jobs, session};
 
 macro_rules! blocking {
     ($connection:ty) => {

@@ -1,0 +1,77 @@
+//! Locks as terms of the host's queries.
+
+use crate::world::World;
+
+pub async fn the_jobs_whose_lock_is_free_and_those_whose_lock_is_held(world: &World) {
+    let (mut conn, mut other) = (world.session().await, world.session().await);
+    let scope = world.lock("any").group().unwrap().to_owned();
+    for name in ["a", "b", "c|d", "never used"] {
+        let sql = format!("INSERT INTO host_jobs (scope, name) VALUES ('{scope}', '{name}')");
+        assert_eq!(conn.sql(&sql).await.unwrap(), 1);
+    }
+    let a = other.take(&world.lock("a")).await;
+    let b = other.take(&world.lock("b")).await;
+    let cd = other.take(&world.lock("c|d")).await;
+    other.release(&b).await.unwrap();
+    assert_eq!(conn.jobs(&scope, false).await.unwrap(), ["b", "never used"]);
+    assert_eq!(conn.jobs(&scope, true).await.unwrap(), ["a", "c|d"]);
+
+    world.let_run_out(&mut *other, &a).await;
+    assert_eq!(
+        conn.jobs(&scope, false).await.unwrap(),
+        ["a", "b", "never used"]
+    );
+    assert_eq!(conn.jobs(&scope, true).await.unwrap(), ["c|d"]);
+    other.release(&cd).await.unwrap();
+}
+
+/// Keeping the fence in the row that it protects needs no term of the crate.
+pub async fn a_fenced_write_refuses_who_comes_too_late(world: &World) {
+    let (mut late, mut next) = (world.session().await, world.session().await);
+    let table = crate::world::own_table("fenced").name().to_owned();
+    late.batch(&format!("CREATE TABLE {table} (fence BIGINT NOT NULL)"))
+        .await
+        .unwrap();
+    late.sql(&format!("INSERT INTO {table} (fence) VALUES (0)"))
+        .await
+        .unwrap();
+    let old = late.take(&world.lock("x")).await;
+    world.let_run_out(&mut *late, &old).await;
+    let new = next.take(&world.lock("x")).await;
+    let write = |fence: i64| format!("UPDATE {table} SET fence = {fence} WHERE fence <= {fence}");
+    assert_eq!(next.sql(&write(new.fence())).await.unwrap(), 1);
+    assert_eq!(late.sql(&write(old.fence())).await.unwrap(), 0);
+}
+
+pub async fn a_pin_that_is_a_write_keeps_the_lock_as_well(world: &World) {
+    let (mut holder, mut rival) = (world.session().await, world.session().await);
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}")).pin_by_writing();
+        let lease = holder.take(&lock).await;
+        let handed: diesel_locks::Lease = lease.to_text().parse().unwrap();
+        world.begin_at(&mut *holder, level).await;
+        holder.pin(&handed).await.unwrap();
+        if world.is_mysql() {
+            // The heartbeat waits for it, as documented.
+            world.make_impatient(&mut *rival).await;
+            let mut copy = lease.clone();
+            assert!(rival.extend(&mut copy).await.unwrap_err().is_transient());
+        }
+        holder.commit().await.unwrap();
+        world.let_run_out(&mut *holder, &lease).await;
+        holder.begin().await.unwrap();
+        assert_eq!(
+            holder.try_pin(&handed).await.unwrap(),
+            diesel_locks::Pin::RunOut
+        );
+        holder.rollback().await.unwrap();
+        let next = rival.take(&lock).await;
+        holder.begin().await.unwrap();
+        assert_eq!(
+            holder.try_pin(&handed).await.unwrap(),
+            diesel_locks::Pin::Lost
+        );
+        holder.rollback().await.unwrap();
+        rival.release(&next).await.unwrap();
+    }
+}
