@@ -105,9 +105,27 @@ impl Dialect for Pg {
     }
 }
 
+/// How a free row becomes the asker's.
+macro_rules! take {
+    () => {
+        "\
+UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + {time}, data = COALESCE({data}, l.data)"
+    };
+}
+
+/// How a row that is the asker's already is extended.
+macro_rules! renew {
+    () => {
+        "\
+UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + {time}), data = COALESCE({data}, l.data)"
+    };
+}
+
 /// `seen` names the holder for the answer "busy"; `free` and `mine` decide. All three read the row as of the
 /// beginning of the statement, but the locking two wait for nobody and check the newest version again.
-const ACQUIRE: &str = "\
+const ACQUIRE: &str = concat!(
+    "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
 seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
@@ -118,11 +136,14 @@ OR (l.expires_at <= (SELECT now FROM clock) AND l.token IS DISTINCT FROM {token}
 mine AS MATERIALIZED (
 SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token} FOR NO KEY UPDATE SKIP LOCKED),
 taken AS (
-UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + {time}, data = COALESCE({data}, l.data)
+",
+    take!(),
+    "
 FROM clock, free WHERE l.name = free.name RETURNING l.fence),
 renewed AS (
-UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + {time}), data = COALESCE({data}, l.data)
+",
+    renew!(),
+    "
 FROM clock, mine WHERE l.name = mine.name RETURNING l.fence),
 born AS (
 INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
@@ -133,12 +154,14 @@ ON CONFLICT (name) DO NOTHING RETURNING fence),
 won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM renewed UNION ALL SELECT fence FROM born)
 SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
 seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint
-FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true";
+FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true"
+);
 
 /// All or none: nothing is locked where one is seen to be held, and nothing is written unless every row was locked.
 /// Names that have no row yet are missing in the answer; `CREATE_ALL` makes them first, because a row that was born
 /// after the statement began would be left out silently. Rows are locked in the order of their names.
-const ACQUIRE_ALL: &str = "\
+const ACQUIRE_ALL: &str = concat!(
+    "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
 asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text({names}::json) AS name),
 seen AS MATERIALIZED (
@@ -155,16 +178,20 @@ AND l.token = {token} ORDER BY l.name FOR NO KEY UPDATE SKIP LOCKED),
 enough AS MATERIALIZED (
 SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
 taken AS (
-UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + {time}, data = COALESCE({data}, l.data)
+",
+    take!(),
+    "
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
-UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + {time}), data = COALESCE({data}, l.data)
+",
+    renew!(),
+    "
 FROM clock, enough, mine WHERE enough.yes AND l.name = mine.name RETURNING l.name, l.fence),
 won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed)
 SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
 seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint
-FROM clock CROSS JOIN seen LEFT JOIN won ON won.name = seen.name";
+FROM clock CROSS JOIN seen LEFT JOIN won ON won.name = seen.name"
+);
 
 const CREATE_ALL: &str = "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
@@ -180,7 +207,8 @@ ON CONFLICT (name) DO NOTHING";
 
 /// Mine if one already is, else any that is free, else one that was never used; else who has the one that is free the
 /// soonest.
-const ACQUIRE_ANY: &str = "\
+const ACQUIRE_ANY: &str = concat!(
+    "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
 asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text({names}::json) AS name),
 seen AS MATERIALIZED (
@@ -195,11 +223,14 @@ AND NOT EXISTS (SELECT FROM seen WHERE seen.token = {token})
 AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> {token}))
 LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
-UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + {time}, data = COALESCE({data}, l.data)
+",
+    take!(),
+    "
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
-UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + {time}), data = COALESCE({data}, l.data)
+",
+    renew!(),
+    "
 FROM clock, mine WHERE l.name = mine.name RETURNING l.name, l.fence),
 missing AS MATERIALIZED (
 SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM seen WHERE seen.name = asked.name)
@@ -216,7 +247,8 @@ soonest AS (SELECT * FROM seen WHERE token IS NOT NULL AND expires_at > (SELECT 
 ORDER BY expires_at LIMIT 1)
 SELECT clock.now, won.fence, 0::bigint, COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
 s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = {token} THEN 2 ELSE 1 END::bigint
-FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL";
+FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL"
+);
 
 const LOOK: &str = "\
 SELECT {now}, NULL::bigint, 0::bigint, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,

@@ -135,51 +135,60 @@ fn now(mut write: Statement<Seen>) -> Statement<Seen> {
     write
 }
 
-/// No row comes back where somebody else holds the lock. All assignments see the row as it was.
-const ACQUIRE: &str = "\
-INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
-VALUES ({name}, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data})
+/// How a row that is there already becomes the asker's: renewed if it is, else taken. All assignments see the row as it
+/// was.
+macro_rules! taking_the_row {
+    () => {
+        "\
 ON CONFLICT (name) DO UPDATE SET
 fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
 acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
 expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
 ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)
+token = excluded.token, data = COALESCE(excluded.data, l.data)"
+    };
+}
+
+/// No row comes back where somebody else holds the lock.
+const ACQUIRE: &str = concat!(
+    "\
+INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
+VALUES ({name}, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data})
+",
+    taking_the_row!(),
+    "
 WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.acquired_at
-RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2";
+RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
+);
 
 /// The same for several: all of them, unless one is held by somebody else.
-const ACQUIRE_ALL: &str = "\
+const ACQUIRE_ALL: &str = concat!(
+    "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT asked.value, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data}
 FROM json_each({names}) asked WHERE NOT EXISTS (
 SELECT 1 FROM json_each({names}) other JOIN {locks} held ON held.name = other.value
 WHERE held.token <> {token} AND held.expires_at > {now})
-ON CONFLICT (name) DO UPDATE SET
-fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
-acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
-expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
-ELSE excluded.expires_at END,
-owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)
-RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2";
+",
+    taking_the_row!(),
+    "
+RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
+);
 
 /// Mine if one already is, else one that was never used or is free.
-const ACQUIRE_ANY: &str = "\
+const ACQUIRE_ANY: &str = concat!(
+    "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT asked.value, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {data}
 FROM json_each({names}) asked LEFT JOIN {locks} held ON held.name = asked.value
 WHERE held.token IS NULL OR held.token = {token} OR held.expires_at <= {now}
 ORDER BY held.token = {token} DESC LIMIT 1
-ON CONFLICT (name) DO UPDATE SET
-fence = CASE WHEN l.token = excluded.token THEN l.fence ELSE MAX(l.fence + 1, excluded.fence) END,
-acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE excluded.acquired_at END,
-expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
-ELSE excluded.expires_at END,
-owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)
-RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2";
+",
+    taking_the_row!(),
+    "
+RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
+);
 
 const LOOK_ALL: &str = "\
 SELECT {now}, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,

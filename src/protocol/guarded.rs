@@ -9,7 +9,8 @@
 //!   heartbeat has: it would fail with 40001, and the work with it. So there the lease is extended before BEGIN, and
 //!   released or extended again after COMMIT.
 
-use super::{Executor, Transactions, ask_pin, extend, release};
+use super::holding::{ask_pin, extend, release};
+use super::{Executor, Transactions};
 use crate::answer::{Attempt, Pin};
 use crate::clock::Moment;
 use crate::error::{Error, Result};

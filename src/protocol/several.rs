@@ -2,7 +2,8 @@
 //!
 //! The leases of a set share their token, so that an answer that was lost is found again by the next try.
 
-use super::{Executor, Waiting, contention_is_busy, refuse_if_late, token_for};
+use super::Executor;
+use super::acquiring::{Waiting, contention_is_busy, refuse_if_late, token_for};
 use crate::answer::{Attempt, Holder};
 use crate::clock::Moment;
 use crate::dialect::Dialect;

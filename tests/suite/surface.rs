@@ -89,10 +89,22 @@ fn methods(source: &str) -> BTreeSet<String> {
     methods
 }
 
+/// The files of a mode that declare its operations.
+macro_rules! sources {
+    ($mode:literal) => {
+        concat!(
+            include_str!(concat!("../../src/", $mode, "/lease.rs")),
+            include_str!(concat!("../../src/", $mode, "/list.rs")),
+            include_str!(concat!("../../src/", $mode, "/lock.rs")),
+            include_str!(concat!("../../src/", $mode, "/set.rs")),
+        )
+    };
+}
+
 #[test]
 fn what_can_be_done_blocking_can_be_done_async_in_the_same_words() {
-    let blocking = methods(include_str!("../../src/blocking.rs"));
-    let asynchronous = methods(include_str!("../../src/asynchronous.rs"));
+    let blocking = methods(sources!("blocking"));
+    let asynchronous = methods(sources!("asynchronous"));
     let expected = asynchronous
         .iter()
         .map(|method| method.replace("Async", ""));

@@ -1,0 +1,160 @@
+//! What the holder of a lease can do.
+
+use std::borrow::BorrowMut;
+use std::time::Duration;
+
+use super::connection::{AsyncLockConnection, Asynchronous};
+use super::work::AsyncWork;
+use crate::answer::{Outcome, Pin};
+use crate::error::{Error, Result};
+use crate::lease::Lease;
+use crate::protocol;
+use crate::protocol::guarded::{self, End};
+
+/// What the holder of a [`Lease`] can do with it: [`blocking::LeaseDsl`](crate::blocking::LeaseDsl), async.
+pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
+    /// [`blocking::LeaseDsl::pin`](crate::blocking::LeaseDsl::pin), async.
+    fn pin<C: AsyncLockConnection>(&self, conn: &mut C) -> impl Future<Output = Result<()>> + Send {
+        async move { protocol::pin(&mut Asynchronous::on(conn), self.borrow()).await }
+    }
+
+    /// [`blocking::LeaseDsl::try_pin`](crate::blocking::LeaseDsl::try_pin), async.
+    fn try_pin<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+    ) -> impl Future<Output = Result<Pin>> + Send {
+        async move { protocol::try_pin(&mut Asynchronous::on(conn), self.borrow()).await }
+    }
+
+    /// [`blocking::LeaseDsl::transaction`](crate::blocking::LeaseDsl::transaction), async.
+    ///
+    /// As with diesel-async's own transactions, dropping the future leaves the connection inside the transaction; a
+    /// pool discards such a connection, and with it the transaction.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+    /// # use diesel::{Connection, SqliteConnection};
+    /// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+    /// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+    /// # diesel_locks::migrations::run(&mut conn).unwrap();
+    /// # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
+    /// # use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
+    /// # use diesel_locks::{Error, Lock};
+    /// # let mut lease = Lock::new("import")?.try_acquire(&mut conn).await?.acquired().unwrap();
+    /// lease.transaction(&mut conn, async |conn| {
+    ///     // … the writes …
+    ///     Ok::<_, Error>(())
+    /// }).await?;
+    /// # Ok(()) }
+    /// ```
+    fn transaction<'a, C, T, X, F>(
+        &'a mut self,
+        conn: &'a mut C,
+        work: F,
+    ) -> impl Future<Output = Result<T, X>> + Send + 'a
+    where
+        C: AsyncLockConnection,
+        T: Send + 'a,
+        X: From<Error> + Send + 'a,
+        for<'r> F: AsyncFnOnce(&'r mut C) -> Result<T, X>
+            + AsyncWork<&'r mut C, Result<T, X>, Future: Send>
+            + Send
+            + 'a,
+    {
+        guard(self.borrow_mut(), conn, End::Keep, work)
+    }
+
+    /// [`blocking::LeaseDsl::finish`](crate::blocking::LeaseDsl::finish), async; see [`transaction`](Self::transaction).
+    fn finish<'a, C, T, X, F>(
+        &'a mut self,
+        conn: &'a mut C,
+        work: F,
+    ) -> impl Future<Output = Result<T, X>> + Send + 'a
+    where
+        C: AsyncLockConnection,
+        T: Send + 'a,
+        X: From<Error> + Send + 'a,
+        for<'r> F: AsyncFnOnce(&'r mut C) -> Result<T, X>
+            + AsyncWork<&'r mut C, Result<T, X>, Future: Send>
+            + Send
+            + 'a,
+    {
+        guard(self.borrow_mut(), conn, End::Release, work)
+    }
+
+    /// [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release), async.
+    fn release<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        async move { protocol::release(&mut Asynchronous::on(conn), self.borrow()).await }
+    }
+
+    /// [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend), async.
+    #[must_use = "a lost lease must not be worked under any longer"]
+    fn extend<C: AsyncLockConnection>(
+        &mut self,
+        conn: &mut C,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        async move { protocol::extend(&mut Asynchronous::on(conn), self.borrow_mut()).await }
+    }
+
+    /// [`blocking::LeaseDsl::extend_to`](crate::blocking::LeaseDsl::extend_to), async.
+    #[must_use = "a lost lease must not be worked under any longer"]
+    fn extend_to<C: AsyncLockConnection>(
+        &mut self,
+        conn: &mut C,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        async move { protocol::extend_to(&mut Asynchronous::on(conn), self.borrow_mut(), ttl).await }
+    }
+
+    /// [`blocking::LeaseDsl::extend_by`](crate::blocking::LeaseDsl::extend_by), async.
+    #[must_use = "a lost lease must not be worked under any longer"]
+    fn extend_by<C: AsyncLockConnection>(
+        &mut self,
+        conn: &mut C,
+        by: Duration,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        async move { protocol::extend_by(&mut Asynchronous::on(conn), self.borrow_mut(), by).await }
+    }
+
+    /// [`blocking::LeaseDsl::is_mine`](crate::blocking::LeaseDsl::is_mine), async.
+    fn is_mine<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+    ) -> impl Future<Output = Result<bool>> + Send {
+        async move { protocol::is_mine(&mut Asynchronous::on(conn), self.borrow()).await }
+    }
+
+    /// [`blocking::LeaseDsl::set_data`](crate::blocking::LeaseDsl::set_data), async.
+    fn set_data<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+        data: Option<&str>,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        async move { protocol::set_data(&mut Asynchronous::on(conn), self.borrow(), data).await }
+    }
+}
+
+impl LeaseDsl for Lease {}
+
+async fn guard<'a, C, T, X, F>(
+    lease: &'a mut Lease,
+    conn: &'a mut C,
+    end: End,
+    work: F,
+) -> Result<T, X>
+where
+    C: AsyncLockConnection,
+    T: Send,
+    X: From<Error> + Send,
+    for<'r> F: AsyncFnOnce(&'r mut C) -> Result<T, X>
+        + AsyncWork<&'r mut C, Result<T, X>, Future: Send>
+        + Send
+        + 'a,
+{
+    let guarded = guarded::open(&mut Asynchronous::on(conn), lease).await?;
+    let done = work(conn).await;
+    guarded::close(&mut Asynchronous::on(conn), lease, guarded, end, done).await
+}

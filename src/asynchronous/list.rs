@@ -1,0 +1,32 @@
+//! Reading and tidying rows.
+
+use std::borrow::Borrow;
+use std::time::Duration;
+
+use super::connection::{AsyncLockConnection, Asynchronous};
+use crate::answer::Record;
+use crate::error::Result;
+use crate::list::List;
+use crate::protocol;
+
+/// Reading and tidying the rows of a [`List`]: [`blocking::ListDsl`](crate::blocking::ListDsl), async.
+pub trait ListDsl: Borrow<List> + Sync {
+    /// [`blocking::ListDsl::load`](crate::blocking::ListDsl::load), async.
+    fn load<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+    ) -> impl Future<Output = Result<Vec<Record>>> + Send {
+        async move { protocol::list(&mut Asynchronous::on(conn), self.borrow()).await }
+    }
+
+    /// [`blocking::ListDsl::purge`](crate::blocking::ListDsl::purge), async.
+    fn purge<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+        age: Duration,
+    ) -> impl Future<Output = Result<usize>> + Send {
+        async move { protocol::purge(&mut Asynchronous::on(conn), self.borrow(), age).await }
+    }
+}
+
+impl ListDsl for List {}

@@ -1,0 +1,33 @@
+//! What is done inside a guarded transaction.
+
+/// An async closure whose future can be named, to say that it is `Send`. Every async closure is one.
+#[doc(hidden)]
+pub trait AsyncWork<A, R>:
+    AsyncFnOnce(A) -> R + FnOnce(A) -> <Self as AsyncWork<A, R>>::Future
+{
+    type Future: Future<Output = R>;
+}
+
+impl<F, A, R, W> AsyncWork<A, R> for F
+where
+    F: AsyncFnOnce(A) -> R + FnOnce(A) -> W,
+    W: Future<Output = R>,
+{
+    type Future = W;
+}
+
+/// The same for two arguments.
+#[doc(hidden)]
+pub trait AsyncLeasedWork<A, B, R>:
+    AsyncFnOnce(A, B) -> R + FnOnce(A, B) -> <Self as AsyncLeasedWork<A, B, R>>::Future
+{
+    type Future: Future<Output = R>;
+}
+
+impl<F, A, B, R, W> AsyncLeasedWork<A, B, R> for F
+where
+    F: AsyncFnOnce(A, B) -> R + FnOnce(A, B) -> W,
+    W: Future<Output = R>,
+{
+    type Future = W;
+}

@@ -1,0 +1,140 @@
+//! Acquiring a lock: once, or until the wait is over.
+
+use std::slice;
+
+use super::{Executor, Won, release};
+use crate::answer::Attempt;
+use crate::clock::Moment;
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::lease::{Lease, can_be_trusted};
+use crate::lock::Lock;
+use crate::statement::Statement;
+use crate::token::Token;
+use crate::wait::{Pauses, Wait};
+
+pub(crate) async fn try_acquire<E: Executor>(executor: &mut E, lock: &Lock) -> Result<Attempt> {
+    try_as(executor, lock, &token_for(lock)?).await
+}
+
+/// Cancel-safe between two tries: then nothing is held. The token is the same in all of them, so that an
+/// answer that was lost is found again by the next.
+pub(crate) async fn acquire<E: Executor>(
+    executor: &mut E,
+    lock: &Lock,
+    wait: Wait,
+) -> Result<Attempt> {
+    let (token, mut waiting) = (token_for(lock)?, Waiting::new(&wait));
+    loop {
+        let attempt = try_as(executor, lock, &token).await;
+        if !waiting.goes_on(executor, lock, &attempt).await? {
+            return attempt;
+        }
+    }
+}
+
+/// What is between two tries.
+pub(super) struct Waiting<'w> {
+    began: Moment,
+    pauses: Pauses<'w>,
+}
+
+impl<'w> Waiting<'w> {
+    pub(super) fn new(wait: &'w Wait) -> Self {
+        let (began, pauses) = (Moment::now(), wait.pauses());
+        Self { began, pauses }
+    }
+
+    /// Pauses if there is to be another try after this one.
+    pub(super) async fn goes_on<E: Executor, T>(
+        &mut self,
+        executor: &mut E,
+        lock: &Lock,
+        attempt: &Result<Attempt<T>>,
+    ) -> Result<bool> {
+        let time_left = match attempt {
+            Ok(Attempt::Busy(holder)) => holder.as_ref().map(|holder| holder.time_left),
+            Err(Error::TooLate { .. }) if can_be_trusted(lock.ttl) => None,
+            _ => return Ok(false),
+        };
+        let waited = Moment::now().since(self.began);
+        let Some(pause) = self.pauses.next(waited, time_left) else {
+            return Ok(false);
+        };
+        if executor.in_transaction() && sees_snapshot(executor).await? {
+            let name = lock.key().to_owned();
+            return Err(Error::CannotWait { name });
+        }
+        executor.sleep(pause).await;
+        Ok(true)
+    }
+}
+
+/// Waiting in a transaction that never sees the release cannot end.
+async fn sees_snapshot<E: Executor>(executor: &mut E) -> Result<bool> {
+    let answer = executor.ask(Statement::snapshot()).await?;
+    Ok(answer.first().is_some_and(|snapshot| *snapshot != 0))
+}
+
+/// Wins the lock for nobody: its row stays locked until the transaction ends, and is free then.
+pub(crate) async fn try_hold<E: Executor>(executor: &mut E, lock: &Lock) -> Result<Attempt<i64>> {
+    if !executor.in_transaction() {
+        return Err(Error::NoTransaction {
+            name: lock.key().to_owned(),
+        });
+    }
+    Ok(match E::Backend::acquire(executor, lock, None).await? {
+        Won::Fence(fence) => Attempt::Acquired(fence),
+        Won::Busy(holder) => Attempt::Busy(holder),
+    })
+}
+
+pub(super) fn token_for(lock: &Lock) -> Result<Token> {
+    lock.token.clone().map_or_else(Token::random, Ok)
+}
+
+async fn try_as<E: Executor>(executor: &mut E, lock: &Lock, token: &Token) -> Result<Attempt> {
+    let sent = Moment::now();
+    let won = E::Backend::acquire(executor, lock, Some(token)).await;
+    match contention_is_busy(executor, won, Won::Busy(None))? {
+        Won::Busy(holder) => Ok(Attempt::Busy(holder)),
+        Won::Fence(fence) => {
+            let lease = Lease::new(lock, token.clone(), fence, sent);
+            refuse_if_late(executor, slice::from_ref(&lease), sent).await?;
+            Ok(Attempt::Acquired(lease))
+        }
+    }
+}
+
+/// Contention is no error, except inside a transaction where it has ended the transaction (I8).
+pub(super) fn contention_is_busy<E: Executor, T>(
+    executor: &mut E,
+    won: Result<T>,
+    busy: T,
+) -> Result<T> {
+    match won {
+        Err(error) if error.is_transient() && !executor.in_transaction() => Ok(busy),
+        won => won,
+    }
+}
+
+/// An answer that comes when a lease may be over already is no acquisition: it is given back (I3), unless the caller
+/// chose the token: then somebody else may rely on the same acquisition.
+pub(super) async fn refuse_if_late<E: Executor>(
+    executor: &mut E,
+    leases: &[Lease],
+    sent: Moment,
+) -> Result<()> {
+    let took = Moment::now().since(sent);
+    let Some(late) = leases.iter().find(|lease| lease.trusted_for().is_zero()) else {
+        return Ok(());
+    };
+    for lease in leases.iter().filter(|lease| lease.lock.token.is_none()) {
+        let _ = release(executor, lease).await; // otherwise it is free after the ttl
+    }
+    Err(Error::TooLate {
+        name: late.lock.key().to_owned(),
+        took,
+        ttl: late.lock.ttl,
+    })
+}

@@ -1,0 +1,181 @@
+//! What the holder of a lease does with it. Each statement compares token and fence, always together (I11).
+
+use std::time::Duration;
+
+use super::Executor;
+use crate::answer::{Outcome, Pin};
+use crate::clock::Moment;
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::lease::Lease;
+use crate::lock::{valid_data, valid_ttl};
+use crate::statement::{Late, Statement};
+
+pub(crate) async fn extend<E: Executor>(executor: &mut E, lease: &mut Lease) -> Result<Outcome> {
+    extend_to(executor, lease, lease.lock.ttl).await
+}
+
+pub(crate) async fn extend_to<E: Executor>(
+    executor: &mut E,
+    lease: &mut Lease,
+    ttl: Duration,
+) -> Result<Outcome> {
+    let ttl = valid_ttl(ttl)?;
+    let sent = Moment::now();
+    let outcome = tell(executor, lease, Statement::extend(lease, ttl)).await?;
+    // In a transaction it may still be taken back.
+    if !outcome.is_lost() && !executor.in_transaction() {
+        lease.trust(sent, ttl);
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn extend_by<E: Executor>(
+    executor: &mut E,
+    lease: &mut Lease,
+    by: Duration,
+) -> Result<Outcome> {
+    let by = valid_ttl(by)?;
+    let sent = Moment::now();
+    let outcome = tell(executor, lease, Statement::extend_by(lease, by)).await?;
+    match outcome {
+        _ if executor.in_transaction() => {}
+        Outcome::Done => lease.trust_longer(sent, by),
+        Outcome::DoneLate => lease.trust(sent, by),
+        Outcome::Lost => {}
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
+    if !E::Backend::LOCKS_IN_VAIN {
+        return tell(executor, lease, Statement::release(lease)).await;
+    }
+    if !executor.in_transaction() {
+        // This one waits for nobody. A stale holder must not: the pins of the new one would wait behind it.
+        if answer(executor, Statement::release(lease)).await?.is_some() {
+            return Ok(Outcome::Done);
+        }
+        if try_pin(executor, lease).await? == Pin::Lost {
+            return Ok(Outcome::Lost);
+        }
+    }
+    tell(executor, lease, Statement::release_waiting(lease)).await
+}
+
+pub(crate) async fn set_data<E: Executor>(
+    executor: &mut E,
+    lease: &Lease,
+    data: Option<&str>,
+) -> Result<Outcome> {
+    if let Some(data) = data {
+        valid_data(data)?;
+    }
+    tell(executor, lease, Statement::set_data(lease, data)).await
+}
+
+/// Runs a statement on a lease and says what became of it.
+async fn tell<E: Executor>(
+    executor: &mut E,
+    lease: &Lease,
+    statement: Statement<Late>,
+) -> Result<Outcome> {
+    if E::Backend::LOCKS_IN_VAIN && executor.in_transaction() {
+        let identity = executor.ask(Statement::pin(lease)).await?.pop();
+        if Pin::read(identity) == Pin::Lost {
+            return Ok(Outcome::Lost);
+        }
+    }
+    Ok(match answer(executor, statement.clone()).await? {
+        Some(0) => Outcome::Done,
+        Some(_) => Outcome::DoneLate,
+        None if E::Backend::TELLS_LATE => Outcome::Lost,
+        None => match answer(executor, statement.though_late()).await? {
+            Some(_) => Outcome::DoneLate,
+            None => Outcome::Lost,
+        },
+    })
+}
+
+/// A statement that contention made fail is run again, where it was a transaction of its own.
+pub(super) async fn answer<E: Executor>(
+    executor: &mut E,
+    statement: Statement<Late>,
+) -> Result<Option<Late>> {
+    for _ in 1..TRIES {
+        match answer_once(executor, statement.clone()).await {
+            Err(error) if error.is_serialization() && !executor.in_transaction() => {}
+            answer => return answer,
+        }
+    }
+    answer_once(executor, statement).await
+}
+
+const TRIES: u32 = 5;
+
+async fn answer_once<E: Executor>(
+    executor: &mut E,
+    statement: Statement<Late>,
+) -> Result<Option<Late>> {
+    if E::Backend::RETURNING {
+        return Ok(executor.ask(statement).await?.pop());
+    }
+    let late = statement.binds.late;
+    let found = executor.run(statement.counted()).await?;
+    Ok((found > 0).then_some(late))
+}
+
+/// Where the database has a pin of its own that is weaker than a write, the lock may ask for the write.
+pub(super) async fn ask_pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Option<Late>> {
+    if E::Backend::LOCKS_IN_VAIN && lease.lock.pins_by_writing {
+        let written = executor
+            .run(Statement::pin_by_writing(lease).counted())
+            .await?;
+        if written > 0 {
+            return Ok(Some(0));
+        }
+        // If it is still mine, it has run out.
+        let answer = executor.ask(Statement::pin(lease)).await?.pop();
+        return Ok(answer.map(|answer| answer.max(1)));
+    }
+    Ok(executor.ask(Statement::pin(lease)).await?.pop())
+}
+
+pub(crate) async fn try_pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Pin> {
+    Ok(Pin::read(ask_pin(executor, lease).await?))
+}
+
+pub(crate) async fn pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<()> {
+    try_pin(executor, lease).await?.or_stop(lease)
+}
+
+pub(crate) async fn is_mine<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
+    let look = Statement::look_as(&lease.lock, Some(lease.token.clone()));
+    let seen = executor.load(look).await?.pop();
+    Ok(seen.is_some_and(|seen| {
+        seen.state == Some(2) && seen.fence == Some(lease.fence) && seen.time_left().is_some()
+    }))
+}
+
+impl Pin {
+    /// The answer of a pin in a transaction that will go on seeing what was there when it began.
+    pub(crate) const PINNED_IN_SNAPSHOT: Late = 3;
+
+    pub(crate) fn read(answer: Option<Late>) -> Self {
+        match answer {
+            Some(0 | Self::PINNED_IN_SNAPSHOT) => Self::Pinned,
+            Some(1) => Self::RunOut,
+            _ => Self::Lost,
+        }
+    }
+
+    /// Pinned, or the error for the transaction to return.
+    pub(crate) fn or_stop(self, lease: &Lease) -> Result<()> {
+        let name = lease.lock.key().to_owned();
+        match self {
+            Self::Pinned => Ok(()),
+            Self::RunOut => Err(Error::RunOut { name }),
+            Self::Lost => Err(Error::Lost { name }),
+        }
+    }
+}
