@@ -9,7 +9,7 @@ use crate::name;
 
 /// What became of a try to acquire.
 #[derive(Debug)]
-#[must_use = "without the lease nothing can be extended, pinned or released"]
+#[must_use = "only who acquired the lock may go on"]
 pub enum Attempt<T = Lease> {
     /// The lock is held by this lease; or was, and this is what the work under it brought.
     Acquired(T),
@@ -89,7 +89,7 @@ pub enum Pin {
 pub enum Forced {
     /// The lock is free; the old holder's pins, extensions and releases will say lost.
     Released,
-    /// Nobody held it.
+    /// The row names no holder.
     Free,
     /// A transaction that pinned it, or is acquiring it, is still open. The lock is not pulled away from
     /// under it: try again when it has ended.

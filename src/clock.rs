@@ -2,7 +2,7 @@
 //! was suspended where the platform can tell (on Linux `Instant` does not), so that a laptop that
 //! wakes up does not trust a lease that ran out while it slept.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A moment of this process's clock. Means nothing to another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,13 @@ impl Moment {
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+/// Microseconds since 1970 by the clock on the wall, which may be set. Only for the fences of SQLite, whose database has
+/// no other clock.
+pub(crate) fn on_the_wall() -> i64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(unix)]

@@ -1,9 +1,6 @@
 //! Which rows of the table to read or to purge.
 
-use std::time::Duration;
-
 use crate::name::Range;
-use crate::statement::Statement;
 use crate::table::Table;
 
 /// A page of locks, in the order of their keys: all of them, a group, those whose names begin alike, only
@@ -85,12 +82,6 @@ impl List {
     pub fn table(mut self, table: Table) -> Self {
         self.table = table;
         self
-    }
-
-    /// The statement that removes these locks' rows where nobody has held them for longer than `age`.
-    #[must_use]
-    pub fn purge_statement(&self, age: Duration) -> Statement<()> {
-        Statement::purge(self, age)
     }
 
     /// All of its group and prefix, page by page.

@@ -50,6 +50,8 @@ pub trait Transactions: Executor {
 /// What one try of a [`Dialect`] brought.
 pub enum Won {
     Fence(i64),
+    /// It was mine already, and is extended.
+    Renewed(i64),
     Busy(Option<Holder>),
 }
 

@@ -28,6 +28,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use crate::clock::on_the_wall;
 use crate::dialect::{Dialect, Operation, Template};
 use crate::error::Result;
 use crate::lease::Lease;
@@ -121,7 +122,8 @@ pub type SeenSql = (
 );
 
 /// The row of a lease that is still its holder's: 1 if it had run out before the statement, otherwise 0.
-/// No row: the lease is lost.
+/// No row: the lease is lost; or, on MySQL, MariaDB and SQLite, it has run out, and the statement has to be run for that
+/// case: the operations do.
 pub type Late = i64;
 
 /// What a type of rows is to Diesel.
@@ -244,8 +246,7 @@ impl Statement<Late> {
     }
 
     /// The same, after the pins of the lease that are open. MySQL and MariaDB, where they would be in the way.
-    #[must_use]
-    pub fn release_waiting(lease: &Lease) -> Self {
+    pub(crate) fn release_waiting(lease: &Lease) -> Self {
         Self::of_lease(Operation::ReleaseWaiting, lease, Duration::ZERO)
     }
 
@@ -256,8 +257,7 @@ impl Statement<Late> {
     }
 
     /// Pins a lease with a write, where row locks are not enough: [`Lock::pin_by_writing`]. MySQL and MariaDB.
-    #[must_use]
-    pub fn pin_by_writing(lease: &Lease) -> Self {
+    pub(crate) fn pin_by_writing(lease: &Lease) -> Self {
         Self::of_lease(Operation::PinByWriting, lease, Duration::ZERO)
     }
 
@@ -353,6 +353,7 @@ pub(crate) fn named(lock: &Lock) -> Binds {
 
 pub(crate) fn acquisition(lock: &Lock, token: Option<Token>) -> Binds {
     Binds {
+        local: on_the_wall(),
         time: token.as_ref().map_or(0, |_| micros(lock.ttl)),
         token,
         owner: lock.owner.clone(),

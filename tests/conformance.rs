@@ -176,7 +176,10 @@ conformance! {
         finishing_releases_with_the_commit,
         a_heartbeat_cannot_make_a_guarded_transaction_fail,
         the_one_call_form_costs_begin_pin_and_commit,
-        a_busy_lock_is_an_answer_of_the_one_call_form;
+        a_busy_lock_is_an_answer_of_the_one_call_form,
+        a_nested_guarded_transaction_never_loses_the_one_around_it,
+        what_the_transaction_around_takes_back_is_not_trusted,
+        the_work_may_release_by_itself;
     sets:
         all_locks_of_a_set_or_none,
         a_set_is_taken_over_and_comes_with_the_transaction,
@@ -185,7 +188,9 @@ conformance! {
         any_free_one_of_a_set_is_a_semaphore,
         a_permit_that_is_being_taken_is_passed_over,
         racers_for_permits_get_each_once,
-        the_same_token_finds_its_set_again;
+        the_same_token_finds_its_set_again,
+        an_agreed_token_keeps_what_it_had_and_gets_no_more,
+        permits_that_were_never_used_go_to_all_who_race_for_them;
     terms:
         the_jobs_whose_lock_is_free_and_those_whose_lock_is_held,
         a_fenced_write_refuses_who_comes_too_late,

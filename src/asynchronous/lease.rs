@@ -91,7 +91,6 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     }
 
     /// [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend), async.
-    #[must_use = "a lost lease must not be worked under any longer"]
     fn extend<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -100,7 +99,6 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     }
 
     /// [`blocking::LeaseDsl::extend_to`](crate::blocking::LeaseDsl::extend_to), async.
-    #[must_use = "a lost lease must not be worked under any longer"]
     fn extend_to<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -110,7 +108,6 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     }
 
     /// [`blocking::LeaseDsl::extend_by`](crate::blocking::LeaseDsl::extend_by), async.
-    #[must_use = "a lost lease must not be worked under any longer"]
     fn extend_by<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,

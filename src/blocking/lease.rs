@@ -119,7 +119,6 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     ///
     /// # Errors
     /// Whatever the database says. Then the lease is neither extended nor lost: try again while it is trusted.
-    #[must_use = "a lost lease must not be worked under any longer"]
     fn extend<C: LockConnection>(&mut self, conn: &mut C) -> Result<Outcome> {
         at_once(protocol::extend(&mut Blocking::on(conn), self.borrow_mut()))
     }
@@ -128,7 +127,6 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    #[must_use = "a lost lease must not be worked under any longer"]
     fn extend_to<C: LockConnection>(&mut self, conn: &mut C, ttl: Duration) -> Result<Outcome> {
         at_once(protocol::extend_to(
             &mut Blocking::on(conn),
@@ -142,7 +140,6 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    #[must_use = "a lost lease must not be worked under any longer"]
     fn extend_by<C: LockConnection>(&mut self, conn: &mut C, by: Duration) -> Result<Outcome> {
         at_once(protocol::extend_by(
             &mut Blocking::on(conn),

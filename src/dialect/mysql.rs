@@ -194,21 +194,16 @@ async fn take<E: Executor<Backend = Mysql>>(
     known: &Seen,
 ) -> Result<Won> {
     let fence = known.fence.unwrap_or_default();
+    let next = known.now.max(fence + 1);
     let (statement, won) = if known.state == Some(2) {
-        (Statement::renew(lock, token.cloned(), fence), fence)
+        let renew = Statement::renew(lock, token.cloned(), fence);
+        (renew, Won::Renewed(fence))
     } else {
-        let next = known.now.max(fence + 1);
-        (
-            Statement::acquire_after(lock, token.cloned(), fence, next),
-            next,
-        )
+        let take = Statement::acquire_after(lock, token.cloned(), fence, next);
+        (take, Won::Fence(next))
     };
     let changed = executor.run(statement).await?;
-    Ok(if changed == 0 {
-        Won::Busy(None)
-    } else {
-        Won::Fence(won)
-    })
+    Ok(if changed == 0 { Won::Busy(None) } else { won })
 }
 
 impl Statement<()> {

@@ -100,7 +100,18 @@ impl Dialect for Pg {
         set: &LockSet,
         token: &Token,
     ) -> Result<Several> {
-        let seen = executor.load(Statement::acquire_any(set, token)).await?;
+        let query = Statement::acquire_any(set, token);
+        let mut seen = executor.load(query.clone()).await?;
+        // A name that was born after the statement began was not seen as used: the next one sees it.
+        for _ in &set.locks {
+            if seen
+                .iter()
+                .any(|seen| seen.won.is_some() || seen.session == 0)
+            {
+                break;
+            }
+            seen = executor.load(query.clone()).await?;
+        }
         Ok(Several::any_of(seen))
     }
 }
@@ -245,7 +256,7 @@ ON CONFLICT (name) DO NOTHING RETURNING name, fence),
 won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed UNION ALL SELECT name, fence FROM born),
 soonest AS (SELECT * FROM seen WHERE token IS NOT NULL AND expires_at > (SELECT now FROM clock)
 ORDER BY expires_at LIMIT 1)
-SELECT clock.now, won.fence, 0::bigint, COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
+SELECT clock.now, won.fence, (SELECT COUNT(*) FROM gated), COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
 s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = {token} THEN 2 ELSE 1 END::bigint
 FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL"
 );
@@ -296,7 +307,7 @@ RETURNING (l.expires_at <= {now})::int::bigint";
 /// everybody else from taking it over (I11). Where the row changed hands while the pin waited for it, the
 /// second part still sees it as it was before, not run out, so that the answer is "lost". A 3 says that the transaction sees
 /// a snapshot. A row with a smaller fence can only be an old version, in a snapshot that is older than the lease: then
-/// locking it is the serialization failure that it should be, and not a wrong "lost".
+/// locking it is a serialization failure, and not a wrong "lost". (A row that was born since cannot be seen at all.)
 const PIN: &str = "\
 WITH pinned AS MATERIALIZED (
 SELECT l.token, l.fence FROM {locks} l WHERE l.name = {name}

@@ -8,17 +8,15 @@
 //! taken from the system clock of this process as well, which is the same one and finer: otherwise an acquisition that
 //! is rolled back and tried again within a millisecond would get the same number twice (I4).
 
-use std::time::SystemTime;
-
 use diesel::sqlite::Sqlite;
 
 use super::{Dialect, Operation};
 use crate::error::Result;
-use crate::lock::{Lock, micros};
+use crate::lock::Lock;
 use crate::protocol::several::Several;
 use crate::protocol::{Executor, Won};
 use crate::set::LockSet;
-use crate::statement::{Seen, Statement};
+use crate::statement::Statement;
 use crate::token::Token;
 
 impl Dialect for Sqlite {
@@ -76,7 +74,7 @@ impl Dialect for Sqlite {
                 return Ok(Won::Busy(Some(holder)));
             }
         }
-        let write = now(Statement::acquire_as(lock, token.cloned()));
+        let write = Statement::acquire_as(lock, token.cloned());
         if let Some(seen) = executor.load(write).await?.pop() {
             return Ok(Won::or_holder(&seen));
         }
@@ -96,9 +94,7 @@ impl Dialect for Sqlite {
                 return Ok(busy);
             }
         }
-        let seen = executor
-            .load(now(Statement::acquire_all(set, token)))
-            .await?;
+        let seen = executor.load(Statement::acquire_all(set, token)).await?;
         if !seen.is_empty() {
             return Ok(Several::all_of(set, seen));
         }
@@ -118,21 +114,12 @@ impl Dialect for Sqlite {
                 return Ok(Several::soonest_of(&seen));
             }
         }
-        let seen = executor
-            .load(now(Statement::acquire_any(set, token)))
-            .await?;
+        let seen = executor.load(Statement::acquire_any(set, token)).await?;
         if !seen.is_empty() {
             return Ok(Several::any_of(seen));
         }
         Ok(Several::soonest_of(&executor.load(query).await?))
     }
-}
-
-/// The clock of this process is the database's: there is no other, only a coarser reading of it in SQL.
-fn now(mut write: Statement<Seen>) -> Statement<Seen> {
-    let since = SystemTime::UNIX_EPOCH.elapsed();
-    write.binds.local = micros(since.unwrap_or_default());
-    write
 }
 
 /// How a row that is there already becomes the asker's: renewed if it is, else taken. All assignments see the row as it

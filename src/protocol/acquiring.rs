@@ -84,7 +84,7 @@ pub(crate) async fn try_hold<E: Executor>(executor: &mut E, lock: &Lock) -> Resu
         });
     }
     Ok(match E::Backend::acquire(executor, lock, None).await? {
-        Won::Fence(fence) => Attempt::Acquired(fence),
+        Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
         Won::Busy(holder) => Attempt::Busy(holder),
     })
 }
@@ -98,7 +98,7 @@ async fn try_as<E: Executor>(executor: &mut E, lock: &Lock, token: &Token) -> Re
     let won = E::Backend::acquire(executor, lock, Some(token)).await;
     match contention_is_busy(executor, won, Won::Busy(None))? {
         Won::Busy(holder) => Ok(Attempt::Busy(holder)),
-        Won::Fence(fence) => {
+        Won::Fence(fence) | Won::Renewed(fence) => {
             let lease = Lease::new(lock, token.clone(), fence, sent);
             refuse_if_late(executor, slice::from_ref(&lease), sent).await?;
             Ok(Attempt::Acquired(lease))

@@ -7,9 +7,12 @@
 //!   transaction, where it is held at the commit.
 //! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above) cannot write the row again once a
 //!   heartbeat has: it would fail with 40001, and the work with it. So there the lease is extended before BEGIN, and
-//!   released or extended again after COMMIT.
+//!   released or extended again after COMMIT. A savepoint cannot wait for that: there a release is tried inside, and its
+//!   failure is an error, and nothing is extended.
+//! - Trust is only moved by a commit that nobody can take back.
 
 use super::holding::{ask_pin, extend, release};
+use super::looking::is_released;
 use super::{Executor, Transactions};
 use crate::answer::{Attempt, Pin};
 use crate::clock::Moment;
@@ -27,6 +30,8 @@ pub(crate) enum End {
 pub(crate) struct Guarded {
     /// Whether it cannot write what others have written since it began.
     sees_snapshot: bool,
+    /// Whether it is a savepoint, which the transaction around it may still take back.
+    nested: bool,
 }
 
 /// Opens a transaction, or in one a savepoint, and pins the lease.
@@ -34,11 +39,12 @@ pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -
     if is_short(lease) && !executor.in_transaction() && extend(executor, lease).await?.is_lost() {
         return Err(lost(lease));
     }
+    let nested = executor.in_transaction();
     executor.begin().await?;
-    match pinned(executor, lease).await {
+    match pinned(executor, lease, nested).await {
         Ok(guarded) => Ok(guarded),
         Err(error) => {
-            executor.rollback().await?;
+            let _ = executor.rollback().await;
             Err(error)
         }
     }
@@ -60,19 +66,23 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
             return Err(error);
         }
     };
-    if guarded.sees_snapshot {
+    if guarded.sees_snapshot && !guarded.nested {
         executor.commit().await?;
         // Committed is committed: whatever goes wrong here costs the ttl, not the work.
         let _ = settle(executor, lease, end).await;
         return Ok(value);
     }
     let sent = Moment::now();
-    match settle(executor, lease, end).await {
-        Ok(Settled::Extended) => {
+    let settled = match end {
+        End::Keep if guarded.sees_snapshot => Ok(Settled::Otherwise),
+        end => settle(executor, lease, end).await,
+    };
+    match settled {
+        Ok(Settled::Extended) if !guarded.nested => {
             executor.commit().await?;
             lease.trust(sent, lease.lock.ttl);
         }
-        Ok(Settled::Otherwise) => executor.commit().await?,
+        Ok(_) => executor.commit().await?,
         Err(error) => {
             let _ = executor.rollback().await;
             return Err(error.into());
@@ -93,11 +103,12 @@ pub(crate) async fn finish<E: Executor, T, X>(
     work.map(Attempt::Acquired)
 }
 
-async fn pinned<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Guarded> {
+async fn pinned<E: Executor>(executor: &mut E, lease: &Lease, nested: bool) -> Result<Guarded> {
     let answer = ask_pin(executor, lease).await?;
     Pin::read(answer).or_stop(lease)?;
     Ok(Guarded {
         sees_snapshot: answer == Some(Pin::PINNED_IN_SNAPSHOT),
+        nested,
     })
 }
 
@@ -113,10 +124,14 @@ async fn settle<E: Executor>(executor: &mut E, lease: &mut Lease, end: End) -> R
         End::Keep if is_short(lease) => (extend(executor, lease).await?, Settled::Extended),
         End::Keep => return Ok(Settled::Otherwise),
     };
-    if outcome.is_lost() {
-        return Err(lost(lease));
+    if !outcome.is_lost() {
+        return Ok(settled);
     }
-    Ok(settled)
+    // Pinned, so nobody can have taken it over: the work, or on PostgreSQL a fellow worker, has released it.
+    if is_released(executor, lease).await? {
+        return Ok(Settled::Otherwise);
+    }
+    Err(lost(lease))
 }
 
 /// Whether less than half of the ttl is left to trust.

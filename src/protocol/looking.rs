@@ -9,6 +9,7 @@ use super::holding::answer;
 use crate::answer::{Forced, Holder, Record};
 use crate::dialect::Dialect;
 use crate::error::Result;
+use crate::lease::Lease;
 use crate::list::List;
 use crate::lock::{Lock, micros};
 use crate::statement::{Seen, Statement};
@@ -63,6 +64,12 @@ pub(crate) async fn force_release<E: Executor>(executor: &mut E, lock: &Lock) ->
     }
     let named = is_named(executor, lock).await?;
     Ok(if named { Forced::InUse } else { Forced::Free })
+}
+
+/// Whether the lease was released, and nobody has acquired the lock since.
+pub(super) async fn is_released<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
+    let seen = executor.load(Statement::look(&lease.lock)).await?.pop();
+    Ok(seen.is_some_and(|seen| seen.state == Some(0) && seen.fence == Some(lease.fence)))
 }
 
 /// Whether the row names a holder, whose lease may have run out.

@@ -61,11 +61,17 @@ fn examples(engine: &str) -> Vec<Example> {
             day,
         )));
     } else {
-        all.push(Seen(Statement::acquire_as(&lock, Some(token()))));
+        all.push(dated(Statement::acquire_as(&lock, Some(token()))));
         all.push(Done(Statement::purge(&list, day)));
         all.extend(of_sets(engine, &lock, &token()));
     }
     all
+}
+
+/// With the same time by the clock on the wall in every run.
+fn dated(mut statement: Statement<Seen>) -> Example {
+    statement.binds.local = 1_000_000;
+    Example::Seen(statement)
 }
 
 fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Example> {
@@ -73,8 +79,8 @@ fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Example> {
 
     let set = lock.clone().and(["43"]).unwrap();
     let mut all = vec![
-        Seen(Statement::acquire_all(&set, token)),
-        Seen(Statement::acquire_any(&set, token)),
+        dated(Statement::acquire_all(&set, token)),
+        dated(Statement::acquire_any(&set, token)),
     ];
     if engine == "sqlite" {
         all.push(Seen(Statement::look_all(&set, token)));

@@ -165,7 +165,7 @@ ON CONFLICT (name) DO NOTHING RETURNING name, fence),
 won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed UNION ALL SELECT name, fence FROM born),
 soonest AS (SELECT * FROM seen WHERE token IS NOT NULL AND expires_at > (SELECT now FROM clock)
 ORDER BY expires_at LIMIT 1)
-SELECT clock.now, won.fence, 0::bigint, COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
+SELECT clock.now, won.fence, (SELECT COUNT(*) FROM gated), COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
 s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = $17 THEN 2 ELSE 1 END::bigint
 FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL
 -- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>), Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, Some(<token>), "\"diesel_locks\"", Some(<token>), "web-1", 30000000, None, Some(<token>)]

@@ -57,7 +57,7 @@ owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
 token = excluded.token, data = COALESCE(excluded.data, l.data)
 WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.acquired_at
 RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
--- binds: ["invoices|42", Some(<token>), "web-1", 0, 30000000, None]
+-- binds: ["invoices|42", Some(<token>), "web-1", 1000000, 30000000, None]
 
 -- Purge
 DELETE FROM `diesel_locks` WHERE name >= ? AND name < ?
@@ -78,7 +78,7 @@ ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
 token = excluded.token, data = COALESCE(excluded.data, l.data)
 RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
--- binds: [Some(<token>), "web-1", 0, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", "[\"invoices|42\",\"invoices|43\"]", Some(<token>)]
+-- binds: [Some(<token>), "web-1", 1000000, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", "[\"invoices|42\",\"invoices|43\"]", Some(<token>)]
 
 -- AcquireAny
 INSERT INTO `diesel_locks` AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -94,7 +94,7 @@ ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
 token = excluded.token, data = COALESCE(excluded.data, l.data)
 RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
--- binds: [Some(<token>), "web-1", 0, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>)]
+-- binds: [Some(<token>), "web-1", 1000000, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>)]
 
 -- LookAll
 SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,

@@ -22,7 +22,7 @@ pub async fn t17_the_times_in_the_row_are_the_databases(world: &World) {
 }
 
 /// A client whose clock is off sees what one sees whose database's clock is off. SQLite's database has no other clock
-/// than the client's.
+/// than the client's, and its fences ask `clock.rs` for it.
 #[test]
 fn t17_the_clock_on_the_wall_is_read_nowhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
@@ -34,7 +34,7 @@ fn t17_the_clock_on_the_wall_is_read_nowhere() {
                 folders.push(path);
                 continue;
             }
-            if path.ends_with("dialect/sqlite.rs") {
+            if path.ends_with("clock.rs") {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();

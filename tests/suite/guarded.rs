@@ -1,10 +1,12 @@
 //! The guarded transaction: a stale holder cannot commit, and nobody else is held up.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use diesel_locks::{Attempt, Error, Lease, Lock, Outcome, Pin, Wait};
+use tokio::sync::Mutex;
 
-use crate::session::Session;
+use crate::session::{Session, Work};
 use crate::world::{World, ms, own_table, secs, spawn};
 
 /// A table of the host's, with one number for each fence that wrote.
@@ -559,7 +561,7 @@ pub async fn a_heartbeat_cannot_make_a_guarded_transaction_fail(world: &World) {
         return finishing_releases_with_the_commit(world).await; // nobody else writes meanwhile
     }
     let ledger = ledger(&mut *conn).await;
-    let keeper = std::sync::Arc::new(tokio::sync::Mutex::new(keeper));
+    let keeper = Arc::new(Mutex::new(keeper));
     for level in world.levels() {
         world.set_level(&mut *conn, level).await;
         let lock = world.lock(&format!("{level:?}"));
@@ -611,4 +613,91 @@ pub async fn a_busy_lock_is_an_answer_of_the_one_call_form(world: &World) {
         Box::new(|_| panic!("not without the lock")),
     );
     assert!(matches!(work.await.unwrap(), Attempt::Busy(Some(_))));
+}
+
+pub async fn a_nested_guarded_transaction_never_loses_the_one_around_it(world: &World) {
+    if world.is_sqlite() {
+        return a_guarded_transaction_in_a_transaction_is_a_savepoint(world).await; // no heartbeat meanwhile
+    }
+    let (mut conn, keeper) = (world.session().await, world.session().await);
+    let keeper = Arc::new(Mutex::new(keeper));
+    for level in world.levels() {
+        for last in [false, true] {
+            let ledger = ledger(&mut *conn).await;
+            let lock = world.lock(&format!("{level:?} {last}"));
+            let mut lease: Lease = conn.take(&lock).await.to_text().parse().unwrap(); // not trusted
+            world.begin_at(&mut *conn, level).await;
+            write(&mut *conn, &ledger, 1).await;
+            let (mut copy, beat, into) = (lease.clone(), keeper.clone(), ledger.clone());
+            let work: Work = Box::new(move |conn| {
+                Box::pin(async move {
+                    write(conn, &into, 2).await;
+                    let beat = beat.lock().await.extend(&mut copy).await;
+                    assert_eq!(beat.unwrap(), Outcome::Done);
+                    Ok(())
+                })
+            });
+            let nested = if last {
+                conn.finish(&mut lease, work).await
+            } else {
+                conn.transaction_under(&mut lease, work).await
+            };
+            match nested {
+                Ok(()) => conn.commit().await.unwrap(),
+                Err(error) => {
+                    assert!(
+                        error.is_transient() && level.sees_snapshot(),
+                        "{level:?}: {error}"
+                    );
+                    conn.rollback().await.unwrap();
+                }
+            }
+            let rows = written(&mut *conn, &ledger).await;
+            assert!(
+                rows == 2 || rows == 0 && level.sees_snapshot(),
+                "{level:?}: {rows}"
+            );
+        }
+    }
+}
+
+pub async fn what_the_transaction_around_takes_back_is_not_trusted(world: &World) {
+    let mut conn = world.session().await;
+    let lease = conn.take(&world.lock("x")).await;
+    let mut lease: Lease = lease.to_text().parse().unwrap(); // so that its time is short
+    conn.begin().await.unwrap();
+    conn.transaction_under(&mut lease, Box::new(|_| Box::pin(async { Ok(()) })))
+        .await
+        .unwrap();
+    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+    conn.rollback().await.unwrap();
+    assert_eq!(lease.trusted_for(), secs(0));
+    conn.transaction_under(&mut lease, Box::new(|_| Box::pin(async { Ok(()) })))
+        .await
+        .unwrap();
+    assert!(lease.trusted_for() > secs(20));
+}
+
+pub async fn the_work_may_release_by_itself(world: &World) {
+    let mut conn = world.session().await;
+    for level in world.levels() {
+        world.set_level(&mut *conn, level).await;
+        let ledger = ledger(&mut *conn).await;
+        let mut lease = conn.take(&world.lock(&format!("{level:?}"))).await;
+        let (copy, into) = (lease.clone(), ledger.clone());
+        let work = conn.finish(
+            &mut lease,
+            Box::new(move |conn| {
+                Box::pin(async move {
+                    write(conn, &into, 1).await;
+                    assert_eq!(conn.release(&copy).await.unwrap(), Outcome::Done);
+                    Ok(())
+                })
+            }),
+        );
+        work.await
+            .unwrap_or_else(|error| panic!("{level:?}: {error}"));
+        assert_eq!(written(&mut *conn, &ledger).await, 1);
+        assert!(!conn.is_held(lease.lock()).await.unwrap());
+    }
 }

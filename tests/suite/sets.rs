@@ -204,3 +204,46 @@ pub async fn the_same_token_finds_its_set_again(world: &World) {
     let one = any(&mut *conn, &both).await.acquired().unwrap();
     assert!(fences(&first).contains(&(one.lock().key().to_owned(), one.fence())));
 }
+
+pub async fn an_agreed_token_keeps_what_it_had_and_gets_no_more(world: &World) {
+    let (mut conn, mut other) = (world.session().await, world.session().await);
+    let a = world.lock("a").token("agreed").unwrap();
+    let mine = conn.take(&a).await;
+    let theirs = other.take(&world.lock("b")).await;
+    let both = a.and(["b", "c"]).unwrap();
+    assert!(all(&mut *conn, &both).await.is_busy());
+    assert!(
+        conn.is_mine(&mine).await.unwrap(),
+        "not given back: it was mine before"
+    );
+    assert!(!conn.is_held(&world.lock("c")).await.unwrap());
+    other.release(&theirs).await.unwrap();
+    for _ in 0..6 {
+        let again = any(&mut *conn, &both).await.acquired().unwrap();
+        assert_eq!(again.lock().key(), mine.lock().key());
+        assert_eq!(again.fence(), mine.fence());
+    }
+}
+
+pub async fn permits_that_were_never_used_go_to_all_who_race_for_them(world: &World) {
+    for round in 0..5 {
+        let names: Vec<String> = (1..6).map(|name| format!("{round} {name}")).collect();
+        let permits = world.lock(&format!("{round} 0")).and(&names).unwrap();
+        let mut racers = Vec::new();
+        for _ in 0..6 {
+            let (mut conn, permits) = (world.session().await, permits.clone());
+            racers.push(spawn(async move {
+                let wait = Wait::attempts(20).every(ms(1));
+                conn.acquire_any(&permits, wait).await.unwrap().acquired()
+            }));
+        }
+        let mut keys = Vec::new();
+        for racer in racers {
+            let lease = racer.await.unwrap().expect("as many permits as racers");
+            keys.push(lease.lock().key().to_owned());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 6);
+    }
+}
