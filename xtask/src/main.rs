@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `cargo xtask servers up|down`, `cargo xtask tidy`.
+//! The project's own commands: `cargo xtask test`, `race`, `servers up|down`, `tidy`.
 //!
 //! Nothing but the standard library, so that a fresh machine runs it a second after the download.
 
@@ -29,6 +29,7 @@ type Outcome<T = ()> = Result<T, String>;
 
 const USAGE: &str = "\
 cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   start what is needed and run every test
+cargo xtask race [ENGINE...]                          the race of tests/race.rs with 10,000 takeovers per engine
 cargo xtask servers up [ENGINE...]                    servers for daily work; prints their URLs
 cargo xtask servers down                              ends them
 cargo xtask tidy [--bless]                            format, lints, docs, licences, SQL snapshots
@@ -54,6 +55,7 @@ fn run(words: &[String]) -> Outcome {
     };
     match words {
         ["test", engines @ ..] => suite::test(&engine::named(engines)?, rest),
+        ["race", engines @ ..] => suite::race(&engine::named(engines)?),
         ["tidy"] => tidy::tidy(false),
         ["tidy", "--bless"] => tidy::tidy(true),
         ["servers", "up", engines @ ..] => hold::up(&engine::named(engines)?),

@@ -51,6 +51,30 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
     }
 }
 
+/// The race in its long form: minutes for each engine. It prints what happened how often.
+pub fn race(engines: &[Engine]) -> Outcome {
+    packages::provide(engines)?;
+    let mut cargo = cargo_test(engines);
+    cargo.args(["--test", "race"]);
+    shell::run(cargo_test(engines).args(["--test", "race", "--no-run"]))?;
+    let servers = Servers::start(engines)?;
+    cargo.envs(servers.variables());
+    if std::env::var_os(TAKEOVERS).is_none() {
+        cargo.env(TAKEOVERS, "10000");
+    }
+    cargo.arg("--").args(skipped(engines));
+    let done = shell::run(&mut cargo);
+    let failures: Vec<String> = done.err().into_iter().chain(servers.last_words()).collect();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\n"))
+    }
+}
+
+/// How many takeovers the race runs for.
+const TAKEOVERS: &str = "DIESEL_LOCKS_TAKEOVERS";
+
 /// `cargo test` of the crate and its suite, with the features of these engines.
 pub fn cargo_test(engines: &[Engine]) -> Command {
     let feature = |engine: &Engine| format!("diesel-locks-tests/{}", engine.feature());
@@ -130,7 +154,7 @@ impl Pass {
         Ok((tally, status.success()))
     }
 
-    /// The tests outside of worlds depend on no variable: they run in the plain pass only.
+    /// The tests outside of worlds, the race among them, depend on no variable: they run in the plain pass only.
     fn command(&self, servers: &Servers, words: &[&str]) -> Command {
         let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
         let mut cargo = cargo_test(&servers.engines);
@@ -140,20 +164,20 @@ impl Pass {
             cargo.args(["--test", "conformance"]);
         } else if !servers.engines.contains(&Engine::Sqlite) {
             // The code in the documentation runs on SQLite.
-            cargo.args(["--lib", "--test", "conformance"]);
+            cargo.args(["--lib", "--test", "conformance", "--test", "race"]);
         }
-        cargo.arg("--").args(words);
-        for other in Engine::ALL
-            .iter()
-            .filter(|engine| !self.engines.contains(engine))
-        {
-            cargo.args(["--skip", &format!("{}::", other.name())]);
-        }
+        cargo.arg("--").args(words).args(skipped(&self.engines));
         if self.variable.is_some() {
             cargo.args(names.iter().map(|name| format!("{name}::")));
         }
         cargo
     }
+}
+
+/// What keeps libtest from the tests of other engines: two engines share a build.
+fn skipped(engines: &[Engine]) -> impl Iterator<Item = String> + '_ {
+    let others = Engine::ALL.into_iter().filter(|it| !engines.contains(it));
+    others.flat_map(|other| ["--skip".to_owned(), format!("{}::", other.name())])
 }
 
 /// Passes the output on and counts.

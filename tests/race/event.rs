@@ -1,0 +1,126 @@
+//! What the racers tell the referee: a line for each event, on standard output.
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::ledger::Seen;
+
+/// Microseconds on the clock that all processes of a machine share.
+pub type Time = i64;
+
+pub fn now() -> Time {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Acquired(Acquired),
+    /// Told only after the commit has returned.
+    Committed(Committed),
+    Released(i64),
+    /// The holder is dead, its workers go on, and its lease is over at this time.
+    Orphaned(i64, Time),
+    /// The connection was closed in a transaction that was pinned and had written.
+    Vanished,
+    /// A pin was refused because the lease was taken over.
+    Lost,
+    /// A pin was refused because the lease has run out.
+    RunOut,
+    /// The lock was won, and the answer came too late to be trusted.
+    Late,
+    /// The database asks to try again.
+    Contention,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acquired {
+    pub fence: i64,
+    /// Since when the lock was neither had nor anybody named who had it: its lease was over.
+    pub since: Time,
+    /// When the request that won it was sent.
+    pub sent: Time,
+    pub at: Time,
+    /// What was in the ledger right afterwards.
+    pub seen: Seen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    pub fence: i64,
+    pub pinned: Time,
+    /// Before the commit was sent.
+    pub ended: Time,
+    /// Whether the lease was over by then.
+    pub overran: bool,
+}
+
+/// What libtest prints does not begin like this.
+const MARK: &str = "race:";
+
+impl Event {
+    /// Tells it, and gives it back.
+    pub fn tell(self) -> Self {
+        let (word, numbers) = self.parts();
+        let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        println!("{MARK} {word} {}", numbers.join(" "));
+        self
+    }
+
+    fn parts(self) -> (&'static str, Vec<i64>) {
+        match self {
+            Self::Acquired(it) => {
+                let seen = [it.seen.previous, it.seen.previous_rows, it.seen.later];
+                let times = [it.fence, it.since, it.sent, it.at];
+                ("acquired", [&times[..], &seen].concat())
+            }
+            Self::Committed(it) => {
+                let overran = i64::from(it.overran);
+                ("committed", vec![it.fence, it.pinned, it.ended, overran])
+            }
+            Self::Released(fence) => ("released", vec![fence]),
+            Self::Orphaned(fence, dead) => ("orphaned", vec![fence, dead]),
+            Self::Vanished => ("vanished", vec![]),
+            Self::Lost => ("lost", vec![]),
+            Self::RunOut => ("run-out", vec![]),
+            Self::Late => ("late", vec![]),
+            Self::Contention => ("contention", vec![]),
+        }
+    }
+
+    /// `None` for a line of somebody else.
+    pub fn read(line: &str) -> Option<Self> {
+        let (word, numbers) = line.strip_prefix(MARK)?.trim_start().split_once(' ')?;
+        let numbers = numbers.split_whitespace().map(str::parse);
+        let numbers: Vec<i64> = numbers.collect::<Result<_, _>>().ok()?;
+        Some(match (word, &numbers[..]) {
+            ("acquired", &[fence, since, sent, at, previous, previous_rows, later]) => {
+                let seen = Seen {
+                    previous,
+                    previous_rows,
+                    later,
+                };
+                Self::Acquired(Acquired {
+                    fence,
+                    since,
+                    sent,
+                    at,
+                    seen,
+                })
+            }
+            ("committed", &[fence, pinned, ended, overran]) => Self::Committed(Committed {
+                fence,
+                pinned,
+                ended,
+                overran: overran != 0,
+            }),
+            ("released", &[fence]) => Self::Released(fence),
+            ("orphaned", &[fence, dead]) => Self::Orphaned(fence, dead),
+            ("vanished", []) => Self::Vanished,
+            ("lost", []) => Self::Lost,
+            ("run-out", []) => Self::RunOut,
+            ("late", []) => Self::Late,
+            ("contention", []) => Self::Contention,
+            _ => return None,
+        })
+    }
+}

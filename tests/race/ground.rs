@@ -1,0 +1,166 @@
+//! Where a race is run: the connections of an engine, and tables that no other race knows.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::{Connection, SimpleConnection};
+use diesel::result::QueryResult;
+use diesel_locks::blocking::LockConnection;
+use diesel_locks::migrations::Migrations;
+use diesel_locks::{Dialect, Lock, Result, Table};
+
+use crate::ledger::{Ledger, Row};
+
+/// A connection as a host sets it up.
+pub trait Racing: Connection<Backend: Dialect> + LockConnection + SimpleConnection {
+    /// Whether a transaction that has checked something cannot write once others have written.
+    const REFUSES_BY_ITSELF: bool = false;
+    /// The settings of an even and of an odd racer: two isolation levels, where there are.
+    const SETTINGS: [&str; 2];
+
+    fn rows(&mut self, sql: &str) -> QueryResult<Vec<Row>>;
+
+    /// Does this in a transaction that is going to write.
+    fn writing<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.transaction(work)
+    }
+}
+
+macro_rules! rows {
+    () => {
+        fn rows(&mut self, sql: &str) -> QueryResult<Vec<Row>> {
+            diesel::RunQueryDsl::load(diesel::sql_query(sql), self)
+        }
+    };
+}
+
+#[cfg(feature = "postgres")]
+impl Racing for diesel::PgConnection {
+    const SETTINGS: [&str; 2] = [
+        "SET lock_timeout = '20s'",
+        "SET lock_timeout = '20s'; SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    ];
+    rows!();
+}
+
+#[cfg(feature = "mysql")]
+impl Racing for diesel::MysqlConnection {
+    const SETTINGS: [&str; 2] = [
+        "SET SESSION innodb_lock_wait_timeout = 20",
+        "SET SESSION innodb_lock_wait_timeout = 20; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    ];
+    rows!();
+}
+
+#[cfg(feature = "sqlite")]
+impl Racing for diesel::SqliteConnection {
+    const REFUSES_BY_ITSELF: bool = true;
+    const SETTINGS: [&str; 2] = ["PRAGMA busy_timeout = 20000;
+        PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"; 2];
+    rows!();
+
+    fn writing<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.immediate_transaction(work)
+    }
+}
+
+/// What the referee and the racers of one race must agree on.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    pub url: String,
+    /// In the names of the tables.
+    scope: String,
+}
+
+impl Ground {
+    pub fn new(engine: &str) -> Self {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+        let now = since.expect("after 1970").as_micros() & 0xffff_ffff;
+        let scope = format!("race_{:x}_{now:x}", std::process::id());
+        let url = url(engine, &scope);
+        Self { url, scope }
+    }
+
+    /// Reads what [`variables`](Self::variables) says in a racer's environment.
+    pub fn of_racer() -> Option<(Self, usize)> {
+        let [url, scope, number] = VARIABLES.map(|name| std::env::var(name).ok());
+        let (url, scope) = (url?, scope?);
+        Some((Self { url, scope }, number?.parse().ok()?))
+    }
+
+    pub fn variables(&self, number: usize) -> impl Iterator<Item = (&'static str, String)> {
+        let values = [self.url.clone(), self.scope.clone(), number.to_string()];
+        VARIABLES.into_iter().zip(values)
+    }
+
+    pub fn prepare<C: Racing>(&self) {
+        let mut conn = self.connect::<C>(0);
+        let sql = self.migrations().up_sql::<C::Backend>();
+        conn.batch_execute(&sql).expect("a table of locks");
+        self.ledger().create(&mut conn).expect("a ledger");
+    }
+
+    /// Only after a race that went well: otherwise people want to look at the tables.
+    pub fn clear<C: Racing>(&self) {
+        let mut conn = self.connect::<C>(0);
+        let sql = self.migrations().down_sql::<C::Backend>();
+        conn.batch_execute(&sql).expect("a table to be dropped");
+        self.ledger()
+            .drop(&mut conn)
+            .expect("a table to be dropped");
+        drop(conn);
+        if PathBuf::from(&self.url).starts_with(folder(&self.scope)) {
+            let _ = std::fs::remove_dir_all(folder(&self.scope));
+        }
+    }
+
+    pub fn connect<C: Racing>(&self, number: usize) -> C {
+        let mut conn = C::establish(&self.url).unwrap_or_else(|e| panic!("{}: {e}", self.url));
+        conn.batch_execute(C::SETTINGS[number % 2])
+            .expect("settings");
+        conn
+    }
+
+    /// The one lock of the race.
+    pub fn lock(&self, ttl: Duration) -> Lock {
+        let lock = Lock::new("the lock").and_then(|lock| lock.ttl(ttl));
+        lock.expect("a valid lock").table(self.table())
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        let table = format!("{}_ledger", self.scope);
+        Ledger { table }
+    }
+
+    fn table(&self) -> Table {
+        Table::new(&self.scope).expect("a valid name")
+    }
+
+    fn migrations(&self) -> Migrations {
+        Migrations::for_table(self.table())
+    }
+}
+
+const VARIABLES: [&str; 3] = [
+    "DIESEL_LOCKS_RACE_URL",
+    "DIESEL_LOCKS_RACE_SCOPE",
+    "DIESEL_LOCKS_RACER",
+];
+
+fn url(engine: &str, scope: &str) -> String {
+    let variable = match engine {
+        "postgres" => "PG_DATABASE_URL",
+        "mariadb" => "MARIADB_DATABASE_URL",
+        "mysql" => "MYSQL_DATABASE_URL",
+        _ => {
+            std::fs::create_dir_all(folder(scope)).expect("a folder for the database");
+            return folder(scope).join("db").display().to_string();
+        }
+    };
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run the tests with `cargo xtask test`"))
+}
+
+fn folder(scope: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("diesel-locks {scope}"))
+}

@@ -1,0 +1,210 @@
+//! The test itself: starts the racers, stops them in the middle of whatever they do, and hears what they tell.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::event::Event;
+use crate::ground::{Ground, Racing};
+use crate::racer::{self, Proof, below};
+use crate::verdict::Verdict;
+
+const RACERS: usize = 5;
+/// In the normal run.
+const TAKEOVERS: usize = 200;
+/// Without the pin a few show it.
+const TAKEOVERS_OF_CONTROL: usize = 60;
+/// Nothing that is waited for takes so long.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// One race after the other: each wants the machine to itself.
+static TURN: Mutex<()> = Mutex::new(());
+
+pub struct Test {
+    pub engine: &'static str,
+    /// What libtest calls it, to start it again in the racers.
+    pub path: &'static str,
+    pub proof: Proof,
+}
+
+/// What was heard, in the order in which it came.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub events: Vec<Event>,
+    pub stops: usize,
+    pub took: Duration,
+}
+
+impl Test {
+    /// The race; or in the processes that it starts, one racer.
+    pub fn run<C: Racing>(&self) {
+        if let Some((ground, number)) = Ground::of_racer() {
+            return racer::race::<C>(ground, number, self.proof);
+        }
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let ground = Ground::new(self.engine);
+        ground.prepare::<C>();
+        let long = std::env::var("DIESEL_LOCKS_TAKEOVERS").ok();
+        let long = long.map(|number| number.parse().expect("a number of takeovers"));
+        let takeovers = match self.proof {
+            Proof::Pin => long.unwrap_or(TAKEOVERS),
+            Proof::Check => TAKEOVERS_OF_CONTROL,
+        };
+        let heard = Race::start(self.path, &ground).run(takeovers);
+        let rows = ground.ledger().read(&mut ground.connect::<C>(0));
+        let verdict = Verdict::of(&heard, &rows.expect("the ledger"));
+        self.say(&verdict);
+        match self.proof {
+            Proof::Pin => verdict.assert_right(long.is_some()),
+            Proof::Check => verdict.assert_wrong(long.is_some()),
+        }
+        ground.clear::<C>();
+    }
+
+    /// Past libtest, which keeps what is printed from a test that succeeds.
+    fn say(&self, verdict: &Verdict) {
+        let form = match self.proof {
+            Proof::Pin => "",
+            Proof::Check => " with a check in place of the pin",
+        };
+        let text = format!("\nThe race on {}{form}:\n{verdict}", self.engine);
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// The racers, which never outlive it.
+struct Race {
+    racers: Vec<Child>,
+    events: Receiver<(usize, Event)>,
+    heard: Heard,
+    stopped: Option<usize>,
+    /// Who has acquired last.
+    holder: usize,
+}
+
+impl Race {
+    fn start(path: &str, ground: &Ground) -> Self {
+        let (sender, events) = mpsc::channel();
+        let racers = (0..RACERS).map(|number| {
+            let mut racer = start(path, ground, number);
+            hear(&mut racer, number, sender.clone());
+            racer
+        });
+        Self {
+            racers: racers.collect(),
+            events,
+            heard: Heard::default(),
+            stopped: None,
+            holder: 0,
+        }
+    }
+
+    fn run(mut self, takeovers: usize) -> Heard {
+        let begun = Instant::now();
+        let (mut going, mut next, mut acquired) = (0, begun, begun);
+        // Those who hold it now may still release.
+        while going < takeovers + RACERS + 1 {
+            if next <= Instant::now() {
+                next = Instant::now() + self.stop_or_go();
+            }
+            match self.hear(next) {
+                Some(Event::Acquired(_)) => (going, acquired) = (going + 1, Instant::now()),
+                Some(Event::Released(_)) => going -= 1,
+                _ => {}
+            }
+            assert!(acquired.elapsed() < STUCK, "nobody acquires it any more");
+        }
+        self.heard.took = begun.elapsed();
+        self.end();
+        std::mem::take(&mut self.heard)
+    }
+
+    /// One event, unless none comes until then.
+    fn hear(&mut self, until: Instant) -> Option<Event> {
+        let rest = until.saturating_duration_since(Instant::now());
+        let (number, event) = match self.events.recv_timeout(rest) {
+            Ok(heard) => heard,
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => panic!("all racers have ended"),
+        };
+        if let Event::Acquired(_) = event {
+            self.holder = number;
+        }
+        self.heard.events.push(event);
+        Some(event)
+    }
+
+    /// Stops one, the holder every other time, or lets it go on; returns for how long.
+    fn stop_or_go(&mut self) -> Duration {
+        let (signal, number, pause) = match self.stopped.take() {
+            Some(number) => (Signal::CONT, number, 10 + below(50)),
+            None if below(2) == 0 => (Signal::STOP, self.holder, 2 + below(30)),
+            None => (Signal::STOP, below(RACERS), 2 + below(30)),
+        };
+        if signal == Signal::STOP {
+            self.stopped = Some(number);
+            self.heard.stops += 1;
+        }
+        send(&self.racers[number], signal);
+        Duration::from_millis(pause as u64)
+    }
+
+    /// Lets them finish what they do, and hears the rest.
+    fn end(&mut self) {
+        for racer in &mut self.racers {
+            send(racer, Signal::CONT);
+            drop(racer.stdin.take());
+        }
+        loop {
+            match self.events.recv_timeout(STUCK) {
+                Ok((_, event)) => self.heard.events.push(event),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("racers that do not end"),
+            }
+        }
+        for racer in &mut self.racers {
+            let status = racer.wait().expect("an end");
+            assert!(status.success(), "a racer failed, see above: {status}");
+        }
+    }
+}
+
+impl Drop for Race {
+    fn drop(&mut self) {
+        for racer in &mut self.racers {
+            let _ = racer.kill(); // stopped or not; one that has ended is left alone
+            let _ = racer.wait();
+        }
+    }
+}
+
+fn start(path: &str, ground: &Ground, number: usize) -> Child {
+    let program = std::env::current_exe().expect("this program");
+    Command::new(program)
+        .args([path, "--exact", "--nocapture"])
+        .envs(ground.variables(number))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a racer")
+}
+
+fn hear(racer: &mut Child, number: usize, sender: Sender<(usize, Event)>) {
+    let output = racer.stdout.take().expect("a pipe");
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(event) = Event::read(&line) {
+                let _ = sender.send((number, event));
+            }
+        }
+    });
+}
+
+/// To a child that was not waited for, so that its number is nobody else's.
+fn send(racer: &Child, signal: Signal) {
+    let _ = kill_process(Pid::from_child(racer), signal);
+}
