@@ -179,7 +179,9 @@ conformance! {
         a_busy_lock_is_an_answer_of_the_one_call_form,
         a_nested_guarded_transaction_never_loses_the_one_around_it,
         what_the_transaction_around_takes_back_is_not_trusted,
-        the_work_may_release_by_itself;
+        the_work_may_release_by_itself,
+        t36e_a_failed_try_for_what_is_pinned_and_run_out_stops_no_heartbeat,
+        a_stale_release_is_in_nobodys_way;
     sets:
         all_locks_of_a_set_or_none,
         a_set_is_taken_over_and_comes_with_the_transaction,

@@ -12,7 +12,8 @@
 //!   and pin pass, and touches `{locks}` only when that says the lock is to be had; and a lease is checked
 //!   against `{pins}` before its row is written, so that a stale one does not stop the new holder.
 //! - `LIMIT 1` keeps MySQL from merging a derived table into the UPDATE, which would lose `SKIP LOCKED`, and a join of
-//!   the two in one from locking the row of `{locks}` although that of `{pins}` was skipped. `FORCE INDEX` keeps the optimizer from scanning a small table and waiting for strangers.
+//!   the two in one from locking the row of `{locks}` although that of `{pins}` was skipped. `FORCE INDEX` keeps the
+//!   optimizer from scanning a small table and waiting for strangers.
 //! - Neither server has UPDATE … RETURNING, and an upsert's affected rows don't tell who won: the fence
 //!   is compared with the one looked at, so that the number that the winner gets is known beforehand.
 //! - An UPDATE must change something, because a connection without `CLIENT_FOUND_ROWS` counts only

@@ -701,3 +701,44 @@ pub async fn the_work_may_release_by_itself(world: &World) {
         assert!(!conn.is_held(lease.lock()).await.unwrap());
     }
 }
+
+pub async fn t36e_a_failed_try_for_what_is_pinned_and_run_out_stops_no_heartbeat(world: &World) {
+    if world.is_sqlite() {
+        return t36e_a_failed_try_in_an_open_transaction_is_in_nobodys_way(world).await; // the pin is the writer
+    }
+    let (mut holder, mut worker) = (world.session().await, world.session().await);
+    let mut failed = world.session().await;
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let mut lease = holder.take(&lock).await;
+        world.begin_at(&mut *worker, level).await;
+        worker.pin(&lease).await.unwrap();
+        world.let_run_out(&mut *holder, &lease).await;
+        world.begin_at(&mut *failed, level).await;
+        assert!(failed.try_acquire(&lock).await.unwrap().is_busy());
+        let beat = holder.extend(&mut lease).await.unwrap();
+        assert_eq!(beat, Outcome::DoneLate, "{level:?}");
+        failed.rollback().await.unwrap();
+        worker.commit().await.unwrap();
+    }
+}
+
+pub async fn a_stale_release_is_in_nobodys_way(world: &World) {
+    if world.is_sqlite() {
+        return t29_taken_over_before_the_pin_is_lost_and_nothing_is_written(world).await; // one writer
+    }
+    let (mut stale, mut holder) = (world.session().await, world.session().await);
+    let (mut one, mut two) = (world.session().await, world.session().await);
+    let lock = world.lock("x");
+    let old = stale.take(&lock).await;
+    world.let_run_out(&mut *stale, &old).await;
+    let new = holder.take(&lock).await;
+    one.begin().await.unwrap();
+    one.pin(&new).await.unwrap();
+    assert_eq!(stale.release(&old).await.unwrap(), Outcome::Lost);
+    two.begin().await.unwrap();
+    two.pin(&new).await.unwrap();
+    one.commit().await.unwrap();
+    two.commit().await.unwrap();
+    assert_eq!(holder.release(&new).await.unwrap(), Outcome::Done);
+}
