@@ -155,14 +155,12 @@ conformance! {
         a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction,
         holding_for_a_transaction_needs_one,
         a_name_that_was_only_half_created_mends_itself;
-    guarded:
+    pin:
         t28_a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit,
-        t28b_the_one_call_form_sees_what_the_last_holder_wrote,
         t29_taken_over_before_the_pin_is_lost_and_nothing_is_written,
         t29b_a_lease_that_has_run_out_wants_to_be_extended_first,
         t30_the_heartbeat_passes_the_pin_at_once,
         t31_many_pins_of_one_lease_stand_side_by_side,
-        t32_a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held,
         t33_once_taken_over_no_older_pin_can_commit,
         t34_a_snapshot_does_not_let_a_stale_holder_commit,
         t35_the_wrong_forms_let_a_stale_holder_commit,
@@ -171,6 +169,11 @@ conformance! {
         t36c_a_token_that_comes_back_does_not_revive_an_old_lease,
         t36d_overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock,
         t36e_a_failed_try_in_an_open_transaction_is_in_nobodys_way,
+        t36e_a_failed_try_for_what_is_pinned_and_run_out_stops_no_heartbeat,
+        a_stale_release_is_in_nobodys_way;
+    guarded:
+        t28b_the_one_call_form_sees_what_the_last_holder_wrote,
+        t32_a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held,
         the_work_s_own_error_rolls_back_and_comes_back_unchanged,
         a_guarded_transaction_in_a_transaction_is_a_savepoint,
         finishing_releases_with_the_commit,
@@ -179,9 +182,7 @@ conformance! {
         a_busy_lock_is_an_answer_of_the_one_call_form,
         a_nested_guarded_transaction_never_loses_the_one_around_it,
         what_the_transaction_around_takes_back_is_not_trusted,
-        the_work_may_release_by_itself,
-        t36e_a_failed_try_for_what_is_pinned_and_run_out_stops_no_heartbeat,
-        a_stale_release_is_in_nobodys_way;
+        the_work_may_release_by_itself;
     sets:
         all_locks_of_a_set_or_none,
         a_set_is_taken_over_and_comes_with_the_transaction,

@@ -10,10 +10,12 @@ pub mod fence;
 #[cfg(feature = "mysql")]
 mod found_rows;
 pub mod guarded;
+mod ledger;
 pub mod looking;
 pub mod mending;
 pub mod model;
 pub mod names;
+pub mod pin;
 pub mod race;
 pub mod schema;
 pub mod sets;

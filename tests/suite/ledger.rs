@@ -1,0 +1,58 @@
+//! What the cases of guarded transactions share: a table of the host's to write to, and leases that run out.
+
+use std::time::Instant;
+
+use diesel_locks::{Lease, Lock};
+
+use crate::session::Session;
+use crate::world::{World, ms, own_table, secs};
+
+/// A table of the host's, with one number for each fence that wrote.
+pub async fn ledger(conn: &mut dyn Session) -> String {
+    let table = own_table("ledger").name().to_owned();
+    conn.batch(&format!("CREATE TABLE {table} (fence BIGINT NOT NULL)"))
+        .await
+        .unwrap();
+    table
+}
+
+pub async fn write(conn: &mut dyn Session, ledger: &str, fence: i64) {
+    let sql = format!("INSERT INTO {ledger} (fence) VALUES ({fence})");
+    conn.sql(&sql).await.unwrap();
+}
+
+pub async fn written(conn: &mut dyn Session, ledger: &str) -> i64 {
+    conn.number(&format!("SELECT COUNT(*) AS number FROM {ledger}"))
+        .await
+        .unwrap()
+}
+
+/// A lock whose lease can run out while its transaction is open. Where another connection can write the row meanwhile,
+/// time is moved; SQLite's clock has to go on by itself.
+pub fn short(world: &World, name: &str) -> Lock {
+    let ttl = if world.is_sqlite() { secs(1) } else { secs(30) };
+    world.lock(name).ttl(ttl).unwrap()
+}
+
+/// Lets the lease run out, without its holder's connection.
+pub async fn run_out(world: &World, other: &mut dyn Session, lease: &Lease) {
+    if world.is_sqlite() {
+        return until_run_out(other, lease.lock()).await;
+    }
+    world.let_run_out(other, lease).await;
+}
+
+pub async fn until_run_out(conn: &mut dyn Session, lock: &Lock) {
+    let deadline = Instant::now() + secs(20);
+    while conn
+        .inspect(lock)
+        .await
+        .unwrap()
+        .unwrap()
+        .time_left
+        .is_some()
+    {
+        assert!(Instant::now() < deadline, "the lease never runs out");
+        tokio::time::sleep(ms(5)).await;
+    }
+}

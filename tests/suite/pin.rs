@@ -1,0 +1,418 @@
+//! The pin: a stale holder cannot commit, and nobody else is held up.
+
+use diesel_locks::{Error, Outcome, Pin, Wait};
+
+use super::ledger::{ledger, run_out, short, write, written};
+use crate::world::{World, ms, spawn};
+
+pub async fn t28_a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit(world: &World) {
+    let (mut holder, mut rival) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *holder).await;
+    for level in world.levels() {
+        let lock = short(world, &format!("{level:?}"));
+        world.set_level(&mut *holder, level).await;
+        let lease = holder.take(&lock).await;
+        holder.begin().await.unwrap();
+        assert_eq!(
+            holder.try_pin(&lease).await.unwrap(),
+            Pin::Pinned,
+            "{level:?}"
+        );
+        write(&mut *holder, &ledger, lease.fence()).await;
+        run_out(world, &mut *rival, &lease).await;
+        if world.is_sqlite() {
+            rival.batch("PRAGMA busy_timeout = 0").await.unwrap();
+        }
+        assert!(
+            rival.try_acquire(&lock).await.unwrap().is_busy(),
+            "{level:?}"
+        );
+        let before = written(&mut *rival, &ledger).await;
+        holder.commit().await.unwrap();
+        let next = rival.take(&lock).await;
+        assert!(next.fence() > lease.fence());
+        assert_eq!(written(&mut *rival, &ledger).await, before + 1);
+        assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Lost);
+        rival.release(&next).await.unwrap();
+    }
+}
+
+pub async fn t29_taken_over_before_the_pin_is_lost_and_nothing_is_written(world: &World) {
+    let (mut stale, mut next) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *stale).await;
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let mut lease = stale.take(&lock).await;
+        world.let_run_out(&mut *stale, &lease).await;
+        next.take(&lock).await;
+        world.begin_at(&mut *stale, level).await;
+        assert_eq!(stale.try_pin(&lease).await.unwrap(), Pin::Lost);
+        assert!(matches!(stale.pin(&lease).await, Err(Error::Lost { .. })));
+        stale.rollback().await.unwrap();
+        let into = ledger.clone();
+        let work = stale.transaction_under(
+            &mut lease,
+            Box::new(move |conn| {
+                Box::pin(async move {
+                    write(conn, &into, 1).await;
+                    Ok(())
+                })
+            }),
+        );
+        assert!(matches!(work.await, Err(Error::Lost { .. })));
+        assert_eq!(written(&mut *next, &ledger).await, 0);
+    }
+}
+
+pub async fn t29b_a_lease_that_has_run_out_wants_to_be_extended_first(world: &World) {
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    let mut lease = conn.take(&lock).await;
+    world.let_run_out(&mut *conn, &lease).await;
+    conn.begin().await.unwrap();
+    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    let error = conn.pin(&lease).await.unwrap_err();
+    assert!(matches!(error, Error::RunOut { .. }) && error.is_stale());
+    conn.rollback().await.unwrap();
+    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+    conn.begin().await.unwrap();
+    conn.pin(&lease).await.unwrap();
+    conn.commit().await.unwrap();
+}
+
+pub async fn t30_the_heartbeat_passes_the_pin_at_once(world: &World) {
+    let (mut worker, mut keeper) = (world.session().await, world.session().await);
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let mut lease = keeper.take(&lock).await;
+        world.begin_at(&mut *worker, level).await;
+        worker.pin(&lease).await.unwrap();
+        if world.is_sqlite() {
+            // One writer: the heartbeat is told so, and is due after the commit.
+            keeper.batch("PRAGMA busy_timeout = 0").await.unwrap();
+            assert!(keeper.extend(&mut lease).await.unwrap_err().is_transient());
+        } else {
+            assert_eq!(
+                keeper.extend(&mut lease).await.unwrap(),
+                Outcome::Done,
+                "{level:?}"
+            );
+        }
+        worker.commit().await.unwrap();
+        assert_eq!(keeper.extend(&mut lease).await.unwrap(), Outcome::Done);
+    }
+}
+
+pub async fn t31_many_pins_of_one_lease_stand_side_by_side(world: &World) {
+    let mut leader = world.session().await;
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let lease = leader.take(&lock).await;
+        let mut workers = Vec::new();
+        for _ in 0..3 {
+            let mut worker = world.session().await;
+            world.begin_at(&mut *worker, level).await;
+            worker.pin(&lease).await.unwrap();
+            if world.is_sqlite() {
+                worker.commit().await.unwrap(); // one after the other
+            }
+            workers.push(worker);
+        }
+        for worker in &mut workers {
+            if !world.is_sqlite() {
+                worker.commit().await.unwrap();
+            }
+        }
+    }
+}
+
+pub async fn t33_once_taken_over_no_older_pin_can_commit(world: &World) {
+    let (mut old, mut next) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *old).await;
+    for level in world.levels() {
+        let lock = short(world, &format!("{level:?}"));
+        let lease = old.take(&lock).await;
+        world.begin_at(&mut *old, level).await;
+        old.pin(&lease).await.unwrap();
+        write(&mut *old, &ledger, lease.fence()).await;
+        run_out(world, &mut *next, &lease).await;
+        let wanted = lock.clone();
+        let taking = spawn(async move {
+            let wait = Wait::forever().every(ms(5));
+            let lease = next
+                .acquire(&wanted, wait)
+                .await
+                .unwrap()
+                .acquired()
+                .unwrap();
+            (next, lease)
+        });
+        old.commit().await.unwrap();
+        let taken;
+        (next, taken) = taking.await.unwrap();
+        assert_eq!(
+            written(&mut *next, &ledger).await,
+            1,
+            "{level:?}: the older one is done"
+        );
+        next.sql(&format!("DELETE FROM {ledger}")).await.unwrap();
+        old.begin().await.unwrap();
+        assert_eq!(old.try_pin(&lease).await.unwrap(), Pin::Lost);
+        old.rollback().await.unwrap();
+        next.release(&taken).await.unwrap();
+    }
+}
+
+pub async fn t34_a_snapshot_does_not_let_a_stale_holder_commit(world: &World) {
+    let (mut stale, mut next) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *stale).await;
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let lease = stale.take(&lock).await;
+        world.begin_at(&mut *stale, level).await;
+        written(&mut *stale, &ledger).await; // the snapshot is taken, and shows the lease held
+        let mut taker = lease.clone();
+        assert_eq!(next.extend(&mut taker).await.unwrap(), Outcome::Done);
+        world.let_run_out(&mut *next, &lease).await;
+        let new = next.take(&lock).await;
+        match stale.try_pin(&lease).await {
+            Ok(pin) => assert_eq!(pin, Pin::Lost, "{level:?}"),
+            Err(error) => assert!(error.is_transient(), "{level:?}: {error}"),
+        }
+        stale.rollback().await.unwrap();
+        next.release(&new).await.unwrap();
+    }
+}
+
+pub async fn t35_the_wrong_forms_let_a_stale_holder_commit(world: &World) {
+    let (mut stale, mut next) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *stale).await;
+    for exists in [false, true] {
+        let lock = world.lock(&format!("{exists}"));
+        let lease = stale.take(&lock).await;
+        let mine = format!(
+            "SELECT fence AS number FROM diesel_locks WHERE name = '{}' AND fence = {}",
+            lock.key(),
+            lease.fence()
+        );
+        stale.begin().await.unwrap();
+        if exists {
+            let sql = format!(
+                "INSERT INTO {ledger} (fence) SELECT 1 FROM (SELECT 1 AS one) o WHERE EXISTS ({mine})"
+            );
+            if world.is_mysql() {
+                // Reads of a writing statement lock by themselves there, unless the level is READ COMMITTED.
+                stale.rollback().await.unwrap();
+                stale
+                    .batch("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                    .await
+                    .unwrap();
+                stale.begin().await.unwrap();
+            }
+            assert_eq!(stale.sql(&sql).await.unwrap(), 1);
+        } else {
+            assert_eq!(stale.number(&mine).await.unwrap(), lease.fence());
+        }
+        if world.is_sqlite() {
+            next.batch("PRAGMA busy_timeout = 0").await.unwrap();
+        }
+        let moved = format!(
+            "UPDATE diesel_locks SET expires_at = expires_at - 100000000 WHERE name = '{}'",
+            lock.key()
+        );
+        let aged = next.sql(&moved).await;
+        if world.is_sqlite() && exists {
+            assert!(aged.is_err(), "the one writer is the pin");
+            stale.rollback().await.unwrap();
+            continue;
+        }
+        aged.unwrap();
+        next.take(&lock).await;
+        if !exists {
+            let written = stale
+                .sql(&format!("INSERT INTO {ledger} (fence) VALUES (1)"))
+                .await;
+            if world.is_sqlite() {
+                assert!(written.is_err(), "SQLite's snapshot refuses it by itself");
+                stale.rollback().await.unwrap();
+                continue;
+            }
+            written.unwrap();
+        }
+        stale.commit().await.unwrap();
+    }
+    let stale_commits = if world.is_sqlite() { 0 } else { 2 };
+    assert_eq!(written(&mut *next, &ledger).await, stale_commits);
+}
+
+pub async fn t36_a_deferred_transaction_that_has_read_gets_a_clear_answer(world: &World) {
+    let (mut conn, mut other) = (world.session().await, world.session().await);
+    let (lock, elsewhere) = (world.lock("x"), world.lock("elsewhere"));
+    let lease = conn.take(&lock).await;
+    conn.begin().await.unwrap();
+    conn.is_held(&lock).await.unwrap();
+    other.take(&elsewhere).await;
+    let pinned = conn.pin(&lease).await;
+    if world.is_sqlite() {
+        let error = pinned.unwrap_err();
+        assert!(matches!(error, Error::CannotWrite { .. }) && error.is_transient());
+        assert!(
+            error.to_string().contains("immediate_transaction"),
+            "{error}"
+        );
+    } else {
+        pinned.unwrap();
+    }
+    conn.rollback().await.unwrap();
+}
+
+pub async fn t36b_a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_transaction_cannot_pin(
+    world: &World,
+) {
+    let (mut conn, mut rival) = (world.session().await, world.session().await);
+    let lock = short(world, "x");
+    let lease = conn.take(&lock).await;
+    conn.begin().await.unwrap();
+    conn.begin().await.unwrap();
+    conn.pin(&lease).await.unwrap();
+    conn.rollback().await.unwrap();
+    run_out(world, &mut *rival, &lease).await;
+    if world.is_sqlite() {
+        rival.batch("PRAGMA busy_timeout = 0").await.unwrap();
+    }
+    let taken = rival.try_acquire(&lock).await.unwrap();
+    // Only SQLite's connection stays the writer. (MySQL does not forget a pin if the transaction had used InnoDB before.)
+    assert_eq!(taken.is_busy(), world.is_sqlite());
+    conn.rollback().await.unwrap();
+
+    if world.is_sqlite() {
+        return; // it has no READ ONLY transactions
+    }
+    let lock = world.lock("read only");
+    let lease = conn.take(&lock).await;
+    if world.is_postgres() {
+        conn.begin().await.unwrap();
+        conn.batch("SET TRANSACTION READ ONLY").await.unwrap();
+        let error = conn.pin(&lease).await.unwrap_err();
+        assert!(error.to_string().contains("read-only"), "{error}");
+    } else {
+        conn.batch("SET TRANSACTION READ ONLY").await.unwrap();
+        conn.begin().await.unwrap();
+        conn.pin(&lease).await.unwrap(); // a locking read is allowed there, and locks
+    }
+    conn.rollback().await.unwrap();
+}
+
+pub async fn t36c_a_token_that_comes_back_does_not_revive_an_old_lease(world: &World) {
+    let (mut conn, lock) = (
+        world.session().await,
+        world.lock("x").token("agreed").unwrap(),
+    );
+    let mut old = conn.take(&lock).await;
+    conn.release(&old).await.unwrap();
+    let new = conn.take(&lock).await;
+    assert!(new.fence() > old.fence());
+    conn.begin().await.unwrap();
+    assert_eq!(conn.try_pin(&old).await.unwrap(), Pin::Lost);
+    conn.rollback().await.unwrap();
+    assert_eq!(conn.extend(&mut old).await.unwrap(), Outcome::Lost);
+    assert_eq!(conn.release(&old).await.unwrap(), Outcome::Lost);
+    assert!(!conn.is_mine(&old).await.unwrap());
+    assert!(conn.is_mine(&new).await.unwrap());
+}
+
+pub async fn t36d_overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock(world: &World) {
+    if world.is_sqlite() {
+        return t36d_with_one_writer(world).await;
+    }
+    let (mut one, mut two) = (world.session().await, world.session().await);
+    let (mut rival, lock) = (world.session().await, short(world, "x"));
+    let lease = rival.take(&lock).await;
+    one.begin().await.unwrap();
+    one.pin(&lease).await.unwrap();
+    run_out(world, &mut *rival, &lease).await;
+    two.begin().await.unwrap();
+    assert_eq!(two.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    one.commit().await.unwrap();
+    if world.is_mysql() {
+        two.rollback().await.unwrap(); // its answer was no, but it has looked at the row
+    }
+    let next = rival.take(&lock).await;
+    assert!(next.fence() > lease.fence());
+}
+
+async fn t36d_with_one_writer(world: &World) {
+    let (mut worker, mut rival) = (world.session().await, world.session().await);
+    let lock = short(world, "x");
+    let lease = worker.take(&lock).await;
+    run_out(world, &mut *rival, &lease).await;
+    worker.begin().await.unwrap();
+    assert_eq!(worker.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    worker.rollback().await.unwrap();
+    rival.take(&lock).await;
+}
+
+pub async fn t36e_a_failed_try_in_an_open_transaction_is_in_nobodys_way(world: &World) {
+    let (mut holder, mut failed) = (world.session().await, world.session().await);
+    let (mut worker, mut stranger) = (world.session().await, world.session().await);
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let neighbour = world.lock(&format!("{level:?} neighbour"));
+        let mut lease = holder.take(&lock).await;
+        world.begin_at(&mut *failed, level).await;
+        assert!(failed.try_acquire(&lock).await.unwrap().is_busy());
+        if !world.is_sqlite() {
+            assert_eq!(
+                holder.extend(&mut lease).await.unwrap(),
+                Outcome::Done,
+                "{level:?}"
+            );
+            worker.begin().await.unwrap();
+            worker.pin(&lease).await.unwrap();
+            worker.commit().await.unwrap();
+            stranger.take(&neighbour).await;
+        }
+        failed.rollback().await.unwrap();
+        assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+    }
+}
+
+pub async fn t36e_a_failed_try_for_what_is_pinned_and_run_out_stops_no_heartbeat(world: &World) {
+    if world.is_sqlite() {
+        return t36e_a_failed_try_in_an_open_transaction_is_in_nobodys_way(world).await; // the pin is the writer
+    }
+    let (mut holder, mut worker) = (world.session().await, world.session().await);
+    let mut failed = world.session().await;
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let mut lease = holder.take(&lock).await;
+        world.begin_at(&mut *worker, level).await;
+        worker.pin(&lease).await.unwrap();
+        world.let_run_out(&mut *holder, &lease).await;
+        world.begin_at(&mut *failed, level).await;
+        assert!(failed.try_acquire(&lock).await.unwrap().is_busy());
+        let beat = holder.extend(&mut lease).await.unwrap();
+        assert_eq!(beat, Outcome::DoneLate, "{level:?}");
+        failed.rollback().await.unwrap();
+        worker.commit().await.unwrap();
+    }
+}
+
+pub async fn a_stale_release_is_in_nobodys_way(world: &World) {
+    if world.is_sqlite() {
+        return t29_taken_over_before_the_pin_is_lost_and_nothing_is_written(world).await; // one writer
+    }
+    let (mut stale, mut holder) = (world.session().await, world.session().await);
+    let (mut one, mut two) = (world.session().await, world.session().await);
+    let lock = world.lock("x");
+    let old = stale.take(&lock).await;
+    world.let_run_out(&mut *stale, &old).await;
+    let new = holder.take(&lock).await;
+    one.begin().await.unwrap();
+    one.pin(&new).await.unwrap();
+    assert_eq!(stale.release(&old).await.unwrap(), Outcome::Lost);
+    two.begin().await.unwrap();
+    two.pin(&new).await.unwrap();
+    one.commit().await.unwrap();
+    two.commit().await.unwrap();
+    assert_eq!(holder.release(&new).await.unwrap(), Outcome::Done);
+}
