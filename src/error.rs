@@ -57,10 +57,10 @@ pub enum Error {
     },
 
     /// The lock was won, but the answer took so long that the lease could not be trusted any more.
-    /// It has been given back.
+    /// It has been given back, unless the token was the caller's own.
     #[error(
         "the database took {took:?} to say that {name:?} was acquired, too long for a ttl of {ttl:?}: \
-         it was given back; use a longer ttl"
+         it is not acquired; use a longer ttl"
     )]
     TooLate {
         /// The name of the lock.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel_locks::{Attempt, Error, Lease, Outcome, Wait};
 use tokio::sync::Mutex;
 
-use super::ledger::{ledger, until_run_out, write, written};
+use super::ledger::{do_not_wait, heartbeat, ledger, until_run_out, write, written};
 use crate::session::Work;
 use crate::world::{World, ms, secs};
 
@@ -135,10 +135,9 @@ pub async fn finishing_releases_with_the_commit(world: &World) {
 }
 
 pub async fn a_heartbeat_cannot_make_a_guarded_transaction_fail(world: &World) {
-    let (mut conn, keeper) = (world.session().await, world.session().await);
-    if world.is_sqlite() {
-        return finishing_releases_with_the_commit(world).await; // nobody else writes meanwhile
-    }
+    let (mut conn, mut keeper) = (world.session().await, world.session().await);
+    do_not_wait(world, &mut *keeper).await;
+    let one_writer = world.is_sqlite();
     let ledger = ledger(&mut *conn).await;
     let keeper = Arc::new(Mutex::new(keeper));
     for level in world.levels() {
@@ -151,8 +150,7 @@ pub async fn a_heartbeat_cannot_make_a_guarded_transaction_fail(world: &World) {
             Box::new(move |conn| {
                 Box::pin(async move {
                     written(conn, &ledger).await; // the snapshot is taken
-                    let outcome = beat.lock().await.extend(&mut copy).await.unwrap();
-                    assert_eq!(outcome, Outcome::Done);
+                    heartbeat(&mut **beat.lock().await, &mut copy, one_writer).await;
                     Ok(())
                 })
             }),
@@ -195,10 +193,9 @@ pub async fn a_busy_lock_is_an_answer_of_the_one_call_form(world: &World) {
 }
 
 pub async fn a_nested_guarded_transaction_never_loses_the_one_around_it(world: &World) {
-    if world.is_sqlite() {
-        return a_guarded_transaction_in_a_transaction_is_a_savepoint(world).await; // no heartbeat meanwhile
-    }
-    let (mut conn, keeper) = (world.session().await, world.session().await);
+    let (mut conn, mut keeper) = (world.session().await, world.session().await);
+    do_not_wait(world, &mut *keeper).await;
+    let one_writer = world.is_sqlite();
     let keeper = Arc::new(Mutex::new(keeper));
     for level in world.levels() {
         for last in [false, true] {
@@ -211,8 +208,7 @@ pub async fn a_nested_guarded_transaction_never_loses_the_one_around_it(world: &
             let work: Work = Box::new(move |conn| {
                 Box::pin(async move {
                     write(conn, &into, 2).await;
-                    let beat = beat.lock().await.extend(&mut copy).await;
-                    assert_eq!(beat.unwrap(), Outcome::Done);
+                    heartbeat(&mut **beat.lock().await, &mut copy, one_writer).await;
                     Ok(())
                 })
             });

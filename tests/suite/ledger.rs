@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use diesel_locks::{Lease, Lock};
+use diesel_locks::{Lease, Lock, Outcome};
 
 use crate::session::Session;
 use crate::world::{World, ms, own_table, secs};
@@ -54,5 +54,21 @@ pub async fn until_run_out(conn: &mut dyn Session, lock: &Lock) {
     {
         assert!(Instant::now() < deadline, "the lease never runs out");
         tokio::time::sleep(ms(5)).await;
+    }
+}
+
+/// Where there is one writer, others are told at once that it is not their turn.
+pub async fn do_not_wait(world: &World, conn: &mut dyn Session) {
+    if world.is_sqlite() {
+        conn.batch("PRAGMA busy_timeout = 0").await.unwrap();
+    }
+}
+
+/// The keeper's heartbeat while a transaction is pinned: it passes, or with one writer is told that it cannot now.
+pub async fn heartbeat(keeper: &mut dyn Session, lease: &mut Lease, one_writer: bool) {
+    let beat = keeper.extend(lease).await;
+    match beat {
+        Ok(outcome) => assert!(!one_writer && outcome == Outcome::Done, "{outcome:?}"),
+        Err(error) => assert!(one_writer && error.is_transient(), "{error}"),
     }
 }
