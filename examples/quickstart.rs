@@ -9,7 +9,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_locks::blocking::{LeaseDsl, LockDsl};
-use diesel_locks::{Attempt, Error, Lease, Lock, Result, Wait, migrations};
+use diesel_locks::{Attempt, Error, Lease, Lock, Result, Wait, blocking};
 
 diesel::table! {
     invoices (id) {
@@ -29,7 +29,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
 fn story(database: &str) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (mut ann, mut bob) = (connect(database)?, connect(database)?);
-    migrations::run(&mut ann)?;
+    blocking::migrate(&mut ann)?;
     ann.batch_execute(
         "CREATE TABLE invoices (id INTEGER PRIMARY KEY, paid_by TEXT); INSERT INTO invoices (id) VALUES (42);",
     )?;

@@ -28,10 +28,41 @@ impl<T> Attempt<T> {
         }
     }
 
+    /// The same with something else in place of the lease.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
+        match self {
+            Self::Acquired(lease) => Attempt::Acquired(f(lease)),
+            Self::Busy(holder) => Attempt::Busy(holder),
+        }
+    }
+
     /// Whether somebody else has the lock.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy(_))
+    }
+}
+
+/// What became of work that was to be done under a lock.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Run<T> {
+    /// The work is done, this is what it brought, and the lock was held all the while.
+    Done(T),
+    /// The lock was lost before the work was done, or the time was over for which it may be held
+    /// (`at_most`). Async work was dropped; blocking work was told, and this is what it brought all the same.
+    Lost(Option<T>),
+    /// Nothing was done: somebody else holds the lock.
+    Busy(Option<Holder>),
+}
+
+impl<T> Run<T> {
+    /// What the work brought, if the lock was held all the while.
+    #[must_use]
+    pub fn done(self) -> Option<T> {
+        match self {
+            Self::Done(value) => Some(value),
+            Self::Lost(_) | Self::Busy(_) => None,
+        }
     }
 }
 

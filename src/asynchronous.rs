@@ -6,7 +6,7 @@
 //! # use diesel::{Connection, SqliteConnection};
 //! # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
 //! # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-//! # diesel_locks::migrations::run(&mut conn).unwrap();
+//! # diesel_locks::blocking::migrate(&mut conn).unwrap();
 //! # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
 //! use std::time::Duration;
 //! use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
@@ -24,14 +24,29 @@
 //! ```
 
 mod connection;
+mod connections;
+mod ground;
+mod guard;
 mod lease;
 mod list;
+#[cfg(feature = "async-listen")]
+mod listen;
 mod lock;
+mod locks;
+mod migrations;
 mod set;
+mod table;
 mod work;
 
 pub use connection::AsyncLockConnection;
+pub use connections::AsyncConnections;
+#[cfg(feature = "bb8")]
+pub use connections::Bb8Connection;
+pub use guard::Guard;
 pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
+pub use locks::Locks;
+pub use migrations::{run_migrations_in_turn, with_blocking};
 pub use set::LockSetDsl;
+pub use table::{TableDsl, migrate, verify};

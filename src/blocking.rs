@@ -3,7 +3,7 @@
 //! ```
 //! # use diesel::Connection;
 //! # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
-//! # diesel_locks::migrations::run(&mut conn).unwrap();
+//! # diesel_locks::blocking::migrate(&mut conn).unwrap();
 //! use std::time::Duration;
 //! use diesel_locks::blocking::{LeaseDsl, LockDsl};
 //! use diesel_locks::{Attempt, Lock, Wait};
@@ -20,13 +20,28 @@
 //! ```
 
 mod connection;
+mod connections;
+mod ground;
+mod guard;
+mod in_turn;
 mod lease;
 mod list;
+#[cfg(feature = "listen")]
+mod listen;
 mod lock;
+mod locks;
 mod set;
+mod table;
 
 pub use connection::LockConnection;
+#[cfg(all(test, feature = "sqlite"))]
+pub(crate) use connection::{Blocking, at_once};
+pub use connections::Connections;
+pub use guard::Guard;
+pub use in_turn::run_migrations_in_turn;
 pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
+pub use locks::Locks;
 pub use set::LockSetDsl;
+pub use table::{TableDsl, migrate, verify};

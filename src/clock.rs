@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 /// A moment of this process's clock. Means nothing to another machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 
 impl Moment {
@@ -24,7 +24,7 @@ impl Moment {
 }
 
 /// Microseconds since 1970 by the clock on the wall, which may be set. Only for the fences of SQLite, whose database has
-/// no other clock.
+/// no other clock, and for the names of files.
 pub(crate) fn on_the_wall() -> i64 {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

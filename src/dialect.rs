@@ -18,10 +18,13 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
+use crate::fact::Need;
 use crate::lock::Lock;
+use crate::migrations::Step;
 use crate::protocol::several::Several;
 use crate::protocol::{Executor, Won};
 use crate::set::LockSet;
+use crate::statement::Batch;
 use crate::token::Token;
 
 /// A Diesel backend on which locks work: `Pg`, `Mysql` (which serves MariaDB too) and `Sqlite`. Sealed: a
@@ -48,6 +51,18 @@ pub trait Dialect: Backend + Binding + sealed::Sealed + Send + 'static {
     #[doc(hidden)]
     const LOCKS_IN_VAIN: bool;
 
+    /// Whether those who wait for a lock can be told that it was released.
+    #[doc(hidden)]
+    const WAKES: bool;
+
+    /// Whether a statement can commit without waiting for the disk.
+    #[doc(hidden)]
+    const COMMITS_SOON: bool;
+
+    /// Whether a value that stands in a statement several times is sent once, and named by its number.
+    #[doc(hidden)]
+    const NUMBERS_BINDS: bool;
+
     /// What quotes an identifier.
     #[doc(hidden)]
     const QUOTE: &str;
@@ -56,13 +71,21 @@ pub trait Dialect: Backend + Binding + sealed::Sealed + Send + 'static {
     #[doc(hidden)]
     const CONCATENATION: [&str; 3];
 
-    /// The shipped SQL that creates the table.
+    /// The shipped migrations, in their order.
     #[doc(hidden)]
-    const UP: &str;
+    const STEPS: &[Step];
 
-    /// The shipped SQL that removes it.
+    /// Whether a table is created with the commit of the transaction that creates it, and not at once.
     #[doc(hidden)]
-    const DOWN: &str;
+    const DDL_IN_TRANSACTION: bool;
+
+    /// What is run first and last where several might create the table at once, so that they do it in turn.
+    #[doc(hidden)]
+    const TURN: [&str; 2];
+
+    /// What the facts about a table, a session and a server must be.
+    #[doc(hidden)]
+    const NEEDS: &[Need];
 
     /// The template of an operation.
     #[doc(hidden)]
@@ -97,7 +120,10 @@ pub trait Dialect: Backend + Binding + sealed::Sealed + Send + 'static {
 /// What a statement does; each dialect has its own SQL for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
+    /// With a token that nobody has used before.
     Acquire,
+    /// With one that may be the holder's already.
+    AcquireAgain,
     CreatePin,
     CreateLock,
     Peek,
@@ -111,11 +137,18 @@ pub enum Operation {
     Look,
     LookToAcquire,
     Snapshot,
+    Facts,
+    Steps,
     List,
     Extend,
     ExtendBy,
+    KeepAlive,
+    LookMine,
+    Retire,
     Release,
+    ReleaseSoon,
     ReleaseWaiting,
+    Want,
     SetData,
     Pin,
     ForceRelease,
@@ -148,6 +181,7 @@ pub trait Binding: Backend {
         out: &mut AstPass<'_, 'b, Self>,
     ) -> QueryResult<()>;
     fn token<'b>(value: &'b Option<Token>, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()>;
+    fn batch<'b>(value: &'b Batch, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()>;
     fn number<'b>(value: &'b i64, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()>;
 }
 
@@ -156,6 +190,7 @@ where
     DB: Backend,
     String: ToSql<Text, DB>,
     Token: ToSql<Text, DB>,
+    Batch: ToSql<Text, DB>,
     Option<String>: ToSql<Nullable<Text>, DB>,
     Option<Token>: ToSql<Nullable<Text>, DB>,
     i64: ToSql<BigInt, DB>,
@@ -173,6 +208,10 @@ where
 
     fn token<'b>(value: &'b Option<Token>, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {
         out.push_bind_param::<Nullable<Text>, _>(value)
+    }
+
+    fn batch<'b>(value: &'b Batch, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {
+        out.push_bind_param::<Text, _>(value)
     }
 
     fn number<'b>(value: &'b i64, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {

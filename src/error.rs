@@ -1,5 +1,6 @@
 //! What can go wrong. Not getting a lock is no error ([`Attempt::Busy`](crate::Attempt::Busy)), and
-//! neither is having lost one ([`Outcome::Lost`](crate::Outcome::Lost)): both are values.
+//! neither is having lost one ([`Outcome::Lost`](crate::Outcome::Lost)): both are values. Only who waits for a guard, and
+//! wants nothing else, is told so as an error.
 //!
 //! Neither Diesel nor diesel-async hands on an engine's error code, so texts are all there is to read.
 //! They are read here and nowhere else, and what is not recognised counts as not worth a retry.
@@ -7,6 +8,8 @@
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::answer::Holder;
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,15 +34,25 @@ pub enum Error {
 
     /// The table of the locks is not there.
     #[error(
-        "the table of the locks is missing: run this crate's migrations \
-         (`diesel_locks::migrations`, or `diesel migration run --migration-dir` with a copy of its folder \
-         `migrations/{engine}`), or name the right table with `Lock::table`"
+        "the table of the locks is missing: write this crate's migrations into yours with \
+         `diesel-locks migrations write {engine}` and apply them with `diesel migration run`, or see \
+         `diesel_locks::migrations` for other ways; or name the right table with `Lock::table`"
     )]
     TableMissing {
         /// The engine whose migrations are to be run: `postgres`, `mysql` or `sqlite`.
         engine: &'static str,
         /// What the database said.
         source: DieselError,
+    },
+
+    /// The table, the connection or a folder is not as it has to be: found while migrating, verifying or writing
+    /// migrations.
+    #[error("{found}: {remedy}")]
+    Setup {
+        /// What was found.
+        found: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
 
     /// A pin found that the lease belongs to somebody else by now, or to nobody: do not go on with the work.
@@ -102,6 +115,35 @@ pub enum Error {
         name: String,
     },
 
+    /// A wait for a lock was over before the lock was free.
+    #[error("{name:?} is busy{}", held_by(.holder.as_deref()))]
+    Busy {
+        /// The name of the lock.
+        name: String,
+        /// Who holds it, if the database could tell.
+        holder: Option<Box<Holder>>,
+    },
+
+    /// The pool gave no connection.
+    #[error(
+        "no connection for the locks: {source}; a larger pool, or one for the keeper alone, may help"
+    )]
+    NoConnection {
+        /// What the pool said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The database did not answer in time. What it was asked to do may still happen.
+    #[error("the database did not answer within {within:?}")]
+    NoAnswer {
+        /// How long it was waited for.
+        within: Duration,
+    },
+
+    /// The `Locks` was closed, and acquires nothing any more.
+    #[error("these locks were closed: make a new `Locks`")]
+    Closed,
+
     /// Anything else that the database or the connection said.
     #[error(transparent)]
     Database(DieselError),
@@ -114,7 +156,11 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::TooLate { .. } | Self::CannotWrite { .. } => true,
+            Self::TooLate { .. }
+            | Self::CannotWrite { .. }
+            | Self::Busy { .. }
+            | Self::NoConnection { .. }
+            | Self::NoAnswer { .. } => true,
             Self::Database(source) => is_contention(source),
             _ => false,
         }
@@ -125,7 +171,7 @@ impl Error {
     #[must_use]
     pub fn is_connection(&self) -> bool {
         match self {
-            Self::Database(DieselError::BrokenTransactionManager) => true,
+            Self::NoAnswer { .. } | Self::Database(DieselError::BrokenTransactionManager) => true,
             Self::Database(DieselError::DatabaseError(kind, info)) => {
                 matches!(kind, DatabaseErrorKind::ClosedConnection)
                     || mentions(info.message(), &CONNECTION)
@@ -167,6 +213,15 @@ impl Error {
     }
 }
 
+fn held_by(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        format!(
+            ": {} holds it for {:?} more",
+            holder.owner, holder.time_left
+        )
+    })
+}
+
 impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {
         Self::Database(source)
@@ -201,13 +256,19 @@ const TIMEOUT: [&str; 4] = [
     "could not obtain lock",                   // PostgreSQL 55P03
 ];
 
-const CONNECTION: [&str; 6] = [
+const CONNECTION: [&str; 12] = [
     "server closed the connection",
     "connection closed",
     "Lost connection",
     "server has gone away",
+    "Server has gone away", // MariaDB's client library
     "terminating connection",
     "Connection to the server",
+    "no connection to the server",         // libpq
+    "could not receive data from server",  // libpq
+    "could not send data to server",       // libpq
+    "error communicating with the server", // tokio-postgres
+    "Input/output error",                  // mysql_async
 ];
 
 fn is_table_missing(error: &DieselError) -> bool {

@@ -32,7 +32,7 @@ const LARGEST_MARGIN: Duration = Duration::from_secs(1);
 /// ```
 /// # use diesel::Connection;
 /// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
-/// # diesel_locks::migrations::run(&mut conn).unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
 /// use diesel_locks::blocking::{LeaseDsl, LockDsl};
 /// use diesel_locks::{Attempt, Lease, Lock, Outcome};
 ///
@@ -111,9 +111,29 @@ impl Lease {
         fields.join(":")
     }
 
+    /// The token: who knows it can release the lock and commit as its holder.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.reveal()
+    }
+
+    /// When this process must no longer rely on it.
+    pub(crate) fn trusted_until(&self) -> Moment {
+        self.trusted_until.unwrap_or_default()
+    }
+
+    pub(crate) fn trust_at_least(&mut self, until: Moment) {
+        self.trusted_until = self.trusted_until.max(Some(until));
+    }
+
     /// The request that was sent at that moment extended the lease to this ttl.
     pub(crate) fn trust(&mut self, sent: Moment, ttl: Duration) {
         self.trusted_until = self.trusted_until.max(Some(trusted_until(sent, ttl)));
+    }
+
+    /// Until when to trust a lease of which an answer says that this much is left, when it was asked for at that moment.
+    pub(crate) fn trust_until(&self, asked: Moment, left: Duration) -> Moment {
+        asked.after(left.saturating_sub(margin(left.max(self.lock.ttl))))
     }
 
     /// The request that was sent at that moment added so much to what was left.
@@ -130,8 +150,11 @@ pub(crate) fn can_be_trusted(ttl: Duration) -> bool {
 }
 
 fn trusted_until(sent: Moment, ttl: Duration) -> Moment {
-    let margin = (ttl / MARGIN).clamp(SMALLEST_MARGIN, LARGEST_MARGIN);
-    sent.after(ttl.saturating_sub(margin))
+    sent.after(ttl.saturating_sub(margin(ttl)))
+}
+
+fn margin(ttl: Duration) -> Duration {
+    (ttl / MARGIN).clamp(SMALLEST_MARGIN, LARGEST_MARGIN)
 }
 
 const FORMAT: &str = "lease1";
@@ -218,6 +241,15 @@ mod tests {
         let until = |ttl| trusted_until(sent, ttl).since(sent);
         assert_eq!(until(Duration::from_secs(30)), Duration::from_secs(29));
         assert_eq!(until(Duration::from_millis(100)), Duration::from_millis(90));
+    }
+
+    #[test]
+    fn what_is_left_is_trusted_less_the_margin_of_the_ttl() {
+        let (lease, asked) = (lease(&Lock::new("x").unwrap()), Moment::now());
+        let until = |left| lease.trust_until(asked, left).since(asked);
+        assert_eq!(until(lease.lock.ttl), Duration::from_secs(29));
+        assert_eq!(until(Duration::from_secs(3)), Duration::from_secs(2));
+        assert_eq!(until(Duration::from_millis(500)), Duration::ZERO);
     }
 
     #[test]

@@ -12,13 +12,13 @@
 //!
 //! 1. Enable the feature of your database: `postgres`, `mysql` (for MariaDB too), `sqlite`; and `async` for diesel-async.
 //!    The crate links no database driver itself: it uses the one that your application chose.
-//! 2. Create the table: [`migrations`].
+//! 2. Create the table: [the guide](guide::embedding) shows three ways; [`blocking::migrate`] is the shortest.
 //! 3. Import the operations for your kind of connection: [`blocking`] or [`asynchronous`](https://docs.rs/diesel-locks).
 //!
 //! ```
 //! # use diesel::prelude::*;
 //! # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-//! # diesel_locks::migrations::run(&mut conn).unwrap();
+//! # diesel_locks::blocking::migrate(&mut conn).unwrap();
 //! use diesel_locks::blocking::{LeaseDsl, LockDsl};
 //! use diesel_locks::{Attempt, Lock};
 //!
@@ -35,10 +35,16 @@
 //! # Ok::<(), diesel_locks::Error>(())
 //! ```
 //!
+//! For work that lasts, [`blocking::Locks`] and [`asynchronous::Locks`](https://docs.rs/diesel-locks) on the application's
+//! pool wait, keep leases alive in the background, tell the work when one is lost, and give it back: see
+//! [the guide](guide::managed_locks).
+//!
 //! # What to do when
 //!
 //! | you want | use |
 //! |---|---|
+//! | a job done by one process at a time | [`Locks::run`](blocking::Locks::run) |
+//! | a lock that lives as long as the work | [`Locks::acquire`](blocking::Locks::acquire): a guard, kept alive |
 //! | to go on only if nobody else is at it | [`try_acquire`](blocking::LockDsl::try_acquire) |
 //! | to wait your turn | [`acquire`](blocking::LockDsl::acquire) with a [`Wait`] |
 //! | to protect writes to this database | [`pin`](blocking::LeaseDsl::pin) first in their transaction, or the one call: [`Lock::transaction`](blocking::LockDsl::transaction); see [the guide](guide::inside_your_transaction) |
@@ -46,16 +52,19 @@
 //! | several locks, all or none; or any one of several | [`LockSet`] |
 //! | to filter a query by what is locked | [`query`] |
 //! | to protect anything else | send [`Lease::fence`] along, and refuse a smaller one there |
-//! | to work for longer than the ttl | [`extend`](blocking::LeaseDsl::extend) at a third of it, and stop when it says lost |
-//! | to know whether you may go on, without asking | [`Lease::trusted_for`] |
+//! | to work for longer than the ttl | a guard; or [`extend`](blocking::LeaseDsl::extend) at a third of it, and stop when it says lost |
+//! | to know whether you may go on, without asking | [`Guard::is_valid`](locks::Guard::is_valid), [`Lease::trusted_for`] |
 //! | another process to go on | [`Lease::to_text`] |
 //! | to know who holds what | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
 //! | to take a lock from somebody | [`force_release`](blocking::LockDsl::force_release) |
+//! | to know at start-up that it will work | [`blocking::verify`] |
+//! | to run your own migrations, though several instances start | [`blocking::run_migrations_in_turn`] |
 //! | to tidy up | [`purge`](blocking::ListDsl::purge) |
 //!
 //! # What can go wrong
 //!
-//! Not getting a lock ([`Attempt::Busy`]) and having lost a lease ([`Outcome::Lost`]) are values. An [`Error`] is for bad
+//! Not getting a lock ([`Attempt::Busy`]) and having lost a lease ([`Outcome::Lost`]) are values; only a wait through a
+//! `Locks` that ends without the lock is an error ([`Error::Busy`]). An [`Error`] is for bad
 //! input, whose text names the remedy, and for what the database or the connection said. After an error from
 //! [`try_acquire`](blocking::LockDsl::try_acquire) the lock may have been acquired all the same, if only the answer was
 //! lost: then it is free after the ttl, or, if you chose the [`token`](Lock::token), found again by acquiring with it.
@@ -72,10 +81,14 @@ pub mod blocking;
 mod clock;
 mod dialect;
 mod error;
+mod fact;
+mod guard;
 pub mod guide;
 mod lease;
 mod list;
 mod lock;
+pub mod locks;
+mod managed;
 pub mod migrations;
 mod name;
 mod owner;
@@ -88,7 +101,7 @@ mod table;
 mod token;
 mod wait;
 
-pub use answer::{Attempt, Forced, Holder, Outcome, Pin, Record};
+pub use answer::{Attempt, Forced, Holder, Outcome, Pin, Record, Run};
 pub use dialect::Dialect;
 pub use error::{Error, Result};
 pub use lease::Lease;

@@ -9,7 +9,7 @@ use crate::table::Table;
 /// ```
 /// # use diesel::Connection;
 /// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
-/// # diesel_locks::migrations::run(&mut conn).unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
 /// use diesel_locks::List;
 /// use diesel_locks::blocking::ListDsl;
 ///

@@ -1,5 +1,6 @@
 //! A lock: a name, validated once, and how it is to be held. No I/O.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -33,7 +34,7 @@ const LONGEST_DATA: usize = 4096;
 pub struct Lock {
     pub(crate) name: Name,
     pub(crate) ttl: Duration,
-    pub(crate) owner: String,
+    pub(crate) owner: Arc<str>,
     pub(crate) token: Option<Token>,
     pub(crate) data: Option<String>,
     pub(crate) table: Table,
@@ -67,7 +68,7 @@ impl Lock {
         Self {
             name,
             ttl: DEFAULT_TTL,
-            owner: owner::this_process().to_owned(),
+            owner: owner::this_process(),
             token: None,
             data: None,
             table: Table::default(),
@@ -101,7 +102,7 @@ impl Lock {
                 remedy: "at most 255 characters, no control characters",
             });
         }
-        label.clone_into(&mut self.owner);
+        self.owner = label.into();
         Ok(self)
     }
 

@@ -6,6 +6,7 @@
 //! `|`, so that the first one in the key always ends the group.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -16,13 +17,13 @@ const LAST: char = '\u{10FFFF}';
 
 /// A validated name, with its group if it has one. [`Display`](fmt::Display) shows the key in the table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Name(String);
+pub(crate) struct Name(Arc<str>);
 
 impl Name {
     pub(crate) fn new(name: &str) -> Result<Self> {
         check("lock name", name)?;
         ungrouped("lock name", name)?;
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 
     pub(crate) fn in_group(group: &str, name: &str) -> Result<Self> {
@@ -31,7 +32,12 @@ impl Name {
         check("lock name", name)?;
         let key = format!("{group}{SEPARATOR}{name}");
         check("lock name with its group", &key)?;
-        Ok(Self(key))
+        Ok(Self(key.into()))
+    }
+
+    /// Stands where a name will be.
+    pub(crate) fn pattern() -> Self {
+        Self("".into())
     }
 
     /// The key of a row or of a lease's text: anything that the two constructors could have made.

@@ -1,18 +1,20 @@
 //! The label that tells people who holds a lock.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// `program[process id]@host`, found out once.
-pub(crate) fn this_process() -> &'static str {
-    static LABEL: OnceLock<String> = OnceLock::new();
-    LABEL.get_or_init(|| {
+pub(crate) fn this_process() -> Arc<str> {
+    static LABEL: OnceLock<Arc<str>> = OnceLock::new();
+    let label = LABEL.get_or_init(|| {
         let label = format!("{}[{}]@{}", program(), std::process::id(), host());
-        label
+        let readable: String = label
             .chars()
             .filter(|c| !c.is_control())
             .take(255)
-            .collect()
-    })
+            .collect();
+        readable.into()
+    });
+    label.clone()
 }
 
 fn program() -> String {

@@ -7,7 +7,9 @@ pub(crate) mod guarded;
 mod holding;
 #[cfg(feature = "mysql")]
 pub(crate) mod in_turn;
+mod keeping;
 mod looking;
+mod setup;
 pub(crate) mod several;
 
 use std::time::Duration;
@@ -15,13 +17,20 @@ use std::time::Duration;
 use crate::answer::Holder;
 use crate::dialect::Dialect;
 use crate::error::Result;
+use crate::fact::Fact;
 use crate::statement::{Late, Seen, Statement};
 
-pub(crate) use acquiring::{acquire, try_acquire, try_hold};
-pub(crate) use holding::{extend, extend_by, extend_to, is_mine, pin, release, set_data, try_pin};
-pub(crate) use looking::{
-    current_owner, force_release, inspect, is_held, list, purge, read_data, time_left,
+pub(crate) use acquiring::{acquire, token_for, try_acquire, try_as, try_hold};
+pub(crate) use holding::{
+    extend, extend_by, extend_to, is_mine, pin, release, release_soon, retire, set_data, try_pin,
 };
+pub(crate) use keeping::{Kept, keep_alive, want};
+pub(crate) use looking::{
+    current_owner, find, force_release, inspect, is_held, is_released, list, purge, read_data,
+    time_left,
+};
+
+pub(crate) use setup::{migrate, verify};
 
 /// A connection that runs statements.
 pub trait Executor: Send {
@@ -33,6 +42,12 @@ pub trait Executor: Send {
     ) -> impl Future<Output = Result<Vec<Seen>>> + Send;
     fn ask(&mut self, statement: Statement<Late>)
     -> impl Future<Output = Result<Vec<Late>>> + Send;
+    fn facts(
+        &mut self,
+        statement: Statement<Fact>,
+    ) -> impl Future<Output = Result<Vec<Fact>>> + Send;
+    /// Runs SQL that cannot be prepared, or is several statements.
+    fn batch(&mut self, sql: &str) -> impl Future<Output = Result<()>> + Send;
     fn run(&mut self, statement: Statement<()>) -> impl Future<Output = Result<usize>> + Send;
     fn in_transaction(&mut self) -> bool;
     /// There is a transaction, although Diesel has not begun one.

@@ -3,7 +3,7 @@
 //! ```
 //! # use diesel::prelude::*;
 //! # let mut conn = SqliteConnection::establish(":memory:")?;
-//! # diesel_locks::migrations::run(&mut conn).unwrap();
+//! # diesel_locks::blocking::migrate(&mut conn).unwrap();
 //! # use diesel::connection::SimpleConnection;
 //! # conn.batch_execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, fence BIGINT NOT NULL DEFAULT 0);
 //! #     INSERT INTO jobs (name) VALUES ('a'), ('b')")?;

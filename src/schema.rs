@@ -6,7 +6,10 @@
 ///
 /// ```
 /// diesel_locks::locks_table!(locks);                            // the table `diesel_locks`
-/// diesel_locks::locks_table!(billing_locks = "billing_locks");  // another one
+/// diesel_locks::locks_table!(billing = "billing_locks");        // another one
+/// mod elsewhere {
+///     diesel_locks::locks_table!(infra.billing = "billing_locks"); // in a schema
+/// }
 ///
 /// diesel::table! {
 ///     jobs (id) { id -> BigInt, lock -> Text, }
@@ -20,10 +23,16 @@ macro_rules! locks_table {
         $crate::locks_table!($table = "diesel_locks");
     };
     ($table:ident = $name:literal) => {
+        $crate::locks_table!(@declare [$table] $name);
+    };
+    ($schema:ident . $table:ident = $name:literal) => {
+        $crate::locks_table!(@declare [$schema . $table] $name);
+    };
+    (@declare [$($table:tt)+] $name:literal) => {
         ::diesel::table! {
             /// The locks: a row for each name that was ever used.
             #[sql_name = $name]
-            $table (name) {
+            $($table)+ (name) {
                 /// The name, with `group|` before it if it is in one.
                 name -> Text,
                 /// Who holds the lock; null when nobody does.

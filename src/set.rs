@@ -3,6 +3,8 @@
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::name::Name;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::statement::{array, quoted};
 
 const LARGEST: usize = 10_000;
 
@@ -15,7 +17,7 @@ const LARGEST: usize = 10_000;
 /// ```
 /// # use diesel::Connection;
 /// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
-/// # diesel_locks::migrations::run(&mut conn).unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
 /// use diesel_locks::Lock;
 /// use diesel_locks::blocking::LockSetDsl;
 ///
@@ -87,17 +89,10 @@ impl LockSet {
         found.ok().map(|index| &self.locks[index])
     }
 
+    /// Their keys as a JSON array, which every engine can read as rows.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    /// Their keys as a JSON array, which every engine can read as rows. Names have no control characters.
     pub(crate) fn keys(&self) -> String {
-        let quote = |lock: &Lock| {
-            format!(
-                "\"{}\"",
-                lock.key().replace('\\', "\\\\").replace('"', "\\\"")
-            )
-        };
-        let keys: Vec<String> = self.locks.iter().map(quote).collect();
-        format!("[{}]", keys.join(","))
+        array(self.locks.iter().map(|lock| quoted(lock.key())))
     }
 }
 

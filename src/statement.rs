@@ -18,6 +18,7 @@
 //! # Ok::<(), diesel_locks::Error>(())
 //! ```
 
+mod batch;
 #[cfg(all(test, feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod snapshots;
 
@@ -40,7 +41,12 @@ use crate::set::LockSet;
 use crate::table::Table;
 use crate::token::Token;
 
-/// A statement whose rows are `R`: [`Seen`], [`Late`], or `()` where only the number of rows counts.
+pub use crate::fact::{Fact, FactSql};
+pub use batch::Batch;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use batch::{array, quoted};
+
+/// A statement whose rows are `R`: [`Seen`], [`Late`], [`Fact`], or `()` where only the number of rows counts.
 ///
 /// Statements are cached by their text, because the table's name is only known at run time.
 #[derive(Clone, Debug)]
@@ -60,7 +66,7 @@ pub(crate) struct Binds {
     pub(crate) data: Option<String>,
     pub(crate) fence: i64,
     pub(crate) next_fence: i64,
-    /// Microseconds: a ttl, an increment or an age.
+    /// Microseconds: a ttl, an increment, an age or a window.
     pub(crate) time: i64,
     /// Microseconds since 1970 by the clock of this process, where that is the database's too. SQLite.
     pub(crate) local: i64,
@@ -77,6 +83,9 @@ pub(crate) struct Binds {
     pub(crate) limit: i64,
     /// The keys of a set, as a JSON array.
     pub(crate) names: String,
+    pub(crate) batch: Batch,
+    /// The table's schema, where its facts are asked for.
+    pub(crate) schema: Option<String>,
     /// The table, as PostgreSQL finds it: what tells the advisory locks of its names from those of another's.
     pub(crate) gate: String,
 }
@@ -136,6 +145,10 @@ impl Rows for Seen {
     type Sql = SeenSql;
 }
 
+impl Rows for Fact {
+    type Sql = FactSql;
+}
+
 impl Rows for Late {
     type Sql = BigInt;
 }
@@ -153,8 +166,14 @@ impl Statement<Seen> {
         Ok(Self::acquire_as(lock, Some(token)))
     }
 
+    /// Acquires it with this token, which nobody has used before unless it is the lock's own.
     pub(crate) fn acquire_as(lock: &Lock, token: Option<Token>) -> Self {
-        Self::of(Operation::Acquire, lock, acquisition(lock, token))
+        let operation = if lock.token.is_some() {
+            Operation::AcquireAgain
+        } else {
+            Operation::Acquire
+        };
+        Self::of(operation, lock, acquisition(lock, token))
     }
 
     /// Reads the row of a lock.
@@ -221,7 +240,26 @@ impl Statement<Seen> {
     }
 }
 
+impl Statement<Fact> {
+    /// Asks what the database knows about the table, the session and itself.
+    #[must_use]
+    pub fn facts(table: &Table) -> Self {
+        let binds = Binds {
+            name: table.name().to_owned(),
+            schema: table.schema().map(str::to_owned),
+            gate: table.quoted(),
+            ..Binds::default()
+        };
+        Self::new(Operation::Facts, table.clone(), binds)
+    }
+}
+
 impl Statement<Late> {
+    /// Reads which migrations [`migrate`](crate::blocking::migrate) has run, by their numbers.
+    pub(crate) fn steps(table: &Table) -> Self {
+        Self::new(Operation::Steps, table.clone(), Binds::default())
+    }
+
     /// Asks whether this transaction goes on seeing what was there when it began.
     pub(crate) fn snapshot() -> Self {
         Self::new(Operation::Snapshot, Table::default(), Binds::default())
@@ -245,9 +283,20 @@ impl Statement<Late> {
         Self::of_lease(Operation::Release, lease, Duration::ZERO)
     }
 
+    /// The same with a commit that does not wait for the disk, which costs the ttl if the server crashes right then.
+    /// PostgreSQL.
+    pub(crate) fn release_soon(lease: &Lease) -> Self {
+        Self::of_lease(Operation::ReleaseSoon, lease, Duration::ZERO)
+    }
+
     /// The same, after the pins of the lease that are open. MySQL and MariaDB, where they would be in the way.
     pub(crate) fn release_waiting(lease: &Lease) -> Self {
         Self::of_lease(Operation::ReleaseWaiting, lease, Duration::ZERO)
+    }
+
+    /// Lets a lease run out after so long, be that sooner or later than it would.
+    pub(crate) fn retire(lease: &Lease, rest: Duration) -> Self {
+        Self::of_lease(Operation::Retire, lease, rest)
     }
 
     /// Pins a lease until the end of the transaction.
@@ -304,6 +353,15 @@ impl Statement<()> {
         Self::of(Operation::CreateAll, set.pattern(), binds)
     }
 
+    /// Asks for a notification when the lock is released within this time. PostgreSQL.
+    pub(crate) fn want(lock: &Lock, window: Duration) -> Self {
+        let binds = Binds {
+            time: micros(window),
+            ..named(lock)
+        };
+        Self::of(Operation::Want, lock, binds)
+    }
+
     /// Removes the rows of locks that nobody has held for longer than `age`. PostgreSQL and SQLite.
     pub(crate) fn purge(list: &List, age: Duration) -> Self {
         let binds = Binds {
@@ -356,7 +414,7 @@ pub(crate) fn acquisition(lock: &Lock, token: Option<Token>) -> Binds {
         local: on_the_wall(),
         time: token.as_ref().map_or(0, |_| micros(lock.ttl)),
         token,
-        owner: lock.owner.clone(),
+        owner: lock.owner.to_string(),
         data: lock.data.clone(),
         gate: lock.table.quoted(),
         ..named(lock)
@@ -384,47 +442,72 @@ impl<R, Conn> diesel::RunQueryDsl<Conn> for Statement<R> {}
 
 impl<R, DB: Dialect> QueryFragment<DB> for Statement<R> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let mut bound = Vec::new();
         for piece in Template(DB::sql(self.operation)) {
             match piece {
                 Ok(sql) => out.push_sql(sql),
-                Err(field) => self.push(field, &mut out)?,
+                Err(field) => match bound.iter().position(|it| *it == field) {
+                    Some(place) => out.push_sql(PLACES[place]),
+                    None => {
+                        if self.push(field, &mut out)? && DB::NUMBERS_BINDS {
+                            bound.push(field);
+                        }
+                    }
+                },
             }
         }
         Ok(())
     }
 }
 
+/// How a value that is bound already is named again, where that can be done.
+const PLACES: [&str; 10] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10"];
+
 impl<R> Statement<R> {
+    /// Whether it is a value, and no text.
     fn push<'b, DB: Dialect>(
+        &'b self,
+        field: &str,
+        out: &mut AstPass<'_, 'b, DB>,
+    ) -> QueryResult<bool> {
+        match field {
+            "now" => out.push_sql(DB::NOW),
+            "locks" => self.table.push("", out)?,
+            "pins" => self.table.push("_pins", out)?,
+            "setup" => self.table.push("_setup", out)?,
+            value => return self.bind(value, out).map(|()| true),
+        }
+        Ok(false)
+    }
+
+    fn bind<'b, DB: Dialect>(
         &'b self,
         field: &str,
         out: &mut AstPass<'_, 'b, DB>,
     ) -> QueryResult<()> {
         let binds = &self.binds;
         match field {
-            "now" => out.push_sql(DB::NOW),
-            "locks" => self.table.push("", out)?,
-            "pins" => self.table.push("_pins", out)?,
-            "name" => DB::text(&binds.name, out)?,
-            "token" => DB::token(&binds.token, out)?,
-            "owner" => DB::text(&binds.owner, out)?,
-            "data" => DB::nullable_text(&binds.data, out)?,
-            "fence" => DB::number(&binds.fence, out)?,
-            "next_fence" => DB::number(&binds.next_fence, out)?,
-            "time" => DB::number(&binds.time, out)?,
-            "local" => DB::number(&binds.local, out)?,
-            "longest" => DB::number(&binds.longest, out)?,
-            "late" => DB::number(&binds.late, out)?,
-            "from" => DB::text(&binds.from, out)?,
-            "until" => DB::text(&binds.until, out)?,
-            "after" => DB::text(&binds.after, out)?,
-            "inside" => DB::number(&binds.inside, out)?,
-            "held" => DB::number(&binds.held, out)?,
-            "limit" => DB::number(&binds.limit, out)?,
-            "names" => DB::text(&binds.names, out)?,
-            "gate" => DB::text(&binds.gate, out)?,
+            "name" => DB::text(&binds.name, out),
+            "token" => DB::token(&binds.token, out),
+            "owner" => DB::text(&binds.owner, out),
+            "data" => DB::nullable_text(&binds.data, out),
+            "fence" => DB::number(&binds.fence, out),
+            "next_fence" => DB::number(&binds.next_fence, out),
+            "time" => DB::number(&binds.time, out),
+            "local" => DB::number(&binds.local, out),
+            "longest" => DB::number(&binds.longest, out),
+            "late" => DB::number(&binds.late, out),
+            "from" => DB::text(&binds.from, out),
+            "until" => DB::text(&binds.until, out),
+            "after" => DB::text(&binds.after, out),
+            "inside" => DB::number(&binds.inside, out),
+            "held" => DB::number(&binds.held, out),
+            "limit" => DB::number(&binds.limit, out),
+            "names" => DB::text(&binds.names, out),
+            "batch" => DB::batch(&binds.batch, out),
+            "gate" => DB::text(&binds.gate, out),
+            "schema" => DB::nullable_text(&binds.schema, out),
             unknown => unreachable!("no field {{{unknown}}} in a dialect's SQL"),
         }
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Which table the locks live in.
 
-use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use diesel::backend::Backend;
 use diesel::query_builder::AstPass;
@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// Use another table to keep applications that share a database apart, or to keep locks in a schema of
 /// their own; use groups of names ([`Lock::in_group`](crate::Lock::in_group)) for everything smaller.
 /// The identifiers are quoted wherever they are used. Beside the table `t` there are the view `t_held`
-/// for people and, on MySQL and MariaDB, the table `t_pins`.
+/// for people, on MySQL and MariaDB the table `t_pins`, and, where [`migrate`](crate::blocking::migrate) made them, the table
+/// `t_setup` of what it has run.
 ///
 /// ```
 /// use diesel_locks::{Lock, Table};
@@ -22,33 +23,35 @@ use crate::error::{Error, Result};
 /// let lock = Lock::new("invoice:42")?.table(table);
 /// # Ok::<(), diesel_locks::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Table {
-    schema: Option<Cow<'static, str>>,
-    name: Cow<'static, str>,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table(Arc<Identifier>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Identifier {
+    schema: Option<String>,
+    name: String,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self {
-            schema: None,
-            name: Cow::Borrowed(Self::DEFAULT_NAME),
-        }
+        static DEFAULT: OnceLock<Table> = OnceLock::new();
+        let default = || Self::named(Self::DEFAULT_NAME.to_owned());
+        DEFAULT.get_or_init(default).clone()
     }
 }
 
 impl Table {
     pub(crate) const DEFAULT_NAME: &str = "diesel_locks";
 
-    /// A table of this name, at most 57 bytes so that `_pins` and `_held` still fit behind it.
+    /// The names of the table and of what stands beside it end so.
+    pub(crate) const SUFFIXES: [&str; 4] = ["", "_held", "_pins", "_setup"];
+
+    /// A table of this name, at most 57 bytes so that `_pins`, `_held` and `_setup` still fit behind it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that an engine would cut or refuse.
     pub fn new(name: &str) -> Result<Self> {
-        Ok(Self {
-            schema: None,
-            name: identifier("table", name)?,
-        })
+        identifier("table", name).map(Self::named)
     }
 
     /// The table in this schema (PostgreSQL), database (MySQL, MariaDB) or attached database (SQLite).
@@ -56,8 +59,20 @@ impl Table {
     /// # Errors
     /// [`Error::Invalid`] for a name that an engine would cut or refuse.
     pub fn in_schema(mut self, schema: &str) -> Result<Self> {
-        self.schema = Some(identifier("schema", schema)?);
+        Arc::make_mut(&mut self.0).schema = Some(identifier("schema", schema)?);
         Ok(self)
+    }
+
+    fn named(name: String) -> Self {
+        Self(Arc::new(Identifier { schema: None, name }))
+    }
+
+    /// What stands beside it.
+    pub(crate) fn beside(&self, suffix: &str) -> Self {
+        Self(Arc::new(Identifier {
+            schema: self.0.schema.clone(),
+            name: format!("{}{suffix}", self.name()),
+        }))
     }
 
     /// Writes it, or what stands beside it, quoted into a query.
@@ -85,20 +100,20 @@ impl Table {
     /// Its name, without the schema.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Its schema, if one was said.
     #[must_use]
     pub fn schema(&self) -> Option<&str> {
-        self.schema.as_deref()
+        self.0.schema.as_deref()
     }
 }
 
-fn identifier(what: &'static str, text: &str) -> Result<Cow<'static, str>> {
+fn identifier(what: &'static str, text: &str) -> Result<String> {
     let fits = (1..=57).contains(&text.len());
     if fits && !text.ends_with(' ') && !text.chars().any(char::is_control) {
-        return Ok(Cow::Owned(text.to_owned()));
+        return Ok(text.to_owned());
     }
     Err(Error::Invalid {
         what,

@@ -2,6 +2,7 @@
 //! not in `Debug`, and as Diesel prints bind values with `Debug`, not in its query logs either.
 
 use std::fmt;
+use std::sync::Arc;
 
 use diesel::backend::Backend;
 use diesel::serialize::{self, Output, ToSql};
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 
 #[derive(Clone, PartialEq, Eq, diesel::expression::AsExpression)]
 #[diesel(sql_type = Text)]
-pub struct Token(String);
+pub struct Token(Arc<str>);
 
 impl Token {
     /// 128 bits that nobody can guess and no other acquisition has.
@@ -22,13 +23,13 @@ impl Token {
             value: error.to_string(),
             remedy: "make it readable, or give each acquisition a token of your own with `Lock::token`",
         })?;
-        Ok(Self(format!("{:032x}", u128::from_ne_bytes(bits))))
+        Ok(Self(format!("{:032x}", u128::from_ne_bytes(bits)).into()))
     }
 
     /// A token of the caller's own.
     pub(crate) fn new(text: &str) -> Result<Self> {
         if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.into()));
         }
         Err(Error::Invalid {
             what: "token",
@@ -54,7 +55,7 @@ where
     str: ToSql<Text, DB>,
 {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.0.as_str().to_sql(out)
+        self.0.to_sql(out)
     }
 }
 

@@ -33,9 +33,17 @@ pub struct Wait {
 
 #[derive(Clone)]
 enum Rhythm {
+    /// Nobody said.
+    Usual,
     Fixed(Duration),
-    Linear { first: Duration, step: Duration },
-    Exponential { first: Duration, longest: Duration },
+    Linear {
+        first: Duration,
+        step: Duration,
+    },
+    Exponential {
+        first: Duration,
+        longest: Duration,
+    },
     Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
 }
 
@@ -58,10 +66,7 @@ impl Wait {
         Self {
             time: None,
             attempts: None,
-            rhythm: Rhythm::Exponential {
-                first: Duration::from_millis(10),
-                longest: Duration::from_millis(500),
-            },
+            rhythm: Rhythm::Usual,
             jitter: true,
         }
     }
@@ -114,13 +119,35 @@ impl Wait {
         Pauses {
             wait: self,
             taken: 0,
+            restarted: 0,
+            usual: &USUAL,
         }
     }
+
+    /// The pauses of one who is woken by most releases, and waits in a line.
+    pub(crate) fn pauses_in_line(&self) -> Pauses<'_> {
+        Pauses {
+            usual: &USUAL_IN_LINE,
+            ..self.pauses()
+        }
+    }
+
+    /// Whether there may be a second try.
+    pub(crate) fn waits(&self) -> bool {
+        self.attempts != Some(1) && self.time != Some(Duration::ZERO)
+    }
 }
+
+/// First and longest of the pauses where nobody said, which double in between.
+type Doubling = (Duration, Duration);
+static USUAL: Doubling = (Duration::from_millis(10), Duration::from_millis(500));
+/// On average less than two tries a second from the beginning on.
+static USUAL_IN_LINE: Doubling = (Duration::from_millis(40), Duration::from_secs(2));
 
 impl fmt::Debug for Rhythm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Usual => f.write_str("usual"),
             Self::Fixed(pause) => write!(f, "every {pause:?}"),
             Self::Linear { first, step } => write!(f, "{first:?}, growing by {step:?}"),
             Self::Exponential { first, longest } => write!(f, "{first:?}, doubling to {longest:?}"),
@@ -130,17 +157,23 @@ impl fmt::Debug for Rhythm {
 }
 
 impl Rhythm {
-    fn pause(&self, number: u32) -> Duration {
+    fn pause(&self, number: u32, usual: &Doubling) -> Duration {
         match self {
+            Self::Usual => doubled(*usual, number),
             Self::Fixed(pause) => *pause,
             Self::Linear { first, step } => first.saturating_add(step.saturating_mul(number - 1)),
-            Self::Exponential { first, longest } => {
-                let doublings = 2_u32.saturating_pow(number - 1);
-                first.saturating_mul(doublings).min(*longest)
-            }
+            Self::Exponential { first, longest } => doubled((*first, *longest), number),
             Self::Custom(pause) => pause(number),
         }
     }
+}
+
+/// After so many doublings a pause is the longest.
+const MANY: u32 = 16;
+
+fn doubled((first, longest): Doubling, number: u32) -> Duration {
+    let doublings = 2_u32.saturating_pow(number - 1);
+    first.saturating_mul(doublings).min(longest)
 }
 
 /// Longer than anybody waits, and short enough to calculate with.
@@ -150,6 +183,9 @@ const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) struct Pauses<'a> {
     wait: &'a Wait,
     taken: u32,
+    /// How many were taken when it last began anew.
+    restarted: u32,
+    usual: &'static Doubling,
 }
 
 impl Pauses<'_> {
@@ -164,20 +200,58 @@ impl Pauses<'_> {
         if self.wait.attempts.is_some_and(|most| self.taken >= most) {
             return None;
         }
-        let rest = match self.wait.time {
-            Some(time) => time.checked_sub(waited).filter(|rest| !rest.is_zero())?,
-            None => Duration::MAX,
+        let rest = self.rest(waited)?;
+        let number = self.taken - self.restarted;
+        let pause = self.wait.rhythm.pause(number.max(1), self.usual);
+        let pause = if self.wait.jitter {
+            jittered(pause)
+        } else {
+            pause
         };
-        let pause = self.jittered(self.wait.rhythm.pause(self.taken));
         Some(pause.min(rest).min(time_left.unwrap_or(Duration::MAX)))
     }
 
-    fn jittered(&self, pause: Duration) -> Duration {
-        if !self.wait.jitter {
-            return pause;
+    /// The same for one who will be told of the release, if nothing is lost on the way: then looking is just a net.
+    pub(crate) fn next_if_told(
+        &mut self,
+        is_told: bool,
+        waited: Duration,
+        time_left: Option<Duration>,
+    ) -> Option<Duration> {
+        if is_told && matches!(self.wait.rhythm, Rhythm::Usual) {
+            self.taken = self.taken.max(MANY);
+            self.restarted = 0;
         }
-        pause.min(A_YEAR).mul_f64(0.5 + random_fraction() / 2.0)
+        self.next(waited, time_left)
     }
+
+    /// Something has changed: pauses are short again, if nobody said how long they are.
+    pub(crate) fn restart(&mut self) {
+        if matches!(self.wait.rhythm, Rhythm::Usual) {
+            self.restarted = self.taken;
+        }
+    }
+
+    /// How long one may wait for its turn, who comes after others. Only a number of attempts is counted meanwhile.
+    pub(crate) fn until_turn(&mut self, waited: Duration) -> Option<Duration> {
+        if self.wait.attempts.is_some() {
+            return self.next(waited, None);
+        }
+        self.rest(waited)
+    }
+
+    /// How long the wait still lasts, if it does.
+    pub(crate) fn rest(&self, waited: Duration) -> Option<Duration> {
+        match self.wait.time {
+            Some(time) => time.checked_sub(waited).filter(|rest| !rest.is_zero()),
+            None => Some(Duration::MAX),
+        }
+    }
+}
+
+/// Shortened at random, down to half of it.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    pause.min(A_YEAR).mul_f64(0.5 + random_fraction() / 2.0)
 }
 
 /// At random from 0 to 1; without randomness there are worse things than waiters in step.

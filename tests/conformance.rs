@@ -6,6 +6,7 @@
 //!
 //! `cargo xtask test` starts the servers and runs all of it.
 
+mod managed;
 mod session;
 mod suite;
 mod world;
@@ -115,6 +116,15 @@ conformance! {
         t53_a_table_may_be_in_another_schema,
         t55_where_the_table_is_missing_the_error_says_what_creates_it,
         t55_another_error_is_not_taken_for_a_missing_table;
+    embedding:
+        t54_migrating_makes_the_table_once_and_an_upgrade_is_no_danger,
+        t54_migrating_is_refused_inside_a_transaction,
+        t54_a_table_that_others_made_is_left_alone,
+        t54_a_run_that_was_cut_off_is_completed,
+        t54_sixteen_that_migrate_at_once_all_succeed,
+        t55_verifying_finds_what_will_not_do_and_names_the_remedy,
+        t55_verifying_and_migrating_work_in_odd_places,
+        t53_statements_on_another_table_are_prepared_once;
     schema:
         t54_schema_rs_is_what_the_database_has,
         t54_the_view_shows_who_holds_what_and_no_token;
@@ -134,6 +144,7 @@ conformance! {
         t59_data_is_kept_as_it_is_or_refused,
         t59_data_is_as_transactional_as_everything_else;
     cost:
+        t50_a_busy_try_writes_nothing,
         t50_each_operation_costs_what_is_promised,
         t50_each_operation_costs_what_is_promised_in_a_transaction;
     stress:
@@ -198,4 +209,100 @@ conformance! {
         the_jobs_whose_lock_is_free_and_those_whose_lock_is_held,
         a_fenced_write_refuses_who_comes_too_late,
         a_pin_that_is_a_write_keeps_the_lock_as_well;
+    lines:
+        t39_every_way_to_let_go_wakes_the_next_of_this_process,
+        t39_who_waits_in_another_process_looks_as_often_as_it_says,
+        t40_attempts_in_a_line_are_exact,
+        t40_a_wait_in_a_line_ends_when_its_time_is_up,
+        t41_who_leaves_the_line_is_in_nobodys_way,
+        t41_when_the_first_has_left_the_next_looks_by_itself,
+        t41_a_try_that_is_cancelled_anywhere_leaves_nothing_held,
+        t41_a_set_that_is_cancelled_anywhere_leaves_nothing_held,
+        t42_those_of_a_process_get_it_in_the_order_in_which_they_came,
+        t42_who_comes_next_does_not_ask_at_once,
+        t42_many_who_wait_cost_the_database_as_much_as_one,
+        t42_waiting_for_what_is_run_out_but_pinned_costs_as_little,
+        t42_nobody_in_a_line_is_forgotten,
+        t43_who_listens_hears_of_a_release_elsewhere,
+        t43_a_release_of_which_nothing_was_heard_is_found_all_the_same,
+        t43_those_who_listen_stand_in_line_and_cost_next_to_nothing;
+    keeping:
+        t44_work_longer_than_the_ttl_keeps_the_lock,
+        t44_a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over,
+        t44_a_lease_that_is_extended_all_the_time_is_never_late,
+        t47_a_guard_is_told_at_the_next_beat_that_it_is_lost,
+        t47_lost_is_lost_even_if_the_row_is_mended,
+        t47_what_was_lost_is_not_said_to_be_given_back,
+        t47_a_callback_that_panics_is_in_nobodys_way,
+        t47_an_observer_that_panics_does_not_stop_the_keeper,
+        t47_a_pool_that_panics_once_does_not_stop_the_keeper,
+        t48_a_release_that_races_a_heartbeat_frees_the_lock,
+        t49_nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released,
+        t49_a_guard_that_is_dropped_is_given_back,
+        t49_a_guard_may_be_dropped_anywhere,
+        t49_work_that_panics_gives_its_lock_back,
+        t49_a_run_that_is_dropped_gives_its_lock_back;
+    kept_many:
+        t50_thousands_of_leases_cost_a_statement_for_each_thousand,
+        t50_leases_of_different_times_share_their_beats,
+        t50_leases_of_two_tables_are_kept_by_one_keeper,
+        t50b_a_lease_that_somebody_has_locked_does_not_hold_up_the_others,
+        t50b_a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others,
+        t50c_with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps_its_lock,
+        t50c_with_a_connection_for_the_keeper_all_locks_are_kept,
+        t50c_no_connection_is_lost_to_the_pool;
+    under_guard:
+        what_is_written_under_a_guard_commits_or_not_at_all,
+        a_lost_guard_writes_nothing,
+        t28_a_rival_does_not_get_what_is_pinned_under_a_guard,
+        t32_a_deadline_that_passes_in_a_transaction_loses_nothing,
+        finishing_a_guard_releases_with_the_commit,
+        finishing_with_an_error_gives_back_in_the_background,
+        a_transaction_that_is_dropped_leaves_nothing,
+        a_transaction_that_is_dropped_anywhere_leaves_nothing,
+        t31_transactions_under_one_guard_run_side_by_side,
+        t31_while_one_transaction_is_open_another_can_begin,
+        a_transaction_may_outlast_the_longest_time,
+        a_long_transaction_that_fails_loses_no_lock_that_is_still_ours,
+        the_work_may_release_the_lock_of_its_guard;
+    runs:
+        work_that_is_done_brings_its_value_and_the_lock_is_free,
+        work_is_not_begun_while_somebody_else_holds_the_lock,
+        work_whose_lock_is_lost_is_told_or_dropped,
+        work_that_takes_too_long_is_told_though_the_lock_is_kept_alive,
+        work_that_is_done_early_keeps_its_lock_for_the_rest,
+        who_waits_behind_a_rest_gets_the_lock_after_it,
+        work_s_own_error_is_what_it_brought;
+    purging:
+        rows_are_purged_in_the_background_until_that_is_stopped,
+        what_could_not_be_purged_is_tried_again_soon;
+    handles:
+        t01_a_guard_is_acquired_seen_and_released,
+        a_set_is_acquired_and_kept_together_or_not_at_all,
+        the_guards_of_a_set_come_in_the_order_of_their_keys,
+        a_set_is_waited_for,
+        any_one_of_a_set_is_a_permit,
+        a_lease_is_handed_from_one_locks_to_another_as_text,
+        a_lease_of_a_connection_is_adopted,
+        each_handle_holds_in_its_own_way,
+        locks_of_two_tables_do_not_share_a_line,
+        a_guard_extends_and_leaves_data,
+        what_was_extended_to_is_kept_alive_in_its_own_rhythm,
+        a_longest_time_bounds_trust,
+        giving_back_waits_for_the_disk_if_it_is_to,
+        giving_back_takes_no_longer_than_it_may,
+        the_observer_is_told_what_happens_in_its_order,
+        debug_shows_no_token_and_no_secret_of_the_pool,
+        t61_what_only_holders_raise_is_exact;
+    closing:
+        closing_gives_all_back_and_acquires_nothing_more,
+        closing_waits_for_the_beat_that_is_under_way,
+        work_under_a_guard_is_told_of_the_closing,
+        what_closing_gave_back_is_given_back_once,
+        closing_takes_nothing_from_whoever_holds_a_lease_that_is_adopted_too_late,
+        what_is_acquired_while_it_is_closed_is_given_back,
+        closing_ends_every_wait,
+        closing_waits_for_the_guarded_transaction_or_lets_it_commit;
+    telling:
+        what_happens_is_recorded_at_the_level_it_deserves;
 }

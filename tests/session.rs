@@ -13,7 +13,8 @@ use std::time::Duration;
 use diesel::connection::Instrumentation;
 use diesel::result::QueryResult;
 use diesel_locks::{
-    Attempt, Error, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait,
+    Attempt, Error, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Table,
+    Wait,
 };
 
 #[cfg(feature = "mysql")]
@@ -60,6 +61,9 @@ pub trait Session: Send {
     ) -> Answer<'a, Result<Outcome>>;
     fn load<'a>(&'a mut self, list: &'a List) -> Answer<'a, Result<Vec<Record>>>;
     fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>>;
+
+    fn migrate<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>>;
+    fn verify<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>>;
 
     /// The host's jobs of a scope whose locks are free, or are not.
     fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>>;
@@ -187,7 +191,7 @@ macro_rules! closure {
     };
     ([$($arg:ident),+], $work:expr, [.await]) => { async move |$($arg),+| $work.await };
 }
-use closure;
+pub(crate) use closure;
 
 /// How a type of connections is a session; `[.await]` for the async ones.
 macro_rules! session {
@@ -270,6 +274,12 @@ macro_rules! session {
             }
             fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>> {
                 Box::pin(async move { ListDsl::purge(list, self, age)$($wait)* })
+            }
+            fn migrate<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>> {
+                Box::pin(async move { TableDsl::migrate(table, self)$($wait)* })
+            }
+            fn verify<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>> {
+                Box::pin(async move { TableDsl::verify(table, self)$($wait)* })
             }
             fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>> {
                 Box::pin(async move {

@@ -2,6 +2,7 @@
 //! names that no other case uses.
 
 mod isolation;
+mod locks;
 mod opener;
 mod time;
 
@@ -41,11 +42,17 @@ pub enum Source {
     Pool,
 }
 
+/// So many connections has a pool, if a case doesn't say.
+const POOL_SIZE: u32 = 20;
+
 /// What a case does; it stays on its thread.
 pub type Case<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 pub struct World {
     pub engine: Engine,
+    pub mode: Mode,
+    pub source: Source,
+    url: String,
     opener: Opener,
     scope: String,
     /// The folder of the one database that belongs to this world alone.
@@ -60,7 +67,10 @@ impl World {
         engine.migrate(&url);
         Self {
             engine,
-            opener: opener::of(engine, mode, source, url),
+            mode,
+            source,
+            opener: opener::of(engine, mode, source, url.clone()),
+            url,
             scope,
             folder,
         }
@@ -114,6 +124,15 @@ impl World {
             _ => "SET SESSION innodb_lock_wait_timeout = 1",
         };
         conn.batch(sql).await.expect("a setting");
+    }
+
+    pub fn is_blocking(&self) -> bool {
+        self.mode == Mode::Blocking
+    }
+
+    /// Whether every connection is opened for one use, so that none is left where nothing goes on.
+    pub fn opens_its_own(&self) -> bool {
+        self.source == Source::Own
     }
 
     pub fn is_sqlite(&self) -> bool {
@@ -182,11 +201,11 @@ impl Engine {
         }
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres => migrate::<diesel::PgConnection, _>(url),
+            Self::Postgres => migrate::<diesel::PgConnection>(url),
             #[cfg(feature = "mysql")]
-            Self::MariaDb | Self::MySql => migrate::<diesel::MysqlConnection, _>(url),
+            Self::MariaDb | Self::MySql => migrate::<diesel::MysqlConnection>(url),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite => migrate::<diesel::SqliteConnection, _>(url),
+            Self::Sqlite => migrate::<diesel::SqliteConnection>(url),
         }
         migrated.push(url.to_owned());
     }
@@ -210,13 +229,9 @@ impl Engine {
     }
 }
 
-fn migrate<C, DB>(url: &str)
-where
-    C: Connection + diesel_migrations::MigrationHarness<DB>,
-    DB: diesel_locks::Dialect,
-{
+fn migrate<C: Connection + diesel_locks::blocking::LockConnection>(url: &str) {
     let mut conn = C::establish(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-    diesel_locks::migrations::run(&mut conn).expect("migrations that run");
+    diesel_locks::blocking::migrate(&mut conn).expect("migrations that run");
     // A table of the host's; where another process has just made it, this fails, and the cases find it.
     let _ = conn.batch_execute(
         "CREATE TABLE IF NOT EXISTS host_jobs (scope VARCHAR(255) NOT NULL, name VARCHAR(200) NOT NULL)",
@@ -265,5 +280,14 @@ pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
     while !question().await {
         assert!(Instant::now() < deadline, "never happened: {what}");
         tokio::task::yield_now().await;
+    }
+}
+
+/// The same for what takes its time: asks every few milliseconds, and leaves the processor to those who are to do it.
+pub async fn soon<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
+    let deadline = Instant::now() + secs(20);
+    while !question().await {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(ms(5)).await;
     }
 }

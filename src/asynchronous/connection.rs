@@ -1,15 +1,17 @@
 //! An async connection, and how the protocol runs on it.
 
+use std::ops::DerefMut;
 use std::time::Duration;
 
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::QueryMetadata;
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
-use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::fact::{Fact, FactSql};
 use crate::protocol::{Executor, Transactions};
 use crate::statement::{Late, Seen, SeenSql, Statement};
 
@@ -36,6 +38,13 @@ pub trait AsyncLockConnection: Send {
         statement: Statement<Late>,
     ) -> impl Future<Output = QueryResult<Vec<Late>>> + Send;
     #[doc(hidden)]
+    fn load_facts(
+        &mut self,
+        statement: Statement<Fact>,
+    ) -> impl Future<Output = QueryResult<Vec<Fact>>> + Send;
+    #[doc(hidden)]
+    fn batch(&mut self, sql: &str) -> impl Future<Output = QueryResult<()>> + Send;
+    #[doc(hidden)]
     fn count(
         &mut self,
         statement: Statement<()>,
@@ -48,14 +57,18 @@ pub trait AsyncLockConnection: Send {
     fn commit(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
     #[doc(hidden)]
     fn rollback(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
+    /// Keeps a pool from using it again.
+    #[doc(hidden)]
+    fn discard(&mut self);
 }
 
 impl<C> AsyncLockConnection for C
 where
     C: AsyncConnection,
-    C::Backend: Dialect + QueryMetadata<SeenSql> + QueryMetadata<BigInt>,
+    C::Backend: Dialect + QueryMetadata<SeenSql> + QueryMetadata<BigInt> + QueryMetadata<FactSql>,
     Seen: FromSqlRow<SeenSql, C::Backend>,
     Late: FromSqlRow<BigInt, C::Backend>,
+    Fact: FromSqlRow<FactSql, C::Backend>,
 {
     type Dialect = C::Backend;
 
@@ -65,6 +78,14 @@ where
 
     async fn load_late(&mut self, statement: Statement<Late>) -> QueryResult<Vec<Late>> {
         RunQueryDsl::load(statement, self).await
+    }
+
+    async fn load_facts(&mut self, statement: Statement<Fact>) -> QueryResult<Vec<Fact>> {
+        RunQueryDsl::load(statement, self).await
+    }
+
+    async fn batch(&mut self, sql: &str) -> QueryResult<()> {
+        SimpleAsyncConnection::batch_execute(self, sql).await
     }
 
     async fn count(&mut self, statement: Statement<()>) -> QueryResult<usize> {
@@ -87,28 +108,49 @@ where
     async fn rollback(&mut self) -> QueryResult<()> {
         C::TransactionManager::rollback_transaction(self).await
     }
+
+    fn discard(&mut self) {
+        C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+    }
 }
 
-pub(super) struct Asynchronous<'c, C> {
-    conn: &'c mut C,
+/// On a connection that is borrowed, or was fetched from a pool.
+pub struct Asynchronous<C> {
+    pub(super) conn: C,
     /// Whether there is a transaction that Diesel has not begun.
     open: bool,
 }
 
-impl<'c, C> Asynchronous<'c, C> {
+impl<'c, C> Asynchronous<&'c mut C> {
     pub(super) fn on(conn: &'c mut C) -> Self {
+        Self::owning(conn)
+    }
+}
+
+impl<C> Asynchronous<C> {
+    pub(super) fn owning(conn: C) -> Self {
         Self { conn, open: false }
     }
 }
 
-impl<C: AsyncLockConnection> Asynchronous<'_, C> {
+impl<C> Asynchronous<C>
+where
+    C: DerefMut<Target: AsyncLockConnection> + Send,
+{
     fn error(&mut self, error: diesel::result::Error) -> Error {
-        Error::from_engine(error, C::Dialect::ENGINE, self.in_transaction())
+        Error::from_engine(
+            error,
+            <C::Target as AsyncLockConnection>::Dialect::ENGINE,
+            self.in_transaction(),
+        )
     }
 }
 
-impl<C: AsyncLockConnection> Executor for Asynchronous<'_, C> {
-    type Backend = C::Dialect;
+impl<C> Executor for Asynchronous<C>
+where
+    C: DerefMut<Target: AsyncLockConnection> + Send,
+{
+    type Backend = <C::Target as AsyncLockConnection>::Dialect;
 
     async fn load(&mut self, statement: Statement<Seen>) -> Result<Vec<Seen>> {
         let answer = self.conn.load_seen(statement).await;
@@ -117,6 +159,16 @@ impl<C: AsyncLockConnection> Executor for Asynchronous<'_, C> {
 
     async fn ask(&mut self, statement: Statement<Late>) -> Result<Vec<Late>> {
         let answer = self.conn.load_late(statement).await;
+        answer.map_err(|error| self.error(error))
+    }
+
+    async fn facts(&mut self, statement: Statement<Fact>) -> Result<Vec<Fact>> {
+        let answer = self.conn.load_facts(statement).await;
+        answer.map_err(|error| self.error(error))
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<()> {
+        let answer = self.conn.batch(sql).await;
         answer.map_err(|error| self.error(error))
     }
 
@@ -138,7 +190,10 @@ impl<C: AsyncLockConnection> Executor for Asynchronous<'_, C> {
     }
 }
 
-impl<C: AsyncLockConnection> Transactions for Asynchronous<'_, C> {
+impl<C> Transactions for Asynchronous<C>
+where
+    C: DerefMut<Target: AsyncLockConnection> + Send,
+{
     async fn begin(&mut self) -> Result<()> {
         let answer = self.conn.begin().await;
         answer.map_err(|error| self.error(error))

@@ -36,7 +36,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     /// # use diesel::{Connection, SqliteConnection};
     /// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
     /// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-    /// # diesel_locks::migrations::run(&mut conn).unwrap();
+    /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
     /// # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
     /// # use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
     /// # use diesel_locks::{Error, Lock};

@@ -1,5 +1,6 @@
 //! A Diesel connection, and how the protocol runs on it.
 
+use std::ops::DerefMut;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use diesel::sql_types::BigInt;
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::fact::{Fact, FactSql};
 use crate::protocol::{Executor, Transactions};
 use crate::statement::{Late, Seen, SeenSql, Statement};
 
@@ -32,6 +34,10 @@ pub trait LockConnection: Send {
     #[doc(hidden)]
     fn load_late(&mut self, statement: Statement<Late>) -> QueryResult<Vec<Late>>;
     #[doc(hidden)]
+    fn load_facts(&mut self, statement: Statement<Fact>) -> QueryResult<Vec<Fact>>;
+    #[doc(hidden)]
+    fn batch(&mut self, sql: &str) -> QueryResult<()>;
+    #[doc(hidden)]
     fn count(&mut self, statement: Statement<()>) -> QueryResult<usize>;
     #[doc(hidden)]
     fn is_in_transaction(&mut self) -> bool;
@@ -41,14 +47,18 @@ pub trait LockConnection: Send {
     fn commit(&mut self) -> QueryResult<()>;
     #[doc(hidden)]
     fn rollback(&mut self) -> QueryResult<()>;
+    /// Keeps a pool from using it again.
+    #[doc(hidden)]
+    fn discard(&mut self);
 }
 
 impl<C> LockConnection for C
 where
     C: Connection + LoadConnection,
-    C::Backend: Dialect + QueryMetadata<SeenSql> + QueryMetadata<BigInt>,
+    C::Backend: Dialect + QueryMetadata<SeenSql> + QueryMetadata<BigInt> + QueryMetadata<FactSql>,
     Seen: FromSqlRow<SeenSql, C::Backend>,
     Late: FromSqlRow<BigInt, C::Backend>,
+    Fact: FromSqlRow<FactSql, C::Backend>,
 {
     type Dialect = C::Backend;
 
@@ -58,6 +68,14 @@ where
 
     fn load_late(&mut self, statement: Statement<Late>) -> QueryResult<Vec<Late>> {
         RunQueryDsl::load(statement, self)
+    }
+
+    fn load_facts(&mut self, statement: Statement<Fact>) -> QueryResult<Vec<Fact>> {
+        RunQueryDsl::load(statement, self)
+    }
+
+    fn batch(&mut self, sql: &str) -> QueryResult<()> {
+        self.batch_execute(sql)
     }
 
     fn count(&mut self, statement: Statement<()>) -> QueryResult<usize> {
@@ -80,28 +98,49 @@ where
     fn rollback(&mut self) -> QueryResult<()> {
         C::TransactionManager::rollback_transaction(self)
     }
+
+    fn discard(&mut self) {
+        C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+    }
 }
 
-pub(super) struct Blocking<'c, C> {
-    conn: &'c mut C,
+/// On a connection that is borrowed, or was fetched from a pool.
+pub struct Blocking<C> {
+    pub(super) conn: C,
     /// Whether there is a transaction that Diesel has not begun.
     open: bool,
 }
 
-impl<'c, C> Blocking<'c, C> {
-    pub(super) fn on(conn: &'c mut C) -> Self {
+impl<'c, C> Blocking<&'c mut C> {
+    pub(crate) fn on(conn: &'c mut C) -> Self {
+        Self::owning(conn)
+    }
+}
+
+impl<C> Blocking<C> {
+    pub(super) fn owning(conn: C) -> Self {
         Self { conn, open: false }
     }
 }
 
-impl<C: LockConnection> Blocking<'_, C> {
+impl<C> Blocking<C>
+where
+    C: DerefMut<Target: LockConnection> + Send,
+{
     fn error(&mut self, error: diesel::result::Error) -> Error {
-        Error::from_engine(error, C::Dialect::ENGINE, self.in_transaction())
+        Error::from_engine(
+            error,
+            <C::Target as LockConnection>::Dialect::ENGINE,
+            self.in_transaction(),
+        )
     }
 }
 
-impl<C: LockConnection> Executor for Blocking<'_, C> {
-    type Backend = C::Dialect;
+impl<C> Executor for Blocking<C>
+where
+    C: DerefMut<Target: LockConnection> + Send,
+{
+    type Backend = <C::Target as LockConnection>::Dialect;
 
     async fn load(&mut self, statement: Statement<Seen>) -> Result<Vec<Seen>> {
         let answer = self.conn.load_seen(statement);
@@ -110,6 +149,16 @@ impl<C: LockConnection> Executor for Blocking<'_, C> {
 
     async fn ask(&mut self, statement: Statement<Late>) -> Result<Vec<Late>> {
         let answer = self.conn.load_late(statement);
+        answer.map_err(|error| self.error(error))
+    }
+
+    async fn facts(&mut self, statement: Statement<Fact>) -> Result<Vec<Fact>> {
+        let answer = self.conn.load_facts(statement);
+        answer.map_err(|error| self.error(error))
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<()> {
+        let answer = self.conn.batch(sql);
         answer.map_err(|error| self.error(error))
     }
 
@@ -131,7 +180,10 @@ impl<C: LockConnection> Executor for Blocking<'_, C> {
     }
 }
 
-impl<C: LockConnection> Transactions for Blocking<'_, C> {
+impl<C> Transactions for Blocking<C>
+where
+    C: DerefMut<Target: LockConnection> + Send,
+{
     async fn begin(&mut self) -> Result<()> {
         self.conn.begin().map_err(|error| self.error(error))
     }
@@ -146,7 +198,7 @@ impl<C: LockConnection> Transactions for Blocking<'_, C> {
 }
 
 /// Nothing in a blocking executor waits, so its futures are ready at the first poll, and so is every protocol.
-pub(super) fn at_once<T>(protocol: impl Future<Output = T>) -> T {
+pub(crate) fn at_once<T>(protocol: impl Future<Output = T>) -> T {
     match pin!(protocol).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
         Poll::Pending => unreachable!("a blocking connection does not wait"),

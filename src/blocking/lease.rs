@@ -21,7 +21,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// ```
     /// # use diesel::prelude::*;
     /// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-    /// # diesel_locks::migrations::run(&mut conn).unwrap();
+    /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
     /// # use diesel_locks::{Lock, blocking::{LeaseDsl, LockDsl}};
     /// # let lease = Lock::new("invoice:42")?.try_acquire(&mut conn)?.acquired().unwrap();
     /// conn.immediate_transaction(|conn| {
@@ -59,7 +59,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// ```
     /// # use diesel::prelude::*;
     /// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-    /// # diesel_locks::migrations::run(&mut conn).unwrap();
+    /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
     /// # use diesel_locks::{Error, Lock, blocking::{LeaseDsl, LockDsl}};
     /// let mut lease = Lock::new("import")?.try_acquire(&mut conn)?.acquired().expect("nobody else imports");
     /// for chunk in 0..3 {

@@ -52,7 +52,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// ```
     /// # use diesel::prelude::*;
     /// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-    /// # diesel_locks::migrations::run(&mut conn).unwrap();
+    /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
     /// use diesel_locks::blocking::LockDsl;
     /// use diesel_locks::{Error, Lock};
     ///
@@ -82,7 +82,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// ```
     /// # use diesel::prelude::*;
     /// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
-    /// # diesel_locks::migrations::run(&mut conn).unwrap();
+    /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
     /// use diesel_locks::blocking::LockDsl;
     /// use diesel_locks::{Attempt, Error, Lock, Wait};
     ///

@@ -26,7 +26,9 @@ use diesel::mysql::Mysql;
 
 use super::{Dialect, Operation};
 use crate::error::Result;
+use crate::fact::Need;
 use crate::lock::Lock;
+use crate::migrations::{Step, step};
 use crate::protocol::in_turn;
 use crate::protocol::several::Several;
 use crate::protocol::{Executor, Won};
@@ -40,16 +42,22 @@ impl Dialect for Mysql {
     const RETURNING: bool = false;
     const TELLS_LATE: bool = false;
     const LOCKS_IN_VAIN: bool = true;
+    const WAKES: bool = false;
+    const COMMITS_SOON: bool = false;
+    const NUMBERS_BINDS: bool = false;
     const QUOTE: &str = "`";
     const CONCATENATION: [&str; 3] = ["CONCAT(", ", ", ")"];
-    const UP: &str =
-        include_str!("../../migrations/mysql/2026-11-20-084137_diesel_locks_create/up.sql");
-    const DOWN: &str =
-        include_str!("../../migrations/mysql/2026-11-20-084137_diesel_locks_create/down.sql");
+    const STEPS: &[Step] = &[step!("mysql", "2026-11-20-084137_diesel_locks_create")];
+    const DDL_IN_TRANSACTION: bool = false;
+    const TURN: [&str; 2] = [
+        "SELECT GET_LOCK(CONCAT('diesel_locks ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)), 60)",
+        "SELECT RELEASE_LOCK(CONCAT('diesel_locks ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)))",
+    ];
+    const NEEDS: &[Need] = NEEDS;
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
-            Operation::Acquire => ACQUIRE,
+            Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
             Operation::CreatePin => CREATE_PIN,
             Operation::CreateLock => CREATE_LOCK,
             Operation::Peek => PEEK,
@@ -59,9 +67,14 @@ impl Dialect for Mysql {
             Operation::Look => LOOK,
             Operation::LookToAcquire => LOOK_TO_ACQUIRE,
             Operation::Snapshot => SNAPSHOT,
+            Operation::Facts => FACTS,
+            Operation::Steps => STEPS,
             Operation::List => LIST,
             Operation::Extend => EXTEND,
             Operation::ExtendBy => EXTEND_BY,
+            Operation::KeepAlive => KEEP_ALIVE,
+            Operation::LookMine => LOOK_MINE,
+            Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
             Operation::ReleaseWaiting => RELEASE_WAITING,
             Operation::SetData => SET_DATA,
@@ -69,6 +82,9 @@ impl Dialect for Mysql {
             Operation::ForceRelease => FORCE_RELEASE,
             Operation::PurgeOne => PURGE_ONE,
             Operation::Purge => unreachable!("a scan would lock every row that it passes"),
+            Operation::ReleaseSoon | Operation::Want => {
+                unreachable!("{operation:?} is PostgreSQL's")
+            }
             Operation::AcquireAll
             | Operation::AcquireAny
             | Operation::CreateAll
@@ -317,6 +333,53 @@ const SNAPSHOT: &str = "\
 SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))";
 
 /// Trailing spaces don't count in a comparison here, so `{from}` would find the name without them, too.
+/// The numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
+const STEPS: &str = "SELECT version FROM {setup}";
+
+/// Texts are converted because literals and the names in the catalogue are not of one collation.
+const FACTS: &str = "\
+SELECT 'column', CONVERT(CONCAT(IF(c.table_name = {name}, '', '_pins.'), c.column_name) USING utf8mb4)
+FROM information_schema.columns c
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
+UNION ALL SELECT 'key', CONVERT(c.column_name USING utf8mb4) FROM information_schema.columns c
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name = {name} AND c.column_key = 'PRI'
+UNION ALL SELECT 'collation', CONVERT(COALESCE(c.collation_name, '') USING utf8mb4) FROM information_schema.columns c
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
+AND c.column_name = 'name'
+UNION ALL SELECT 'engine', CONVERT(COALESCE(t.engine, '') USING utf8mb4) FROM information_schema.tables t
+WHERE t.table_schema = COALESCE({schema}, DATABASE()) AND t.table_name IN ({name}, CONCAT({name}, '_pins'))
+UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
+UNION ALL SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'server'), CONVERT(VERSION() USING utf8mb4)";
+
+const NEEDS: &[Need] = &[
+    Need {
+        fact: "engine",
+        values: &["InnoDB"],
+        remedy: "row locks carry the promises: ALTER TABLE … ENGINE = InnoDB, for the table and its pins",
+    },
+    Need {
+        fact: "collation",
+        values: &["utf8mb4_bin", "utf8mb4_0900_bin"],
+        remedy: "another collation takes different names for one: \
+                 ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, for the table and its pins",
+    },
+    Need {
+        fact: "autocommit",
+        values: &["on"],
+        remedy: "every statement would begin a transaction that Diesel does not see: SET autocommit = 1",
+    },
+    Need {
+        fact: "server",
+        values: &["8"],
+        remedy: "use MySQL 8.0 or newer",
+    },
+    Need {
+        fact: "MariaDB",
+        values: &["10.6"],
+        remedy: "use MariaDB 10.6 or newer: older ones have no SKIP LOCKED",
+    },
+];
+
 const LIST: &str = "\
 SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
 CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
@@ -331,6 +394,44 @@ WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires
 const EXTEND_BY: &str = "\
 UPDATE {locks} l SET l.expires_at =
 GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest}))
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+
+/// The rows of the leases of a batch. The collation is said where it decides, so that the names are compared exactly and
+/// by the primary key, whatever collation the server gives to a column of `JSON_TABLE`.
+macro_rules! asked {
+    () => {
+        "\
+FROM JSON_TABLE({batch}, '$[*]' COLUMNS (
+name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
+fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence"
+    };
+}
+
+/// Touches no identity, so pins are not in the way. MySQL refuses to lock the rows of a `JSON_TABLE`, so it must be told
+/// which ones are meant, in a comment because MariaDB does not know the word. A name that has no row has its gap locked
+/// for the length of the statement, which waits for nobody meanwhile; its lease is found to be lost and not asked for again.
+const KEEP_ALIVE: &str = concat!(
+    "\
+UPDATE (SELECT l.name, asked.time ",
+    asked!(),
+    "
+LIMIT {limit} FOR UPDATE /*!80000 OF l */ SKIP LOCKED) mine
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
+SET l.expires_at = GREATEST(l.expires_at + 1, {now} + mine.time)"
+);
+
+const LOOK_MINE: &str = concat!(
+    "\
+SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, CAST(NULL AS CHAR), l.fence, CAST(NULL AS SIGNED), l.expires_at,
+CAST(NULL AS CHAR), 2
+",
+    asked!()
+);
+
+const RETIRE: &str = "\
+UPDATE {locks} l SET l.expires_at = {now} + {time} + (l.expires_at = {now} + {time})
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
 
 /// Skips a row that is locked: a stale holder that waited for the pins of the new one would have its next pins wait.

@@ -1,5 +1,5 @@
-//! PostgreSQL: one statement wins, renews, creates or names the holder, and none but `PIN`, `EXTEND`,
-//! `RELEASE` and `SET_DATA` ever waits for a row.
+//! PostgreSQL: one statement wins, renews, creates or names the holder, and none but `PIN` and the
+//! changes that a holder makes to one lease ever waits for a row.
 //!
 //! Who locks a lock's row how:
 //! - a pin takes `FOR KEY SHARE`. Pins pass each other, and the heartbeat, an UPDATE of columns that are no
@@ -20,7 +20,9 @@ use diesel::pg::Pg;
 
 use super::{Dialect, Operation};
 use crate::error::Result;
+use crate::fact::Need;
 use crate::lock::Lock;
+use crate::migrations::{Step, step};
 use crate::protocol::several::Several;
 use crate::protocol::{Executor, Won};
 use crate::set::LockSet;
@@ -36,22 +38,36 @@ impl Dialect for Pg {
     const RETURNING: bool = true;
     const TELLS_LATE: bool = true;
     const LOCKS_IN_VAIN: bool = false;
+    const WAKES: bool = true;
+    const COMMITS_SOON: bool = true;
+    const NUMBERS_BINDS: bool = true;
     const QUOTE: &str = "\"";
     const CONCATENATION: [&str; 3] = ["(", " || ", r#") COLLATE "C""#];
-    const UP: &str =
-        include_str!("../../migrations/postgres/2026-11-20-084137_diesel_locks_create/up.sql");
-    const DOWN: &str =
-        include_str!("../../migrations/postgres/2026-11-20-084137_diesel_locks_create/down.sql");
+    const STEPS: &[Step] = &[step!("postgres", "2026-11-20-084137_diesel_locks_create")];
+    const DDL_IN_TRANSACTION: bool = true;
+    const TURN: [&str; 2] = [
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(7235425822644662123)",
+        "",
+    ];
+    const NEEDS: &[Need] = NEEDS;
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
             Operation::Acquire => ACQUIRE,
+            Operation::AcquireAgain => ACQUIRE_AGAIN,
             Operation::Look => LOOK,
             Operation::Snapshot => SNAPSHOT,
+            Operation::Facts => FACTS,
+            Operation::Steps => STEPS,
             Operation::List => LIST,
             Operation::Extend => EXTEND,
             Operation::ExtendBy => EXTEND_BY,
+            Operation::KeepAlive => KEEP_ALIVE,
+            Operation::LookMine => LOOK_MINE,
+            Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
+            Operation::ReleaseSoon => RELEASE_SOON,
+            Operation::Want => WANT,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
             Operation::ForceRelease => FORCE_RELEASE,
@@ -133,44 +149,67 @@ UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + {time}), da
     };
 }
 
-/// `seen` names the holder for the answer "busy"; `free` and `mine` decide. All three read the row as of the
+/// `seen` names the holder for the answer "busy"; `free` and `mine` decide. They read the row as of the
 /// beginning of the statement, but the locking two wait for nobody and check the newest version again.
-const ACQUIRE: &str = concat!(
-    "\
+///
+/// A token that nobody has used before is nobody's yet: then there is no `mine` to look for.
+macro_rules! acquire {
+    (free: $free:expr, mine: $mine:expr, renewed: $renewed:expr) => {
+        concat!(
+            "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
 seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
 FROM {locks} l WHERE l.name = {name}),
 free AS MATERIALIZED (
 SELECT l.name FROM {locks} l WHERE l.name = {name} AND (l.token IS NULL
-OR (l.expires_at <= (SELECT now FROM clock) AND l.token IS DISTINCT FROM {token})) FOR UPDATE SKIP LOCKED),
-mine AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token} FOR NO KEY UPDATE SKIP LOCKED),
-taken AS (
+OR ",
+            $free,
+            ") FOR UPDATE SKIP LOCKED),
 ",
-    take!(),
-    "
+            $mine,
+            "taken AS (
+",
+            take!(),
+            "
 FROM clock, free WHERE l.name = free.name RETURNING l.fence),
-renewed AS (
-",
-    renew!(),
-    "
-FROM clock, mine WHERE l.name = mine.name RETURNING l.fence),
 born AS (
 INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT {name}, {token}, {owner}, clock.now, clock.now, clock.now + {time}, {data} FROM clock
 WHERE NOT EXISTS (SELECT FROM seen)
 AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({gate})::pg_catalog.oid, {name}), 0))
 ON CONFLICT (name) DO NOTHING RETURNING fence),
-won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM renewed UNION ALL SELECT fence FROM born)
+won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM born",
+            $renewed,
+            ")
 SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
 seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint
 FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true"
-);
+        )
+    };
+}
+
+const ACQUIRE: &str = acquire! {
+    free: "l.expires_at <= (SELECT now FROM clock)", mine: "", renewed: ""
+};
+
+const ACQUIRE_AGAIN: &str = acquire! {
+    free: "(l.expires_at <= (SELECT now FROM clock) AND l.token IS DISTINCT FROM {token})",
+    mine: concat!("\
+mine AS MATERIALIZED (
+SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token} FOR NO KEY UPDATE SKIP LOCKED),
+renewed AS (
+", renew!(), "
+FROM clock, mine WHERE l.name = mine.name RETURNING l.fence),
+"),
+    renewed: " UNION ALL SELECT fence FROM renewed"
+};
 
 /// All or none: nothing is locked where one is seen to be held, and nothing is written unless every row was locked.
 /// Names that have no row yet are missing in the answer; `CREATE_ALL` makes them first, because a row that was born
 /// after the statement began would be left out silently. Rows are locked in the order of their names.
+///
+/// An array, and not a join, so that the index is used however large the planner takes the table to be.
 const ACQUIRE_ALL: &str = concat!(
     "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
@@ -178,13 +217,13 @@ asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text({names}::json)
 seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
 l.token IS NOT NULL AND l.token <> {token} AND l.expires_at > clock.now AS held
-FROM clock, asked JOIN {locks} l ON l.name = asked.name),
+FROM clock, {locks} l WHERE l.name = ANY (ARRAY(SELECT name FROM asked))),
 free AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name IN (SELECT name FROM seen) AND NOT EXISTS (SELECT FROM seen WHERE held)
+SELECT l.name FROM {locks} l WHERE l.name = ANY (ARRAY(SELECT name FROM seen)) AND NOT EXISTS (SELECT FROM seen WHERE held)
 AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> {token}))
 ORDER BY l.name FOR UPDATE SKIP LOCKED),
 mine AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name IN (SELECT name FROM seen) AND NOT EXISTS (SELECT FROM seen WHERE held)
+SELECT l.name FROM {locks} l WHERE l.name = ANY (ARRAY(SELECT name FROM seen)) AND NOT EXISTS (SELECT FROM seen WHERE held)
 AND l.token = {token} ORDER BY l.name FOR NO KEY UPDATE SKIP LOCKED),
 enough AS MATERIALIZED (
 SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
@@ -224,12 +263,12 @@ WITH clock AS MATERIALIZED (SELECT {now} AS now),
 asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text({names}::json) AS name),
 seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
-FROM asked JOIN {locks} l ON l.name = asked.name),
+FROM {locks} l WHERE l.name = ANY (ARRAY(SELECT name FROM asked))),
 mine AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name IN (SELECT name FROM seen) AND l.token = {token}
+SELECT l.name FROM {locks} l WHERE l.name = ANY (ARRAY(SELECT name FROM seen)) AND l.token = {token}
 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
 free AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name IN (SELECT name FROM seen)
+SELECT l.name FROM {locks} l WHERE l.name = ANY (ARRAY(SELECT name FROM seen))
 AND NOT EXISTS (SELECT FROM seen WHERE seen.token = {token})
 AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> {token}))
 LIMIT 1 FOR UPDATE SKIP LOCKED),
@@ -269,6 +308,35 @@ FROM {locks} l WHERE l.name = {name}";
 const SNAPSHOT: &str = "\
 SELECT (pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable'))::int::bigint";
 
+/// The numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
+const STEPS: &str = "SELECT version FROM {setup}";
+
+const FACTS: &str = "\
+WITH l AS MATERIALIZED (SELECT pg_catalog.to_regclass({gate})::pg_catalog.oid AS oid),
+a AS MATERIALIZED (
+SELECT a.attname, a.attnum, a.attcollation, a.attrelid FROM l
+JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped)
+SELECT 'column'::text, attname::text FROM a UNION ALL
+SELECT 'key', a.attname::text FROM a
+JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey) UNION ALL
+SELECT 'collation', c.collname::text FROM a
+JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation WHERE a.attname = 'name' UNION ALL
+SELECT 'server', pg_catalog.current_setting('server_version')";
+
+const NEEDS: &[Need] = &[
+    Need {
+        fact: "collation",
+        values: &["C", "POSIX", "ucs_basic"],
+        remedy: "names are sorted and compared by their bytes: \
+                 ALTER TABLE … ALTER COLUMN name TYPE text COLLATE \"C\"",
+    },
+    Need {
+        fact: "server",
+        values: &["12"],
+        remedy: "use PostgreSQL 12 or newer",
+    },
+];
+
 const LIST: &str = "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now)
 SELECT clock.now, NULL::bigint, 0::bigint, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
@@ -276,27 +344,151 @@ CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
 FROM {locks} l CROSS JOIN clock WHERE l.name >= {from} AND l.name < {until} AND l.name > {after}
 AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > clock.now)) ORDER BY l.name LIMIT {limit}";
 
-const EXTEND: &str = "\
-WITH mine AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM {locks} l
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} FOR NO KEY UPDATE)
-UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, {now} + {time})
-FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= {now})::int::bigint";
+/// A change of one row by whoever may make it, which answers whether its lease had run out. `was` is the row before.
+macro_rules! change {
+    ($who:expr, $change:expr $(, $then:expr)*) => {
+        concat!(
+            "\
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM {locks} l
+WHERE l.name = {name} AND ",
+            $who,
+            ")
+UPDATE {locks} l SET ",
+            $change,
+            "
+FROM was WHERE l.name = was.name",
+            $($then,)*
+        )
+    };
+}
 
-const EXTEND_BY: &str = "\
-WITH mine AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM {locks} l
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} FOR NO KEY UPDATE)
-UPDATE {locks} l SET expires_at = LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest})
-FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= {now})::int::bigint";
+/// The holder, whose own pins are not in the way.
+macro_rules! holder {
+    () => {
+        "l.token = {token} AND l.fence = {fence} FOR NO KEY UPDATE"
+    };
+}
+
+macro_rules! late {
+    () => {
+        "
+RETURNING (was.expires_at <= {now})::int::bigint"
+    };
+}
+
+/// Nobody pays for a notification unless somebody waits: transactions that send one commit one after the other in the
+/// whole database, and cannot be prepared (two-phase commit). It is sent with the commit.
+macro_rules! notify {
+    () => {
+        "
++ CASE WHEN was.wanted_until > {now}
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END"
+    };
+}
+
+macro_rules! free {
+    () => {
+        "token = NULL, expires_at = LEAST(l.expires_at, {now}), wanted_until = NULL"
+    };
+}
+
+const EXTEND: &str = change!(
+    holder!(),
+    "expires_at = GREATEST(l.expires_at, {now} + {time})",
+    late!()
+);
+
+const EXTEND_BY: &str = change!(
+    holder!(),
+    "expires_at = LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest})",
+    late!()
+);
+
+const RETIRE: &str = change!(holder!(), "expires_at = {now} + {time}", late!());
 
 /// Passes pins of the same lease that are still open; the next holder waits for those (I6).
-const RELEASE: &str = "\
-WITH mine AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM {locks} l
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} FOR NO KEY UPDATE)
-UPDATE {locks} l SET token = NULL, expires_at = LEAST(l.expires_at, {now})
-FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= {now})::int::bigint";
+const RELEASE: &str = change!(holder!(), free!(), late!(), notify!());
+
+/// The setting is the transaction's: it ends with the commit for which it is made.
+const RELEASE_SOON: &str = change!(
+    holder!(),
+    free!(),
+    " AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'",
+    late!(),
+    notify!()
+);
+
+const FORCE_RELEASE: &str = change!(
+    "l.token IS NOT NULL FOR UPDATE SKIP LOCKED",
+    free!(),
+    late!(),
+    notify!()
+);
+
+/// The leases of a batch.
+macro_rules! asked {
+    () => {
+        "\
+asked AS MATERIALIZED (
+SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
+FROM pg_catalog.jsonb_array_elements({batch}::jsonb) AS lease)"
+    };
+}
+
+/// How a row is found to be that of one of them.
+macro_rules! is_asked {
+    () => {
+        "l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence"
+    };
+}
+
+/// What is told of such a row.
+macro_rules! kept {
+    () => {
+        "\
+clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint"
+    };
+}
+
+/// Passes pins. At REPEATABLE READ and above one row that somebody changes meanwhile makes the whole statement fail with
+/// 40001, so it is run again.
+const KEEP_ALIVE: &str = concat!(
+    "WITH clock AS MATERIALIZED (SELECT {now} AS now),
+",
+    asked!(),
+    ",
+mine AS MATERIALIZED (
+SELECT l.name, asked.time FROM asked JOIN {locks} l ON ",
+    is_asked!(),
+    "
+FOR NO KEY UPDATE OF l SKIP LOCKED)
+UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + mine.time)
+FROM clock, mine WHERE l.name = mine.name
+RETURNING ",
+    kept!()
+);
+
+const LOOK_MINE: &str = concat!(
+    "WITH clock AS MATERIALIZED (SELECT {now} AS now),
+",
+    asked!(),
+    "
+SELECT ",
+    kept!(),
+    "
+FROM clock CROSS JOIN asked JOIN {locks} l ON ",
+    is_asked!()
+);
+
+/// Not for a lease that has run out, nor once more as long as half of the time is still to come.
+const WANT: &str = "\
+WITH clock AS MATERIALIZED (SELECT {now} AS now),
+held AS MATERIALIZED (
+SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token IS NOT NULL
+AND l.expires_at > (SELECT now FROM clock)
+AND COALESCE(l.wanted_until, 0) < (SELECT now FROM clock) + {time} / 2 FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE {locks} l SET wanted_until = clock.now + {time} FROM clock, held WHERE l.name = held.name";
 
 const SET_DATA: &str = "\
 UPDATE {locks} l SET data = {data}
@@ -316,13 +508,6 @@ SELECT CASE WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeat
 THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = {token} AND fence = {fence} UNION ALL
 SELECT 1::bigint FROM {locks} l WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
 AND l.expires_at <= {now} AND NOT EXISTS (SELECT FROM pinned)";
-
-const FORCE_RELEASE: &str = "\
-WITH held AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM {locks} l
-WHERE l.name = {name} AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)
-UPDATE {locks} l SET token = NULL, expires_at = LEAST(l.expires_at, {now})
-FROM held WHERE l.name = held.name RETURNING (held.expires_at <= {now})::int::bigint";
 
 /// Only rows whose fence is older than the age too: a name that is created again begins with the clock, and
 /// so above every fence that was removed (I4).

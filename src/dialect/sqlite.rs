@@ -12,7 +12,9 @@ use diesel::sqlite::Sqlite;
 
 use super::{Dialect, Operation};
 use crate::error::Result;
+use crate::fact::Need;
 use crate::lock::Lock;
+use crate::migrations::{Step, step};
 use crate::protocol::several::Several;
 use crate::protocol::{Executor, Won};
 use crate::set::LockSet;
@@ -25,21 +27,29 @@ impl Dialect for Sqlite {
     const RETURNING: bool = true;
     const TELLS_LATE: bool = false;
     const LOCKS_IN_VAIN: bool = false;
+    const WAKES: bool = false;
+    const COMMITS_SOON: bool = false;
+    const NUMBERS_BINDS: bool = false;
     const QUOTE: &str = "`";
     const CONCATENATION: [&str; 3] = ["(", " || ", ")"];
-    const UP: &str =
-        include_str!("../../migrations/sqlite/2026-11-20-084137_diesel_locks_create/up.sql");
-    const DOWN: &str =
-        include_str!("../../migrations/sqlite/2026-11-20-084137_diesel_locks_create/down.sql");
+    const STEPS: &[Step] = &[step!("sqlite", "2026-11-20-084137_diesel_locks_create")];
+    const DDL_IN_TRANSACTION: bool = true;
+    const TURN: [&str; 2] = ["", ""];
+    const NEEDS: &[Need] = NEEDS;
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
-            Operation::Acquire => ACQUIRE,
+            Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
             Operation::Look => LOOK,
             Operation::Snapshot => SNAPSHOT,
+            Operation::Facts => FACTS,
+            Operation::Steps => STEPS,
             Operation::List => LIST,
             Operation::Extend => EXTEND,
             Operation::ExtendBy => EXTEND_BY,
+            Operation::KeepAlive => KEEP_ALIVE,
+            Operation::LookMine => LOOK_MINE,
+            Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
@@ -48,6 +58,9 @@ impl Dialect for Sqlite {
             Operation::AcquireAll => ACQUIRE_ALL,
             Operation::AcquireAny => ACQUIRE_ANY,
             Operation::LookAll => LOOK_ALL,
+            Operation::ReleaseSoon | Operation::Want => {
+                unreachable!("{operation:?} is PostgreSQL's")
+            }
             Operation::CreateAll => unreachable!("the acquiring statement creates"),
             Operation::CreatePin
             | Operation::CreateLock
@@ -190,6 +203,29 @@ FROM {locks} l WHERE l.name = {name}";
 /// Whoever has tried to acquire in a transaction is the writer, so nobody can release before it ends.
 const SNAPSHOT: &str = "SELECT 1";
 
+/// The numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
+const STEPS: &str = "SELECT version FROM {setup}";
+
+const FACTS: &str = "\
+SELECT 'column', name FROM pragma_table_info({name}, {schema})
+UNION ALL SELECT 'key', name FROM pragma_table_info({name}, {schema}) WHERE pk > 0
+UNION ALL SELECT 'collation', c.coll FROM pragma_index_list({name}, {schema}) i, pragma_index_xinfo(i.name, {schema}) c
+WHERE i.origin = 'pk' AND c.key = 1 AND c.name = 'name'
+UNION ALL SELECT 'server', sqlite_version()";
+
+const NEEDS: &[Need] = &[
+    Need {
+        fact: "collation",
+        values: &["BINARY"],
+        remedy: "another collation takes different names for one: create the table with this crate's migrations",
+    },
+    Need {
+        fact: "server",
+        values: &["3.35"],
+        remedy: "use SQLite 3.35 or newer",
+    },
+];
+
 const LIST: &str = "\
 SELECT {now}, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
 CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
@@ -202,6 +238,35 @@ WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {
 
 const EXTEND_BY: &str = "\
 UPDATE {locks} SET expires_at = MIN(MAX(expires_at, {now}) + {time}, {now} + {longest})
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+
+/// How a row is found to be that of a lease of the batch.
+macro_rules! asked {
+    () => {
+        "\
+name = json_extract(asked.value, '$[0]') AND token = json_extract(asked.value, '$[1]')
+AND fence = json_extract(asked.value, '$[2]')"
+    };
+}
+
+const KEEP_ALIVE: &str = concat!(
+    "\
+UPDATE {locks} SET expires_at = MAX(expires_at, {now} + json_extract(asked.value, '$[3]'))
+FROM json_each({batch}) asked WHERE ",
+    asked!(),
+    "
+RETURNING {now}, NULL, 0, name, NULL, fence, NULL, expires_at, NULL, 2"
+);
+
+const LOOK_MINE: &str = concat!(
+    "\
+SELECT {now}, NULL, 0, name, NULL, fence, NULL, expires_at, NULL, 2
+FROM json_each({batch}) asked JOIN {locks} ON ",
+    asked!()
+);
+
+const RETIRE: &str = "\
+UPDATE {locks} SET expires_at = {now} + {time}
 WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
 
 const RELEASE: &str = "\

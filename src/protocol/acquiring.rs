@@ -17,16 +17,15 @@ pub(crate) async fn try_acquire<E: Executor>(executor: &mut E, lock: &Lock) -> R
     try_as(executor, lock, &token_for(lock)?).await
 }
 
-/// Cancel-safe between two tries: then nothing is held. The token is the same in all of them, so that an
-/// answer that was lost is found again by the next.
+/// Cancel-safe between two tries: then nothing is held. A token of our own is used for one try only.
 pub(crate) async fn acquire<E: Executor>(
     executor: &mut E,
     lock: &Lock,
     wait: Wait,
 ) -> Result<Attempt> {
-    let (token, mut waiting) = (token_for(lock)?, Waiting::new(&wait));
+    let mut waiting = Waiting::new(&wait);
     loop {
-        let attempt = try_as(executor, lock, &token).await;
+        let attempt = try_acquire(executor, lock).await;
         if !waiting.goes_on(executor, lock, &attempt).await? {
             return attempt;
         }
@@ -89,11 +88,15 @@ pub(crate) async fn try_hold<E: Executor>(executor: &mut E, lock: &Lock) -> Resu
     })
 }
 
-pub(super) fn token_for(lock: &Lock) -> Result<Token> {
+pub(crate) fn token_for(lock: &Lock) -> Result<Token> {
     lock.token.clone().map_or_else(Token::random, Ok)
 }
 
-async fn try_as<E: Executor>(executor: &mut E, lock: &Lock, token: &Token) -> Result<Attempt> {
+pub(crate) async fn try_as<E: Executor>(
+    executor: &mut E,
+    lock: &Lock,
+    token: &Token,
+) -> Result<Attempt> {
     let sent = Moment::now();
     let won = E::Backend::acquire(executor, lock, Some(token)).await;
     match contention_is_busy(executor, won, Won::Busy(None))? {

@@ -63,6 +63,24 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
     tell(executor, lease, Statement::release_waiting(lease)).await
 }
 
+/// The same where losing the release in a crash of the server, which costs the ttl, is better than waiting for its disk.
+/// Not on a connection whose transaction Diesel doesn't know of: its commit would not wait either.
+pub(crate) async fn release_soon<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
+    if E::Backend::COMMITS_SOON && !executor.in_transaction() {
+        return tell(executor, lease, Statement::release_soon(lease)).await;
+    }
+    release(executor, lease).await
+}
+
+/// Leaves the lease to run out after this time. It may be shorter than what others trust: nobody must any more.
+pub(crate) async fn retire<E: Executor>(
+    executor: &mut E,
+    lease: &Lease,
+    rest: Duration,
+) -> Result<Outcome> {
+    tell(executor, lease, Statement::retire(lease, rest)).await
+}
+
 pub(crate) async fn set_data<E: Executor>(
     executor: &mut E,
     lease: &Lease,
@@ -102,16 +120,28 @@ pub(super) async fn answer<E: Executor>(
     executor: &mut E,
     statement: Statement<Late>,
 ) -> Result<Option<Late>> {
-    for _ in 1..TRIES {
+    let mut tries = Tries::default();
+    loop {
         match answer_once(executor, statement.clone()).await {
-            Err(error) if error.is_serialization() && !executor.in_transaction() => {}
+            Err(error) if tries.another(executor, &error) => {}
             answer => return answer,
         }
     }
-    answer_once(executor, statement).await
 }
 
-const TRIES: u32 = 5;
+/// How often a statement has been tried.
+#[derive(Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    const MOST: u32 = 5;
+
+    /// Whether to try again after this error.
+    pub(super) fn another<E: Executor>(&mut self, executor: &mut E, error: &Error) -> bool {
+        self.0 += 1;
+        self.0 < Self::MOST && error.is_serialization() && !executor.in_transaction()
+    }
+}
 
 async fn answer_once<E: Executor>(
     executor: &mut E,

@@ -7,12 +7,14 @@ use chrono::DateTime;
 use super::Executor;
 use super::holding::answer;
 use crate::answer::{Forced, Holder, Record};
+use crate::clock::Moment;
 use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::list::List;
 use crate::lock::{Lock, micros};
 use crate::statement::{Seen, Statement};
+use crate::token::Token;
 
 pub(crate) async fn inspect<E: Executor>(executor: &mut E, lock: &Lock) -> Result<Option<Record>> {
     let seen = executor.load(Statement::look(lock)).await?.pop();
@@ -47,6 +49,21 @@ pub(crate) async fn read_data<E: Executor>(
     Ok(record.and_then(|record| record.data))
 }
 
+/// The lease that this token acquired, if it did and still has it.
+pub(crate) async fn find<E: Executor>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Token,
+) -> Result<Option<Lease>> {
+    let sent = Moment::now();
+    let query = Statement::look_as(lock, Some(token.clone()));
+    let seen = executor.load(query).await?.pop();
+    let fence = seen
+        .filter(|seen| seen.state == Some(2))
+        .and_then(|seen| seen.fence);
+    Ok(fence.map(|fence| Lease::new(lock, token, fence, sent)))
+}
+
 pub(crate) async fn list<E: Executor>(executor: &mut E, list: &List) -> Result<Vec<Record>> {
     let seen = executor.load(Statement::list(list)).await?;
     Ok(seen.into_iter().filter_map(Seen::record).collect())
@@ -67,7 +84,7 @@ pub(crate) async fn force_release<E: Executor>(executor: &mut E, lock: &Lock) ->
 }
 
 /// Whether the lease was released, and nobody has acquired the lock since.
-pub(super) async fn is_released<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
+pub(crate) async fn is_released<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
     let seen = executor.load(Statement::look(&lease.lock)).await?.pop();
     Ok(seen.is_some_and(|seen| seen.state == Some(0) && seen.fence == Some(lease.fence)))
 }

@@ -54,9 +54,7 @@ pub(crate) async fn acquire_all<E: Executor>(
 ) -> Result<Attempt<Vec<Lease>>> {
     let (token, mut waiting) = (token_for(set.pattern())?, Waiting::new(&wait));
     loop {
-        let asked_at = Moment::now();
-        let won = E::Backend::acquire_all(executor, set, &token).await;
-        let attempt = leases(executor, set, &token, asked_at, won).await;
+        let attempt = try_all(executor, set, &token).await;
         if !waiting.goes_on(executor, set.pattern(), &attempt).await? {
             return attempt;
         }
@@ -70,13 +68,32 @@ pub(crate) async fn acquire_any<E: Executor>(
 ) -> Result<Attempt<Lease>> {
     let (token, mut waiting) = (token_for(set.pattern())?, Waiting::new(&wait));
     loop {
-        let asked_at = Moment::now();
-        let won = E::Backend::acquire_any(executor, set, &token).await;
-        let attempt = leases(executor, set, &token, asked_at, won).await;
+        let attempt = try_any(executor, set, &token).await;
         if !waiting.goes_on(executor, set.pattern(), &attempt).await? {
             return attempt.map(one);
         }
     }
+}
+
+pub(crate) async fn try_all<E: Executor>(
+    executor: &mut E,
+    set: &LockSet,
+    token: &Token,
+) -> Result<Attempt<Vec<Lease>>> {
+    let asked_at = Moment::now();
+    let won = E::Backend::acquire_all(executor, set, token).await;
+    leases(executor, set, token, asked_at, won).await
+}
+
+/// The one lease, if there is one.
+pub(crate) async fn try_any<E: Executor>(
+    executor: &mut E,
+    set: &LockSet,
+    token: &Token,
+) -> Result<Attempt<Vec<Lease>>> {
+    let asked_at = Moment::now();
+    let won = E::Backend::acquire_any(executor, set, token).await;
+    leases(executor, set, token, asked_at, won).await
 }
 
 fn one(attempt: Attempt<Vec<Lease>>) -> Attempt<Lease> {
@@ -104,7 +121,8 @@ async fn leases<E: Executor>(
         let lock = set.find(&key)?;
         Some(Lease::new(lock, token.clone(), fence, asked_at))
     };
-    let leases: Vec<Lease> = won.into_iter().filter_map(lease).collect();
+    let mut leases: Vec<Lease> = won.into_iter().filter_map(lease).collect();
+    leases.sort_unstable_by(|one, other| one.lock.key().cmp(other.lock.key()));
     refuse_if_late(executor, &leases, asked_at).await?;
     Ok(Attempt::Acquired(leases))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use diesel::debug_query;
 use diesel::query_builder::{QueryBuilder, QueryFragment};
 
-use super::{Late, Operation, Seen, Statement};
+use super::{Fact, Late, Operation, Seen, Statement};
 use crate::clock::Moment;
 use crate::dialect::Dialect;
 use crate::lease::Lease;
@@ -21,10 +21,11 @@ enum Example {
     Seen(Statement<Seen>),
     Late(Statement<Late>),
     Done(Statement<()>),
+    Fact(Statement<Fact>),
 }
 
 fn examples(engine: &str) -> Vec<Example> {
-    use Example::{Done, Late, Seen};
+    use Example::{Done, Fact, Late, Seen};
 
     let lock = Lock::in_group("invoices", "42")
         .unwrap()
@@ -39,12 +40,21 @@ fn examples(engine: &str) -> Vec<Example> {
         Seen(Statement::list(&list)),
         Late(Statement::extend(&lease, lock.ttl)),
         Late(Statement::extend_by(&lease, lock.ttl)),
+        Seen(Statement::keep_alive(&[&lease, &lease])),
+        Seen(Statement::look_mine(&[&lease])),
+        Late(Statement::retire(&lease, lock.ttl)),
         Late(Statement::release(&lease)),
         Late(Statement::set_data(&lease, Some("text"))),
         Late(Statement::snapshot()),
+        Late(Statement::steps(&list.table)),
+        Fact(Statement::facts(&list.table)),
         Late(Statement::pin(&lease)),
         Late(Statement::force_release(&lock)),
     ];
+    if engine == "postgres" {
+        all.push(Late(Statement::release_soon(&lease)));
+        all.push(Done(Statement::want(&lock, lock.ttl)));
+    }
     if engine == "mysql" {
         all.push(Done(Statement::create(Operation::CreatePin, &lock, 7)));
         all.push(Seen(Statement::look_to_acquire(&lock, Some(token()), true)));
@@ -113,6 +123,7 @@ where
             Example::Seen(statement) => text::<_, DB>(statement),
             Example::Late(statement) => text::<_, DB>(statement),
             Example::Done(statement) => text::<_, DB>(statement),
+            Example::Fact(statement) => text::<_, DB>(statement),
         };
         let sql = sql.replace(" -- binds: ", "\n-- binds: ");
         write!(snapshot, "-- {operation:?}\n{sql}\n\n").unwrap();

@@ -6,14 +6,17 @@ use diesel::ExpressionMethods;
 use diesel::connection::Instrumentation;
 use diesel::query_dsl::methods::{FilterDsl as _, OrderDsl as _, SelectDsl as _};
 use diesel::result::QueryResult;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::bb8::PooledConnection;
 use diesel_async::{
     AsyncConnection as Connection, RunQueryDsl, SimpleAsyncConnection as SimpleConnection,
     TransactionManager,
 };
-use diesel_locks::asynchronous::{LeaseDsl, ListDsl, LockDsl, LockSetDsl};
+use diesel_locks::asynchronous::{Bb8Connection, LeaseDsl, ListDsl, LockDsl, LockSetDsl, TableDsl};
 use diesel_locks::query::{locked, unlocked};
-use diesel_locks::{Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait};
+use diesel_locks::{
+    Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Table, Wait,
+};
 
 use super::{Answer, Number, Session, Work, closure, host_jobs, session};
 
@@ -22,6 +25,7 @@ macro_rules! asynchronous {
         pub type $name = $connection;
         session! { $connection, [.await] }
         session! { PooledConnection<'static, $connection>, [.await] }
+        session! { Bb8Connection<AsyncDieselConnectionManager<$connection>>, [.await] }
     };
 }
 

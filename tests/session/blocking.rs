@@ -8,9 +8,11 @@ use diesel::query_dsl::RunQueryDsl;
 use diesel::query_dsl::methods::{FilterDsl as _, OrderDsl as _, SelectDsl as _};
 use diesel::r2d2::{ConnectionManager, PooledConnection};
 use diesel::result::QueryResult;
-use diesel_locks::blocking::{LeaseDsl, ListDsl, LockDsl, LockSetDsl};
+use diesel_locks::blocking::{LeaseDsl, ListDsl, LockDsl, LockSetDsl, TableDsl};
 use diesel_locks::query::{locked, unlocked};
-use diesel_locks::{Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Wait};
+use diesel_locks::{
+    Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Table, Wait,
+};
 
 use super::{Answer, Number, Session, Work, closure, host_jobs, session};
 

@@ -23,6 +23,32 @@ GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, TIMESTAMPDIFF(MICROSECON
 WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
 -- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7, 0]
 
+-- KeepAlive
+UPDATE (SELECT l.name, asked.time FROM JSON_TABLE(?, '$[*]' COLUMNS (
+name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
+fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence
+LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) mine
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = mine.name
+SET l.expires_at = GREATEST(l.expires_at + 1, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + mine.time)
+-- binds: [<leases>, 2]
+
+-- LookMine
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, l.name, CAST(NULL AS CHAR), l.fence, CAST(NULL AS SIGNED), l.expires_at,
+CAST(NULL AS CHAR), 2
+FROM JSON_TABLE(?, '$[*]' COLUMNS (
+name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
+fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence
+-- binds: [<leases>]
+
+-- Retire
+UPDATE `diesel_locks` l SET l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ? + (l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?)
+WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
+-- binds: [30000000, 30000000, "invoices|42", Some(<token>), 7, 0]
+
 -- Release
 UPDATE (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
 WHERE p.name = ? AND p.token = ? AND p.fence = ? LIMIT 1 FOR UPDATE SKIP LOCKED) mine
@@ -40,6 +66,25 @@ WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPD
 -- Snapshot
 SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))
 -- binds: []
+
+-- Steps
+SELECT version FROM `diesel_locks_setup`
+-- binds: []
+
+-- Facts
+SELECT 'column', CONVERT(CONCAT(IF(c.table_name = ?, '', '_pins.'), c.column_name) USING utf8mb4)
+FROM information_schema.columns c
+WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name IN (?, CONCAT(?, '_pins'))
+UNION ALL SELECT 'key', CONVERT(c.column_name USING utf8mb4) FROM information_schema.columns c
+WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name = ? AND c.column_key = 'PRI'
+UNION ALL SELECT 'collation', CONVERT(COALESCE(c.collation_name, '') USING utf8mb4) FROM information_schema.columns c
+WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name IN (?, CONCAT(?, '_pins'))
+AND c.column_name = 'name'
+UNION ALL SELECT 'engine', CONVERT(COALESCE(t.engine, '') USING utf8mb4) FROM information_schema.tables t
+WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name IN (?, CONCAT(?, '_pins'))
+UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
+UNION ALL SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'server'), CONVERT(VERSION() USING utf8mb4)
+-- binds: ["diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", "diesel_locks"]
 
 -- Pin
 SELECT CASE WHEN p.token = ? AND p.fence = ? THEN

@@ -13,27 +13,63 @@ AND ($4 = 0 OR (l.token IS NOT NULL AND l.expires_at > clock.now)) ORDER BY l.na
 -- binds: ["invoices|", "invoices|\u{10ffff}", "", 1, 100]
 
 -- Extend
-WITH mine AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM "diesel_locks" l
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
 WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4)
-FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+FROM was WHERE l.name = was.name
+RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
 -- binds: ["invoices|42", Some(<token>), 7, 30000000]
 
 -- ExtendBy
-WITH mine AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM "diesel_locks" l
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
 WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
 UPDATE "diesel_locks" l SET expires_at = LEAST(GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) + $4, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $5)
-FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+FROM was WHERE l.name = was.name
+RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
 -- binds: ["invoices|42", Some(<token>), 7, 30000000, 3153600000000000]
 
--- Release
-WITH mine AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM "diesel_locks" l
+-- KeepAlive
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+asked AS MATERIALIZED (
+SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
+FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
+mine AS MATERIALIZED (
+SELECT l.name, asked.time FROM asked JOIN "diesel_locks" l ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
+FOR NO KEY UPDATE OF l SKIP LOCKED)
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + mine.time)
+FROM clock, mine WHERE l.name = mine.name
+RETURNING clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint
+-- binds: [<leases>]
+
+-- LookMine
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+asked AS MATERIALIZED (
+SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
+FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease)
+SELECT clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint
+FROM clock CROSS JOIN asked JOIN "diesel_locks" l ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
+-- binds: [<leases>]
+
+-- Retire
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
 WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
-UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)
-FROM mine WHERE l.name = mine.name RETURNING (mine.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+UPDATE "diesel_locks" l SET expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4
+FROM was WHERE l.name = was.name
+RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+-- binds: ["invoices|42", Some(<token>), 7, 30000000]
+
+-- Release
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
+UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint), wanted_until = NULL
+FROM was WHERE l.name = was.name
+RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
++ CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END
 -- binds: ["invoices|42", Some(<token>), 7]
 
 -- SetData
@@ -46,23 +82,63 @@ RETURNING (l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_times
 SELECT (pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable'))::int::bigint
 -- binds: []
 
+-- Steps
+SELECT version FROM "diesel_locks_setup"
+-- binds: []
+
+-- Facts
+WITH l AS MATERIALIZED (SELECT pg_catalog.to_regclass($1)::pg_catalog.oid AS oid),
+a AS MATERIALIZED (
+SELECT a.attname, a.attnum, a.attcollation, a.attrelid FROM l
+JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped)
+SELECT 'column'::text, attname::text FROM a UNION ALL
+SELECT 'key', a.attname::text FROM a
+JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey) UNION ALL
+SELECT 'collation', c.collname::text FROM a
+JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation WHERE a.attname = 'name' UNION ALL
+SELECT 'server', pg_catalog.current_setting('server_version')
+-- binds: ["\"diesel_locks\""]
+
 -- Pin
 WITH pinned AS MATERIALIZED (
 SELECT l.token, l.fence FROM "diesel_locks" l WHERE l.name = $1
-AND ((l.token = $2 AND l.fence = $3 AND l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) OR l.fence < $4) FOR KEY SHARE)
+AND ((l.token = $2 AND l.fence = $3 AND l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) OR l.fence < $3) FOR KEY SHARE)
 SELECT CASE WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
-THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = $5 AND fence = $6 UNION ALL
-SELECT 1::bigint FROM "diesel_locks" l WHERE l.name = $7 AND l.token = $8 AND l.fence = $9
+THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = $2 AND fence = $3 UNION ALL
+SELECT 1::bigint FROM "diesel_locks" l WHERE l.name = $1 AND l.token = $2 AND l.fence = $3
 AND l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AND NOT EXISTS (SELECT FROM pinned)
--- binds: ["invoices|42", Some(<token>), 7, 7, Some(<token>), 7, "invoices|42", Some(<token>), 7]
+-- binds: ["invoices|42", Some(<token>), 7]
 
 -- ForceRelease
-WITH held AS MATERIALIZED (
-SELECT l.name, l.expires_at FROM "diesel_locks" l
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
 WHERE l.name = $1 AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)
-UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)
-FROM held WHERE l.name = held.name RETURNING (held.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
+UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint), wanted_until = NULL
+FROM was WHERE l.name = was.name
+RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
++ CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END
 -- binds: ["invoices|42"]
+
+-- ReleaseSoon
+WITH was AS MATERIALIZED (
+SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
+UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint), wanted_until = NULL
+FROM was WHERE l.name = was.name AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
+RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
++ CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END
+-- binds: ["invoices|42", Some(<token>), 7]
+
+-- Want
+WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
+held AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND l.token IS NOT NULL
+AND l.expires_at > (SELECT now FROM clock)
+AND COALESCE(l.wanted_until, 0) < (SELECT now FROM clock) + $2 / 2 FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE "diesel_locks" l SET wanted_until = clock.now + $2 FROM clock, held WHERE l.name = held.name
+-- binds: ["invoices|42", 30000000]
 
 -- Acquire
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
@@ -70,37 +146,32 @@ seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
 FROM "diesel_locks" l WHERE l.name = $1),
 free AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name = $2 AND (l.token IS NULL
-OR (l.expires_at <= (SELECT now FROM clock) AND l.token IS DISTINCT FROM $3)) FOR UPDATE SKIP LOCKED),
-mine AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name = $4 AND l.token = $5 FOR NO KEY UPDATE SKIP LOCKED),
+SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND (l.token IS NULL
+OR l.expires_at <= (SELECT now FROM clock)) FOR UPDATE SKIP LOCKED),
 taken AS (
-UPDATE "diesel_locks" l SET token = $6, owner = $7, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $8, data = COALESCE($9, l.data)
+UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data)
 FROM clock, free WHERE l.name = free.name RETURNING l.fence),
-renewed AS (
-UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $10), data = COALESCE($11, l.data)
-FROM clock, mine WHERE l.name = mine.name RETURNING l.fence),
 born AS (
 INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT $12, $13, $14, clock.now, clock.now, clock.now + $15, $16 FROM clock
+SELECT $1, $2, $3, clock.now, clock.now, clock.now + $4, $5 FROM clock
 WHERE NOT EXISTS (SELECT FROM seen)
-AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($17)::pg_catalog.oid, $18), 0))
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($6)::pg_catalog.oid, $1), 0))
 ON CONFLICT (name) DO NOTHING RETURNING fence),
-won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM renewed UNION ALL SELECT fence FROM born)
+won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM born)
 SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
-seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $19 THEN 2 ELSE 1 END::bigint
+seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $2 THEN 2 ELSE 1 END::bigint
 FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true
--- binds: ["invoices|42", "invoices|42", Some(<token>), "invoices|42", Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, "invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\"", "invoices|42", Some(<token>)]
+-- binds: ["invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
 
 -- Purge
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
 old AS MATERIALIZED (
 SELECT l.name FROM "diesel_locks" l WHERE l.name >= $1 AND l.name < $2
-AND l.expires_at < (SELECT now FROM clock) - $3 AND l.fence < (SELECT now FROM clock) - $4
+AND l.expires_at < (SELECT now FROM clock) - $3 AND l.fence < (SELECT now FROM clock) - $3
 FOR UPDATE SKIP LOCKED)
 DELETE FROM "diesel_locks" l USING old WHERE l.name = old.name
--- binds: ["invoices|", "invoices|\u{10ffff}", 86400000000, 86400000000]
+-- binds: ["invoices|", "invoices|\u{10ffff}", 86400000000]
 
 -- AcquireAll
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
@@ -108,67 +179,67 @@ asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text($1::json) AS n
 seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
 l.token IS NOT NULL AND l.token <> $2 AND l.expires_at > clock.now AS held
-FROM clock, asked JOIN "diesel_locks" l ON l.name = asked.name),
+FROM clock, "diesel_locks" l WHERE l.name = ANY (ARRAY(SELECT name FROM asked))),
 free AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen) AND NOT EXISTS (SELECT FROM seen WHERE held)
-AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> $3))
+SELECT l.name FROM "diesel_locks" l WHERE l.name = ANY (ARRAY(SELECT name FROM seen)) AND NOT EXISTS (SELECT FROM seen WHERE held)
+AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> $2))
 ORDER BY l.name FOR UPDATE SKIP LOCKED),
 mine AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen) AND NOT EXISTS (SELECT FROM seen WHERE held)
-AND l.token = $4 ORDER BY l.name FOR NO KEY UPDATE SKIP LOCKED),
+SELECT l.name FROM "diesel_locks" l WHERE l.name = ANY (ARRAY(SELECT name FROM seen)) AND NOT EXISTS (SELECT FROM seen WHERE held)
+AND l.token = $2 ORDER BY l.name FOR NO KEY UPDATE SKIP LOCKED),
 enough AS MATERIALIZED (
 SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
 taken AS (
-UPDATE "diesel_locks" l SET token = $5, owner = $6, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $7, data = COALESCE($8, l.data)
+UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data)
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
-UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $9), data = COALESCE($10, l.data)
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)
 FROM clock, enough, mine WHERE enough.yes AND l.name = mine.name RETURNING l.name, l.fence),
 won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed)
 SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
-seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $11 THEN 2 ELSE 1 END::bigint
+seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $2 THEN 2 ELSE 1 END::bigint
 FROM clock CROSS JOIN seen LEFT JOIN won ON won.name = seen.name
--- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>), Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, Some(<token>)]
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), "web-1", 30000000, None]
 
 -- AcquireAny
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
 asked AS MATERIALIZED (SELECT pg_catalog.json_array_elements_text($1::json) AS name),
 seen AS MATERIALIZED (
 SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
-FROM asked JOIN "diesel_locks" l ON l.name = asked.name),
+FROM "diesel_locks" l WHERE l.name = ANY (ARRAY(SELECT name FROM asked))),
 mine AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen) AND l.token = $2
+SELECT l.name FROM "diesel_locks" l WHERE l.name = ANY (ARRAY(SELECT name FROM seen)) AND l.token = $2
 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
 free AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name IN (SELECT name FROM seen)
-AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $3)
-AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> $4))
+SELECT l.name FROM "diesel_locks" l WHERE l.name = ANY (ARRAY(SELECT name FROM seen))
+AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $2)
+AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> $2))
 LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
-UPDATE "diesel_locks" l SET token = $5, owner = $6, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $7, data = COALESCE($8, l.data)
+UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data)
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
-UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $9), data = COALESCE($10, l.data)
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)
 FROM clock, mine WHERE l.name = mine.name RETURNING l.name, l.fence),
 missing AS MATERIALIZED (
 SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM seen WHERE seen.name = asked.name)
-AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $11) AND NOT EXISTS (SELECT FROM free)),
+AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $2) AND NOT EXISTS (SELECT FROM free)),
 gated AS MATERIALIZED (
 SELECT name FROM missing
-WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($12)::pg_catalog.oid, name), 0)) LIMIT 1),
+WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($6)::pg_catalog.oid, name), 0)) LIMIT 1),
 born AS (
 INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT gated.name, $13, $14, clock.now, clock.now, clock.now + $15, $16 FROM clock, gated
+SELECT gated.name, $2, $3, clock.now, clock.now, clock.now + $4, $5 FROM clock, gated
 ON CONFLICT (name) DO NOTHING RETURNING name, fence),
 won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed UNION ALL SELECT name, fence FROM born),
 soonest AS (SELECT * FROM seen WHERE token IS NOT NULL AND expires_at > (SELECT now FROM clock)
 ORDER BY expires_at LIMIT 1)
 SELECT clock.now, won.fence, (SELECT COUNT(*) FROM gated), COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
-s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = $17 THEN 2 ELSE 1 END::bigint
+s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = $2 THEN 2 ELSE 1 END::bigint
 FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL
--- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>), Some(<token>), Some(<token>), "web-1", 30000000, None, 30000000, None, Some(<token>), "\"diesel_locks\"", Some(<token>), "web-1", 30000000, None, Some(<token>)]
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
 
 -- CreateAll
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),

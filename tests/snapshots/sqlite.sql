@@ -21,6 +21,24 @@ UPDATE `diesel_locks` SET expires_at = MIN(MAX(expires_at, CAST(ROUND((julianday
 WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
 -- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7, 0, 0]
 
+-- KeepAlive
+UPDATE `diesel_locks` SET expires_at = MAX(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + json_extract(asked.value, '$[3]'))
+FROM json_each(?) asked WHERE name = json_extract(asked.value, '$[0]') AND token = json_extract(asked.value, '$[1]')
+AND fence = json_extract(asked.value, '$[2]')
+RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, name, NULL, fence, NULL, expires_at, NULL, 2
+-- binds: [<leases>]
+
+-- LookMine
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, name, NULL, fence, NULL, expires_at, NULL, 2
+FROM json_each(?) asked JOIN `diesel_locks` ON name = json_extract(asked.value, '$[0]') AND token = json_extract(asked.value, '$[1]')
+AND fence = json_extract(asked.value, '$[2]')
+-- binds: [<leases>]
+
+-- Retire
+UPDATE `diesel_locks` SET expires_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
+-- binds: [30000000, "invoices|42", Some(<token>), 7, 0, 0]
+
 -- Release
 UPDATE `diesel_locks` SET token = NULL, expires_at = MIN(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)
 WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
@@ -34,6 +52,18 @@ WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julian
 -- Snapshot
 SELECT 1
 -- binds: []
+
+-- Steps
+SELECT version FROM `diesel_locks_setup`
+-- binds: []
+
+-- Facts
+SELECT 'column', name FROM pragma_table_info(?, ?)
+UNION ALL SELECT 'key', name FROM pragma_table_info(?, ?) WHERE pk > 0
+UNION ALL SELECT 'collation', c.coll FROM pragma_index_list(?, ?) i, pragma_index_xinfo(i.name, ?) c
+WHERE i.origin = 'pk' AND c.key = 1 AND c.name = 'name'
+UNION ALL SELECT 'server', sqlite_version()
+-- binds: ["diesel_locks", None, "diesel_locks", None, "diesel_locks", None, None]
 
 -- Pin
 UPDATE `diesel_locks` SET fence = fence WHERE name = ? AND token = ? AND fence = ?

@@ -98,6 +98,44 @@ pub async fn t50_each_operation_costs_what_is_promised_in_a_transaction(world: &
     conn.rollback().await.unwrap();
 }
 
+/// Who waits asks again and again: that must not cost the log anything.
+pub async fn t50_a_busy_try_writes_nothing(world: &World) {
+    let (mut holder, mut conn) = (world.session().await, world.session().await);
+    let (lock, free) = (world.lock("held"), world.lock("free"));
+    let (lease, used) = (holder.take(&lock).await, holder.take(&free).await);
+    holder.release(&used).await.unwrap();
+    if world.is_postgres() {
+        // What it counts is in a transaction, where a try is the same.
+        conn.begin().await.unwrap();
+    }
+    let before = written(world, &mut *conn).await;
+    conn.told_busy(&lock).await;
+    assert_eq!(written(world, &mut *conn).await, before);
+    conn.take(&free).await;
+    assert!(written(world, &mut *conn).await > before, "a write is seen");
+    if world.is_postgres() {
+        conn.commit().await.unwrap();
+    }
+    holder.release(&lease).await.unwrap();
+}
+
+/// How many rows this connection has changed; on `PostgreSQL` whether its transaction has written anything.
+async fn written(world: &World, conn: &mut dyn Session) -> i64 {
+    let query = match world.engine.name() {
+        "postgres" => "SELECT COUNT(pg_current_xact_id_if_assigned()) AS number",
+        "sqlite" => "SELECT total_changes() AS number",
+        "mariadb" => {
+            "SELECT CAST(variable_value AS SIGNED) AS number FROM information_schema.session_status
+             WHERE variable_name = 'Handler_update'"
+        }
+        _ => {
+            "SELECT CAST(variable_value AS SIGNED) AS number FROM performance_schema.session_status
+             WHERE variable_name = 'Handler_update'"
+        }
+    };
+    conn.number(query).await.unwrap()
+}
+
 async fn pay(world: &World, conn: &mut dyn Session, prices: &Prices, name: &str) {
     let (lock, statements) = (world.lock(name), count(conn));
     let lease = conn.take(&lock).await;

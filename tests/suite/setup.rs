@@ -7,7 +7,7 @@ use crate::session::Session;
 use crate::world::{World, eventually, own_table, secs};
 
 /// The SQL that creates a table and the one that removes it.
-fn sql(world: &World, table: &Table) -> (String, String) {
+pub fn sql(world: &World, table: &Table) -> (String, String) {
     let migrations = Migrations::for_table(table.clone());
     match world.engine.name() {
         #[cfg(feature = "postgres")]
@@ -25,7 +25,7 @@ fn both<DB: diesel_locks::Dialect>(migrations: &Migrations) -> (String, String) 
     (migrations.up_sql::<DB>(), migrations.down_sql::<DB>())
 }
 
-fn quoted(world: &World, identifier: &str) -> String {
+pub fn quoted(world: &World, identifier: &str) -> String {
     let quote = if world.is_postgres() { "\"" } else { "`" };
     format!(
         "{quote}{}{quote}",
@@ -91,7 +91,7 @@ fn held(world: &World, table: &Table) -> String {
 }
 
 #[track_caller]
-fn assert_missing<T: std::fmt::Debug>(answer: diesel_locks::Result<T>) {
+pub fn assert_missing<T: std::fmt::Debug>(answer: diesel_locks::Result<T>) {
     let error = answer.unwrap_err();
     assert!(matches!(error, Error::TableMissing { .. }), "{error:?}");
 }
@@ -111,8 +111,8 @@ pub async fn t53_a_table_may_have_an_odd_name(world: &World) {
     assert!(Table::new(&"x".repeat(58)).is_err());
 }
 
-pub async fn t53_a_table_may_be_in_another_schema(world: &World) {
-    let mut conn = world.session().await;
+/// A schema that no other case knows, and the SQL that creates and removes it.
+pub fn odd_schema(world: &World) -> (String, String, String) {
     let schema = own_table("an \"odd\" `schema`").name().to_owned();
     let identifier = quoted(world, &schema);
     let (create, remove) = match world.engine.name() {
@@ -129,6 +129,12 @@ pub async fn t53_a_table_may_be_in_another_schema(world: &World) {
             format!("DROP DATABASE {identifier}"),
         ),
     };
+    (schema, create, remove)
+}
+
+pub async fn t53_a_table_may_be_in_another_schema(world: &World) {
+    let mut conn = world.session().await;
+    let (schema, create, remove) = odd_schema(world);
     conn.batch(&create).await.unwrap();
     for name in ["diesel_locks", "another"] {
         work_in(

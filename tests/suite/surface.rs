@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use diesel_locks::asynchronous::AsyncLockConnection;
-use diesel_locks::blocking::LockConnection;
-use diesel_locks::{List, Lock, Result, Wait};
+use diesel_locks::asynchronous::{self as async_mode, AsyncConnections, AsyncLockConnection};
+use diesel_locks::blocking::{self as blocking_mode, Connections, LockConnection};
+use diesel_locks::{Error, List, Lock, Result, Wait};
 
 #[allow(dead_code)] // compiled is passed
 fn blocking<C: LockConnection>() {}
@@ -67,6 +67,93 @@ async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
     Ok(())
 }
 
+#[allow(dead_code)] // compiled is passed
+fn shared<T: Send + Sync + 'static>() {}
+
+/// What a `Locks` can be made of, and that it and its guards can be anywhere.
+macro_rules! pools {
+    ($name:ident, $blocking:ty, $asynchronous:ty) => {
+        #[test]
+        fn $name() {
+            use diesel::ConnectionResult;
+            use diesel::r2d2::{ConnectionManager, Pool};
+            use diesel_async::pooled_connection::{bb8, deadpool, mobc};
+            type Opens = fn() -> ConnectionResult<$blocking>;
+            type Opening = fn() -> std::future::Ready<ConnectionResult<$asynchronous>>;
+            held_by_threads::<Pool<ConnectionManager<$blocking>>>();
+            held_by_threads::<Opens>();
+            held_by_tasks::<bb8::Pool<$asynchronous>>();
+            held_by_tasks::<deadpool::Pool<$asynchronous>>();
+            held_by_tasks::<mobc::Pool<$asynchronous>>();
+            held_by_tasks::<Opening>();
+            let _ = |pool: bb8::Pool<$asynchronous>| tokio::spawn(all_of_it(pool));
+            let _ = |pool: deadpool::Pool<$asynchronous>| tokio::spawn(all_of_it(pool));
+            let _ = |pool: mobc::Pool<$asynchronous>| tokio::spawn(all_of_it(pool));
+            let _ = |pool: Opening| tokio::spawn(all_of_it(pool));
+        }
+    };
+}
+
+#[cfg(feature = "postgres")]
+pools! { locks_are_made_of_the_pools_of_postgres, diesel::PgConnection, diesel_async::AsyncPgConnection }
+#[cfg(feature = "mysql")]
+pools! { locks_are_made_of_the_pools_of_mysql, diesel::MysqlConnection, diesel_async::AsyncMysqlConnection }
+#[cfg(feature = "sqlite")]
+pools! {
+    locks_are_made_of_the_pools_of_sqlite,
+    diesel::SqliteConnection,
+    diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection>
+}
+
+fn held_by_threads<P: Connections>() {
+    shared::<blocking_mode::Locks<P>>();
+    shared::<blocking_mode::Guard<P>>();
+}
+
+fn held_by_tasks<P: AsyncConnections>() {
+    shared::<async_mode::Locks<P>>();
+    shared::<async_mode::Guard<P>>();
+}
+
+/// Can be spawned, on every pool.
+async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
+    let (ttl, never) = (std::time::Duration::from_secs(1), Wait::never);
+    let locks = async_mode::Locks::new(pool).ttl(ttl)?;
+    let lock = Lock::new("x")?;
+    let set = lock.clone().and(["y"])?;
+    locks.acquire("text", never()).await?.release().await?;
+    locks
+        .acquire(&String::from("text"), never())
+        .await?
+        .extend()
+        .await?;
+    locks
+        .acquire(("group", "name"), never())
+        .await?
+        .extend_to(ttl)
+        .await?;
+    locks.acquire(&lock, never()).await?.set_data(None).await?;
+    let guard = locks.acquire(lock, never()).await?;
+    guard.transaction(async |_| Ok::<_, Error>(())).await?;
+    guard.lost().await;
+    guard.finish(async |_| Ok::<_, Error>(())).await?;
+    let _ = locks.try_acquire("text").await?;
+    let _ = locks.try_acquire_all(&set).await?;
+    let _ = locks.acquire_all(&set, never()).await?;
+    let _ = locks.try_acquire_any(&set).await?;
+    let lease = locks.acquire_any(&set, never()).await?.into_lease();
+    let _ = locks.adopt(lease).await?;
+    locks
+        .run("text", never(), async |guard| guard.is_valid())
+        .await?;
+    locks.inspect("text").await?;
+    locks.list(&List::all()).await?;
+    locks.force_release("text").await?;
+    locks.purge(&List::all(), ttl).await?;
+    locks.close().await;
+    Ok(())
+}
+
 /// The methods of the public traits of a source file, as `Trait::method(arguments)`.
 fn methods(source: &str) -> BTreeSet<String> {
     let (mut methods, mut of) = (BTreeSet::new(), None);
@@ -113,4 +200,56 @@ fn what_can_be_done_blocking_can_be_done_async_in_the_same_words() {
         blocking.len() > 15 && blocking.contains("LeaseDsl::pin"),
         "{blocking:?}"
     );
+}
+
+/// The public methods of the types of a source file, as `Type::method`.
+fn inherent(source: &str) -> BTreeSet<String> {
+    let (mut methods, mut of) = (BTreeSet::new(), None);
+    for line in source.lines() {
+        if line.starts_with("impl<") {
+            let name = line.split("> ").nth(1).unwrap_or_default();
+            of = Some(name.split(['<', ' ']).next().unwrap_or_default());
+        } else if line == "}" {
+            of = None;
+        }
+        let declared = ["    pub fn ", "    pub async fn "]
+            .iter()
+            .find_map(|begin| line.strip_prefix(begin));
+        if let (Some(of), Some(method)) = (of, declared) {
+            let method = method.split(['<', '(']).next().unwrap();
+            methods.insert(format!("{of}::{method}"));
+        }
+    }
+    methods
+}
+
+/// The files of a mode that declare what its locks and guards can do.
+macro_rules! of_locks {
+    ($mode:literal) => {
+        concat!(
+            include_str!(concat!("../../src/", $mode, "/locks.rs")),
+            include_str!(concat!("../../src/", $mode, "/guard.rs")),
+        )
+    };
+}
+
+#[test]
+fn locks_and_guards_of_both_modes_have_the_same_words() {
+    let (mut blocking, mut asynchronous) = (
+        inherent(of_locks!("blocking")),
+        inherent(of_locks!("asynchronous")),
+    );
+    // A task waits for it beside the work; a thread cannot, and asks again.
+    assert!(blocking.remove("Guard::lost_within"));
+    assert!(asynchronous.remove("Guard::lost"));
+    assert_eq!(blocking, asynchronous);
+    for method in [
+        "Locks::acquire",
+        "Locks::run",
+        "Locks::close",
+        "Guard::finish",
+    ] {
+        assert!(blocking.contains(method), "{method} of {blocking:?}");
+    }
+    assert!(blocking.len() > 20, "{blocking:?}");
 }

@@ -9,12 +9,10 @@ use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::bb8;
 use tokio::sync::OnceCell;
 
-use super::{Engine, Mode, Source};
+use super::{Engine, Mode, POOL_SIZE, Source};
 use crate::session::{Answer, Session};
 
 pub type Opener = Box<dyn Fn() -> Answer<'static, Box<dyn Session>> + Send + Sync>;
-
-const POOL_SIZE: u32 = 20;
 
 pub fn of(engine: Engine, mode: Mode, source: Source, url: String) -> Opener {
     /// The opener for the two types of connections of a backend.

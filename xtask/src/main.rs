@@ -3,8 +3,10 @@
 //! Nothing but the standard library, so that a fresh machine runs it a second after the download.
 
 mod client;
+mod diesel_cli;
 mod docker;
 mod engine;
+mod failed;
 mod hold;
 mod lock;
 mod machine;

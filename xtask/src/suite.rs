@@ -5,10 +5,12 @@
 //! - A world that was asked for and in which no test ran is a failure, unless the caller chose tests.
 
 use crate::engine::Engine;
+use crate::failed::Failed;
 use crate::servers::Servers;
 use crate::worlds::Tally;
-use crate::{Outcome, client, packages, shell};
+use crate::{Outcome, client, diesel_cli, packages, shell};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// One run of the suite.
@@ -25,14 +27,16 @@ const AGAIN: &str =
 /// Runs the tests of these engines; `words` go to libtest.
 pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
     packages::provide(engines)?;
+    let diesel_cli = diesel_cli::provide(engines)?;
     shell::run(cargo_test(engines).arg("--no-run"))?;
     let servers = Servers::start(engines)?;
     let mut lines = String::from("\n");
     let mut failures = Vec::new();
     for pass in passes(engines, chooses(words)) {
-        let (tally, succeeded) = pass.run(&servers, words)?;
+        let (tally, failed, succeeded) = pass.run(&servers, &diesel_cli, words)?;
         if !succeeded {
-            failures.push(format!("Tests failed{}.", pass.mark));
+            let said = failed.report().unwrap_or_default();
+            failures.push(format!("Tests failed{}.\n{said}", pass.mark));
         }
         failures.extend(
             tally
@@ -72,12 +76,22 @@ pub fn race(engines: &[Engine]) -> Outcome {
     }
 }
 
+/// What waits, keeps and strains: a lot of time for statements that all other tests send, too.
+const WAITING: [&str; 5] = ["t39", "t4", "t50", "t60", "t61"];
+
+/// How many tests run at once.
+const THREADS: &str = "RUST_TEST_THREADS";
+
 /// How many takeovers the race runs for.
 const TAKEOVERS: &str = "DIESEL_LOCKS_TAKEOVERS";
 
 /// `cargo test` of the crate and its suite, with the features of these engines.
 pub fn cargo_test(engines: &[Engine]) -> Command {
-    let feature = |engine: &Engine| format!("diesel-locks-tests/{}", engine.feature());
+    // The crate's own program and its tests come with the drivers that the suite has anyway.
+    let feature = |engine: &Engine| {
+        let name = engine.feature();
+        format!("diesel-locks-tests/{name},diesel-locks/cli-{name}")
+    };
     let mut features: Vec<String> = engines.iter().map(feature).collect();
     features.dedup();
     let mut cargo = Command::new("cargo");
@@ -136,8 +150,14 @@ fn chooses(words: &[&str]) -> bool {
 }
 
 impl Pass {
-    fn run(&self, servers: &Servers, words: &[&str]) -> Outcome<(Tally, bool)> {
+    fn run(
+        &self,
+        servers: &Servers,
+        diesel_cli: &Path,
+        words: &[&str],
+    ) -> Outcome<(Tally, Failed, bool)> {
         let mut cargo = self.command(servers, words);
+        cargo.env("DIESEL_CLI", diesel_cli);
         println!("\n{}", shell::line(&cargo));
         let run = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut cargo = run.map_err(|e| format!("cargo cannot be run: {e}"))?;
@@ -147,14 +167,16 @@ impl Pass {
             &self.engines[..]
         };
         let mut tally = Tally::of(required, self.mark);
+        let mut failed = Failed::default();
         if let Some(output) = cargo.stdout.take() {
-            pass_on(BufReader::new(output), &mut tally).map_err(|e| e.to_string())?;
+            pass_on(BufReader::new(output), &mut tally, &mut failed).map_err(|e| e.to_string())?;
         }
         let status = cargo.wait().map_err(|e| e.to_string())?;
-        Ok((tally, status.success()))
+        Ok((tally, failed, status.success()))
     }
 
-    /// The tests outside of worlds, the race among them, depend on no variable: they run in the plain pass only.
+    /// The tests outside of worlds, the race and the faults among them, depend on no variable: they run in the plain pass
+    /// only.
     fn command(&self, servers: &Servers, words: &[&str]) -> Command {
         let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
         let mut cargo = cargo_test(&servers.engines);
@@ -164,11 +186,16 @@ impl Pass {
             cargo.args(["--test", "conformance"]);
         } else if !servers.engines.contains(&Engine::Sqlite) {
             // The code in the documentation runs on SQLite.
-            cargo.args(["--lib", "--test", "conformance", "--test", "race"]);
+            cargo.args(["--lib", "--test", "*"]);
+        }
+        if std::env::var_os(THREADS).is_none() {
+            // Most of the tests wait most of the time.
+            cargo.env(THREADS, "6");
         }
         cargo.arg("--").args(words).args(skipped(&self.engines));
         if self.variable.is_some() {
             cargo.args(names.iter().map(|name| format!("{name}::")));
+            cargo.args(WAITING.iter().flat_map(|name| ["--skip", name]));
         }
         cargo
     }
@@ -180,12 +207,18 @@ fn skipped(engines: &[Engine]) -> impl Iterator<Item = String> + '_ {
     others.flat_map(|other| ["--skip".to_owned(), format!("{}::", other.name())])
 }
 
-/// Passes the output on and counts.
-fn pass_on(mut output: impl BufRead, tally: &mut Tally) -> std::io::Result<()> {
+/// Passes the output on, counts, and keeps what failed.
+fn pass_on(
+    mut output: impl BufRead,
+    tally: &mut Tally,
+    failed: &mut Failed,
+) -> std::io::Result<()> {
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
         std::io::stdout().write_all(&line)?;
-        tally.read(String::from_utf8_lossy(&line).trim_end());
+        let text = String::from_utf8_lossy(&line);
+        tally.read(text.trim_end());
+        failed.read(text.trim_end());
         line.clear();
     }
     Ok(())

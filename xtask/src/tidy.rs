@@ -5,6 +5,16 @@ use crate::{Outcome, client, packages, shell, suite, tree};
 use std::process::Command;
 
 const FEATURES: [&str; 4] = ["postgres", "mysql", "sqlite", "async"];
+/// What can be had besides; each alone is enough to see that it brings what it needs.
+const OTHERS: [&str; 7] = [
+    "r2d2",
+    "bb8",
+    "deadpool",
+    "mobc",
+    "listen",
+    "async-listen",
+    "tracing",
+];
 
 /// Checks everything; `bless` formats and takes the SQL of now for the expected one.
 pub fn tidy(bless: bool) -> Outcome {
@@ -14,6 +24,7 @@ pub fn tidy(bless: bool) -> Outcome {
     for features in feature_sets() {
         lint(&features)?;
     }
+    lint_program()?;
     lint_workspace()?;
     documentation()?;
     snapshots(bless)?;
@@ -30,10 +41,10 @@ fn format(bless: bool) -> Outcome {
     )
 }
 
-/// None, each alone, each pair, all: a feature that needs another shows here.
+/// None, each alone, each pair of the first, all: a feature that needs another shows here.
 fn feature_sets() -> Vec<String> {
     let mut sets = vec![String::new()];
-    sets.extend(FEATURES.map(str::to_owned));
+    sets.extend(FEATURES.into_iter().chain(OTHERS).map(str::to_owned));
     for (n, one) in FEATURES.iter().enumerate() {
         sets.extend(
             FEATURES[n + 1..]
@@ -41,7 +52,7 @@ fn feature_sets() -> Vec<String> {
                 .map(|other| format!("{one},{other}")),
         );
     }
-    sets.push(FEATURES.join(","));
+    sets.push([&FEATURES[..], &OTHERS].concat().join(","));
     sets
 }
 
@@ -56,7 +67,22 @@ fn lint(features: &str) -> Outcome {
         "--features",
         features,
     ];
-    shell::run(cargo().args(words).args(["--", "-D", "warnings"]))
+    let strict = ["--", "-D", "warnings"];
+    shell::run(cargo().args(words).args(strict).envs(client::variables()))
+}
+
+/// The program for one database; for all of them it is part of the workspace.
+fn lint_program() -> Outcome {
+    let words = [
+        "clippy",
+        "--quiet",
+        "--package",
+        "diesel-locks",
+        "--bin",
+        "diesel-locks",
+    ];
+    let one = ["--features", "cli-sqlite", "--", "-D", "warnings"];
+    shell::run(cargo().args(words).args(one))
 }
 
 fn lint_workspace() -> Outcome {
@@ -82,7 +108,9 @@ fn documentation() -> Outcome {
         "--package",
         "diesel-locks",
         "--no-deps",
-        "--all-features",
+        "--lib",
+        "--features",
+        tree::LIBRARY,
     ];
     shell::run(cargo().args(words).env("RUSTDOCFLAGS", "-D warnings"))
 }

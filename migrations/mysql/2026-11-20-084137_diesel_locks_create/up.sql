@@ -1,6 +1,6 @@
 -- One row for each name that was ever locked, until it is purged. Times are microseconds since 1970, UTC, by
 -- the database's clock. Row locks carry the promises, so the engine is said here.
-CREATE TABLE `diesel_locks` (
+CREATE TABLE IF NOT EXISTS `diesel_locks` (
     name VARCHAR(255) NOT NULL PRIMARY KEY,
     token VARCHAR(128),
     owner VARCHAR(255) NOT NULL,
@@ -12,14 +12,14 @@ CREATE TABLE `diesel_locks` (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Who the holder is, in a row that its heartbeat does not touch: this is what a transaction pins.
-CREATE TABLE `diesel_locks_pins` (
+CREATE TABLE IF NOT EXISTS `diesel_locks_pins` (
     name VARCHAR(255) NOT NULL PRIMARY KEY,
     token VARCHAR(128),
     fence BIGINT NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- For people; times are UTC. It shows no token, so it can be granted to those who may look but not hold.
-CREATE VIEW `diesel_locks_held` AS
+CREATE OR REPLACE VIEW `diesel_locks_held` AS
 SELECT
     name,
     owner,

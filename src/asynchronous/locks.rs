@@ -1,0 +1,258 @@
+//! Locks on a pool of async connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connections::AsyncConnections;
+use super::ground::{First, Pooled, first_of};
+use super::guard::Guard;
+use super::work::AsyncWork;
+use crate::answer::{Attempt, Forced, Record, Run};
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::list::List;
+use crate::locks::{self, Named, busy};
+use crate::managed::hold::Hold;
+use crate::managed::purging::Purging;
+use crate::managed::span;
+use crate::managed::waiting::Wanted;
+use crate::set::LockSet;
+use crate::wait::Wait;
+
+/// [`blocking::Locks`](crate::blocking::Locks), async: locks on the application's pool that wait, keep alive, tell the work,
+/// and let go.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+/// # use diesel::{Connection, SqliteConnection};
+/// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-async-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # let mut conn = SqliteConnection::establish(&url).unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// # let pool = move || { let url = url.clone(); async move {
+/// #     SyncConnectionWrapper::<SqliteConnection>::establish(&url).await
+/// # } };
+/// use std::time::Duration;
+/// use diesel_locks::asynchronous::Locks;
+/// use diesel_locks::{Error, Wait};
+///
+/// let locks = Locks::new(pool).ttl(Duration::from_secs(30))?;
+/// let guard = locks.acquire("nightly-report", Wait::up_to(Duration::from_secs(10))).await?;
+/// guard.transaction(async |conn| {
+///     // pinned: what is written here commits under this lock, or not at all
+///     Ok::<_, Error>(())
+/// }).await?;
+/// guard.release().await?;
+///
+/// locks.run("nightly-report", Wait::never(), async |guard| {
+///     // stopped at the next `await` when the lock is lost
+/// }).await?;
+/// # locks.close().await;
+/// # let _ = std::fs::remove_file(file);
+/// # Ok(()) }
+/// ```
+pub type Locks<P> = locks::Locks<Pooled<P>>;
+
+impl<P: AsyncConnections> Locks<P> {
+    /// Locks on this pool; nothing happens until the first is acquired.
+    pub fn new(pool: P) -> Self {
+        Self::standing_on(Pooled::new(pool))
+    }
+
+    /// The same locks with a keeper of its own, which gets its connections from here: so that leases are extended
+    /// although the pool is exhausted. One connection is enough.
+    #[must_use]
+    pub fn keep_with(self, pool: impl AsyncConnections) -> Self {
+        Self {
+            manager: self.manager.kept_by(Arc::new(Pooled::new(pool))),
+        }
+    }
+
+    /// [`blocking::Locks::try_acquire`](crate::blocking::Locks::try_acquire), async.
+    ///
+    /// Cancel-safe: dropped before the answer, what it may have acquired is given back in the background.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn try_acquire(&self, name: impl Named + Send) -> Result<Attempt<Guard<P>>> {
+        let lock = self.lock(name)?;
+        let attempt = self
+            .manager
+            .acquire(&Wanted::One(lock), &Wait::never())
+            .await?;
+        Ok(attempt.map(one))
+    }
+
+    /// [`blocking::Locks::acquire`](crate::blocking::Locks::acquire), async.
+    ///
+    /// Cancel-safe: dropped while it waits it leaves the line, and dropped before an answer, what it may have acquired is
+    /// given back in the background.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acquire(
+        &self,
+        name: impl Named + Send,
+        wait: Wait,
+    ) -> impl Future<Output = Result<Guard<P>>> + Send {
+        let wanted = self.lock(name).map(Wanted::One);
+        // Not an `async fn`, for the reason that is given where it waits.
+        async move {
+            let wanted = match wanted {
+                Ok(ref wanted) => wanted,
+                Err(error) => return Err(error),
+            };
+            match self.manager.acquire(wanted, &wait).await? {
+                Attempt::Acquired(holds) => Ok(one(holds)),
+                Attempt::Busy(holder) => Err(busy(wanted.pattern(), holder)),
+            }
+        }
+    }
+
+    /// [`blocking::Locks::try_acquire_all`](crate::blocking::Locks::try_acquire_all), async.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn try_acquire_all(&self, set: &LockSet) -> Result<Attempt<Vec<Guard<P>>>> {
+        let attempt = self
+            .manager
+            .acquire(&Wanted::All(set.clone()), &Wait::never())
+            .await?;
+        Ok(attempt.map(all))
+    }
+
+    /// [`blocking::Locks::acquire_all`](crate::blocking::Locks::acquire_all), async.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn acquire_all(&self, set: &LockSet, wait: Wait) -> Result<Vec<Guard<P>>> {
+        match self
+            .manager
+            .acquire(&Wanted::All(set.clone()), &wait)
+            .await?
+        {
+            Attempt::Acquired(holds) => Ok(all(holds)),
+            Attempt::Busy(holder) => Err(busy(set.pattern(), holder)),
+        }
+    }
+
+    /// [`blocking::Locks::try_acquire_any`](crate::blocking::Locks::try_acquire_any), async.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
+        let attempt = self
+            .manager
+            .acquire(&Wanted::Any(set.clone()), &Wait::never())
+            .await?;
+        Ok(attempt.map(one))
+    }
+
+    /// [`blocking::Locks::acquire_any`](crate::blocking::Locks::acquire_any), async.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
+        match self
+            .manager
+            .acquire(&Wanted::Any(set.clone()), &wait)
+            .await?
+        {
+            Attempt::Acquired(holds) => Ok(one(holds)),
+            Attempt::Busy(holder) => Err(busy(set.pattern(), holder)),
+        }
+    }
+
+    /// [`blocking::Locks::adopt`](crate::blocking::Locks::adopt), async.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn adopt(&self, lease: Lease) -> Result<Guard<P>> {
+        let hold = self.manager.adopt(lease).await?;
+        Ok(Guard { hold })
+    }
+
+    /// Acquires the lock, does the work, and gives the lock back: whatever happens.
+    ///
+    /// The lock is kept alive meanwhile. When it is lost the work is dropped at its next `await`; when it panics, or this
+    /// future is dropped, the lock is given back in the background. See [`at_least`](Self::at_least) and
+    /// [`at_most`](Self::at_most) for jobs that are very short or may hang.
+    ///
+    /// # Errors
+    /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).
+    pub async fn run<'a, T, N, F>(&'a self, name: N, wait: Wait, work: F) -> Result<Run<T>>
+    where
+        N: Named + Send,
+        T: Send,
+        for<'r> F:
+            AsyncFnOnce(&'r Guard<P>) -> T + AsyncWork<&'r Guard<P>, T, Future: Send> + Send + 'a,
+    {
+        let lock = self.lock(name)?;
+        let guard = match self.manager.acquire(&Wanted::One(lock), &wait).await? {
+            Attempt::Acquired(holds) => one(holds),
+            Attempt::Busy(holder) => return Ok(Run::Busy(holder)),
+        };
+        let done = match first_of(span::around(&guard.lease(), work(&guard)), guard.lost()).await {
+            First::One(value) => Some(value),
+            First::Other(()) => None,
+        };
+        Ok(guard.hold.conclude(done).await)
+    }
+
+    /// [`blocking::Locks::inspect`](crate::blocking::Locks::inspect), async.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub async fn inspect(&self, name: impl Named + Send) -> Result<Option<Record>> {
+        let lock = self.lock(name)?;
+        self.manager.inspect(lock).await
+    }
+
+    /// [`blocking::Locks::list`](crate::blocking::Locks::list), async.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub async fn list(&self, list: &List) -> Result<Vec<Record>> {
+        self.manager.list(list).await
+    }
+
+    /// [`blocking::Locks::force_release`](crate::blocking::Locks::force_release), async.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub async fn force_release(&self, name: impl Named + Send) -> Result<Forced> {
+        let lock = self.lock(name)?;
+        self.manager.force_release(lock).await
+    }
+
+    /// [`blocking::Locks::purge`](crate::blocking::Locks::purge), async.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub async fn purge(&self, list: &List, age: Duration) -> Result<usize> {
+        self.manager.purge(list, age).await
+    }
+
+    /// [`blocking::Locks::purge_every`](crate::blocking::Locks::purge_every), async.
+    pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
+        self.manager.purge_every(interval, list, age)
+    }
+
+    /// [`blocking::Locks::close`](crate::blocking::Locks::close), async.
+    pub async fn close(&self) {
+        self.manager.close().await;
+    }
+}
+
+fn one<P: AsyncConnections>(holds: Vec<Hold<Pooled<P>>>) -> Guard<P> {
+    let hold = holds
+        .into_iter()
+        .next()
+        .expect("what is acquired is at least one lock");
+    Guard { hold }
+}
+
+fn all<P: AsyncConnections>(holds: Vec<Hold<Pooled<P>>>) -> Vec<Guard<P>> {
+    holds.into_iter().map(|hold| Guard { hold }).collect()
+}

@@ -1,0 +1,65 @@
+//! Processes where there are no signals: all that can be done to one is to kill it.
+
+use std::io;
+use std::process::{Child, Command};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use crate::child::Event;
+
+pub enum Signal {}
+
+pub struct Process {
+    child: Child,
+    code: Option<u8>,
+}
+
+impl Process {
+    pub fn start(mut command: Command, _: bool, _: Duration) -> io::Result<Self> {
+        let child = command.spawn()?;
+        Ok(Self { child, code: None })
+    }
+
+    /// Once it has ended. That it cannot be waited for means that it is not there.
+    pub fn code(&mut self) -> Option<u8> {
+        if self.code.is_none() {
+            self.code = match self.child.try_wait() {
+                Ok(status) => status.map(|status| {
+                    let code = status.code().and_then(|code| u8::try_from(code).ok());
+                    code.unwrap_or(u8::MAX)
+                }),
+                Err(_) => Some(u8::MAX),
+            };
+        }
+        self.code
+    }
+
+    pub fn send(&self, signal: Signal) {
+        match signal {}
+    }
+
+    pub fn stop(&mut self) {
+        self.kill();
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    pub fn is_group_gone(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.code().is_none() {
+            self.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+pub fn pass_on(_: Sender<Event>, _: bool) -> io::Result<()> {
+    Ok(())
+}

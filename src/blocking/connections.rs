@@ -1,0 +1,75 @@
+//! Where a `Locks` gets its connections.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use super::connection::LockConnection;
+
+/// What a [`Locks`](super::Locks) gets its connections from: a pool of r2d2, with the feature of that name, and every
+/// closure that yields a connection.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// use diesel_locks::blocking::Locks;
+///
+/// let locks = Locks::new(|| SqliteConnection::establish("app.db"));
+/// # let _ = locks;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` yields no connections for locks",
+    note = "enable the feature `r2d2` of diesel-locks for a pool of r2d2",
+    note = "or give a closure without arguments that returns a connection: `move || pool.get()`"
+)]
+pub trait Connections: Send + Sync + 'static {
+    /// What it yields.
+    type Connection: LockConnection + 'static;
+
+    /// Fetches or opens a connection, within this time if the pool can tell.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    fn connect(
+        &self,
+        within: Option<Duration>,
+    ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>>;
+}
+
+impl<F, C, X> Connections for F
+where
+    F: Fn() -> Result<C, X> + Send + Sync + 'static,
+    C: LockConnection + 'static,
+    X: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Connection = C;
+
+    fn connect(&self, _: Option<Duration>) -> Result<C, Box<dyn StdError + Send + Sync>> {
+        self().map_err(Into::into)
+    }
+}
+
+#[cfg(feature = "r2d2")]
+mod r2d2 {
+    use std::time::Duration;
+
+    use diesel::r2d2::{ConnectionManager, Pool, PooledConnection, R2D2Connection};
+
+    use super::{Connections, LockConnection, StdError};
+
+    impl<C> Connections for Pool<ConnectionManager<C>>
+    where
+        C: R2D2Connection + 'static,
+        PooledConnection<ConnectionManager<C>>: LockConnection,
+    {
+        type Connection = PooledConnection<ConnectionManager<C>>;
+
+        fn connect(
+            &self,
+            within: Option<Duration>,
+        ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
+            Ok(match within {
+                Some(time) => self.get_timeout(time)?,
+                None => self.get()?,
+            })
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What wakes somebody who waits, whether that is a task or a thread.
+//!
+//! A bell counts how often it was rung. Whoever waits reads the count first, then looks whether there is
+//! anything to wait for, and then waits for another count: so no ring is missed. Counts are small, because there may be
+//! many bells; after four billion they begin anew.
+
+use std::sync::{Condvar, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+#[cfg(feature = "async")]
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::locked;
+
+#[derive(Debug, Default)]
+pub struct Bell {
+    state: Mutex<State>,
+    threads: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rings: u32,
+    /// Those who wait, by number. Mostly there is one, and there may be many bells.
+    task: Option<(u32, Waker)>,
+    more: Vec<(u32, Waker)>,
+    #[cfg(feature = "async")]
+    numbers: u32,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        let (task, more) = {
+            let mut state = locked(&self.state);
+            state.rings = state.rings.wrapping_add(1);
+            (state.task.take(), std::mem::take(&mut state.more))
+        };
+        self.threads.notify_all();
+        let tasks = task.into_iter().chain(more);
+        tasks.for_each(|(_, task)| task.wake());
+    }
+
+    pub(crate) fn rings(&self) -> u32 {
+        locked(&self.state).rings
+    }
+
+    /// Waits as a thread, for so long at most.
+    pub(crate) fn block(&self, seen: u32, at_most: Duration) {
+        let state = locked(&self.state);
+        // Poisoned or timed out: whoever waits looks again in any case.
+        drop(
+            self.threads
+                .wait_timeout_while(state, at_most, |state| state.rings == seen),
+        );
+    }
+
+    /// Waits as a task, until it is rung once more than `seen`.
+    #[cfg(feature = "async")]
+    pub(crate) fn rung_since(&self, seen: u32) -> Rung<'_> {
+        Rung {
+            bell: self,
+            seen,
+            number: 0,
+        }
+    }
+}
+
+/// A task that waits. Dropped, it is forgotten: a bell may outlive many who waited for it.
+#[cfg(feature = "async")]
+pub(crate) struct Rung<'b> {
+    bell: &'b Bell,
+    seen: u32,
+    /// 0 before it is known.
+    number: u32,
+}
+
+#[cfg(feature = "async")]
+impl Future for Rung<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = locked(&self.bell.state);
+        if state.rings != self.seen {
+            return Poll::Ready(());
+        }
+        let number = state.know(self.number, context.waker());
+        drop(state);
+        self.number = number;
+        Poll::Pending
+    }
+}
+
+#[cfg(feature = "async")]
+impl Drop for Rung<'_> {
+    fn drop(&mut self) {
+        if self.number > 0 {
+            locked(&self.bell.state).forget(self.number);
+        }
+    }
+}
+
+#[cfg(feature = "async")]
+impl State {
+    fn know(&mut self, number: u32, waker: &Waker) -> u32 {
+        let mut known = self.task.iter_mut().chain(&mut self.more);
+        if let Some((_, task)) = known.find(|(known, _)| *known == number) {
+            task.clone_from(waker);
+            return number;
+        }
+        self.numbers = self.numbers.wrapping_add(1).max(1);
+        let task = (self.numbers, waker.clone());
+        if self.task.is_none() {
+            self.task = Some(task);
+        } else {
+            self.more.push(task);
+        }
+        self.numbers
+    }
+
+    fn forget(&mut self, number: u32) {
+        self.task.take_if(|(known, _)| *known == number);
+        self.more.retain(|(known, _)| *known != number);
+    }
+}

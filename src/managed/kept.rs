@@ -1,0 +1,192 @@
+//! A lease that is kept: what a guard and the keeper share.
+//!
+//! Nobody is told anything while the state is locked: whoever is told may ask.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::bell::Bell;
+use super::event::{Observer, What};
+use super::life::Life;
+use super::locked;
+use crate::clock::Moment;
+use crate::lease::Lease;
+use crate::table::Table;
+
+pub(crate) struct Kept {
+    state: Mutex<State>,
+    /// Rung when it is over.
+    pub(crate) bell: Bell,
+    pub(crate) table: Table,
+    observer: Observer,
+    acquired: Moment,
+}
+
+struct State {
+    lease: Lease,
+    life: Life,
+    /// Whether its end was told to the guard, or is none of its business any more.
+    told: bool,
+    /// Whether the observer was told that it is lost, or need not be.
+    lost_told: bool,
+    /// Whether it was given back, or will be.
+    let_go: bool,
+    on_lost: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Kept {
+    pub(crate) fn new(lease: Lease, ends: Option<Moment>, observer: Observer) -> Self {
+        Self {
+            table: lease.lock.table.clone(),
+            state: Mutex::new(State {
+                life: Life::new(lease.trusted_until(), ends),
+                lease,
+                told: false,
+                lost_told: false,
+                let_go: false,
+                on_lost: Vec::new(),
+            }),
+            bell: Bell::default(),
+            observer,
+            acquired: Moment::now(),
+        }
+    }
+
+    pub(crate) fn lease(&self) -> Lease {
+        locked(&self.state).lease.clone()
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        locked(&self.state).life.goes_on(Moment::now())
+    }
+
+    pub(crate) fn left(&self) -> Duration {
+        locked(&self.state).life.left(Moment::now())
+    }
+
+    pub(crate) fn held(&self) -> Duration {
+        Moment::now().since(self.acquired)
+    }
+
+    /// Whether the row is anybody's by now, if nobody has extended it.
+    pub(crate) fn has_run_out(&self) -> bool {
+        let lease = self.lease();
+        Moment::now().since(lease.trusted_until()) > lease.lock.ttl
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        locked(&self.state).life.deadline()
+    }
+
+    /// The database has extended the lease; `false` if that came too late.
+    pub(crate) fn extended(&self, until: Moment) -> bool {
+        let mut state = locked(&self.state);
+        let goes_on = state.life.extended(Moment::now(), until);
+        if goes_on {
+            state.lease.trust_at_least(until);
+        }
+        goes_on
+    }
+
+    /// From now on it is extended to this ttl.
+    pub(crate) fn change_ttl(&self, ttl: Duration) {
+        locked(&self.state).lease.lock.ttl = ttl;
+    }
+
+    pub(crate) fn pinned(&self) -> bool {
+        locked(&self.state).life.pinned(Moment::now())
+    }
+
+    pub(crate) fn unpinned(&self, lease: &Lease) {
+        let mut state = locked(&self.state);
+        state.life.unpinned(lease.trusted_until());
+        state.lease.trust_at_least(lease.trusted_until());
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        locked(&self.state).life.is_pinned()
+    }
+
+    /// The row names another holder, or none.
+    pub(crate) fn gone(&self) {
+        locked(&self.state).life.end();
+        self.tell_if_over();
+    }
+
+    /// Tells whoever wants to know, once, if it is over.
+    pub(crate) fn tell_if_over(&self) {
+        if self.call_back_if_over() {
+            self.tell_lost();
+        }
+    }
+
+    /// Tells the observer that it was lost, once; not if its `Locks` gave it back.
+    pub(crate) fn tell_lost(&self) {
+        let mut state = locked(&self.state);
+        if !std::mem::replace(&mut state.lost_told, true) {
+            let lease = state.lease.clone();
+            drop(state);
+            self.tell(&lease, What::Lost { held: self.held() });
+        }
+    }
+
+    /// Its `Locks` is closed: the work is to stop. `false` if it is given back already.
+    pub(crate) fn close(&self) -> bool {
+        let was_let_go = {
+            let mut state = locked(&self.state);
+            state.life.end();
+            state.lost_told = true;
+            std::mem::replace(&mut state.let_go, true)
+        };
+        self.call_back_if_over();
+        !was_let_go
+    }
+
+    fn call_back_if_over(&self) -> bool {
+        let mut state = locked(&self.state);
+        if state.told || state.life.goes_on(Moment::now()) {
+            return false;
+        }
+        state.told = true;
+        let on_lost = std::mem::take(&mut state.on_lost);
+        drop(state);
+        self.bell.ring();
+        for callback in on_lost {
+            let _ = catch_unwind(AssertUnwindSafe(callback));
+        }
+        true
+    }
+
+    /// Calls back when it is lost; at once if it is.
+    pub(crate) fn on_lost(&self, callback: Box<dyn FnOnce() + Send>) {
+        let mut state = locked(&self.state);
+        if state.told || !state.life.goes_on(Moment::now()) {
+            drop(state);
+            callback();
+        } else {
+            state.on_lost.push(callback);
+        }
+    }
+
+    /// It is about to be given back, or to be somebody else's: its end is no loss from here on. `false` if somebody else
+    /// does so already.
+    pub(crate) fn let_go(&self) -> bool {
+        let mut state = locked(&self.state);
+        state.life.end();
+        state.told = true;
+        state.on_lost.clear();
+        !std::mem::replace(&mut state.let_go, true)
+    }
+
+    pub(crate) fn tell(&self, lease: &Lease, what: What<'_>) {
+        self.observer.tell(&lease.lock, Some(lease.fence), what);
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lease().fmt(f)
+    }
+}

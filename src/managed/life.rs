@@ -1,0 +1,165 @@
+//! The life of a lease that is kept, by a clock that the caller reads. No I/O.
+//!
+//! - Whether the lease may be relied on is calculated from the clock, each time it is asked (I3).
+//! - Lost never becomes held: whoever asks after the deadline ends the life for ever, and an extension that is
+//!   answered after that comes too late, even if the row says otherwise.
+//! - While a guarded transaction of the guard is open the pin is its trust, and no deadline ends it: nobody can
+//!   have taken the lock over. The deadline counts again from the transaction's end. Only what the user set as the
+//!   longest time, and a row that names somebody else, ends it all the same.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+#[derive(Debug)]
+pub(crate) struct Life {
+    trusted_until: Moment,
+    /// When it ends however often it is extended.
+    ends: Option<Moment>,
+    pins: u32,
+    over: bool,
+}
+
+impl Life {
+    pub(crate) fn new(trusted_until: Moment, ends: Option<Moment>) -> Self {
+        Self {
+            trusted_until,
+            ends,
+            pins: 0,
+            over: false,
+        }
+    }
+
+    /// The line that decides whether the work may go on.
+    pub(crate) fn goes_on(&mut self, now: Moment) -> bool {
+        self.over |= self.deadline().is_some_and(|deadline| now >= deadline);
+        !self.over
+    }
+
+    /// When it is lost if nothing happens before.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        if self.pins > 0 {
+            return self.ends;
+        }
+        let ends = self.ends.unwrap_or(self.trusted_until);
+        Some(self.trusted_until.min(ends))
+    }
+
+    pub(crate) fn left(&mut self, now: Moment) -> Duration {
+        if !self.goes_on(now) {
+            return Duration::ZERO;
+        }
+        self.deadline()
+            .map_or(Duration::MAX, |deadline| deadline.since(now))
+    }
+
+    /// The database has extended the lease; `false` if that came too late.
+    pub(crate) fn extended(&mut self, now: Moment, until: Moment) -> bool {
+        let goes_on = self.goes_on(now);
+        if goes_on {
+            self.trusted_until = self.trusted_until.max(until);
+        }
+        goes_on
+    }
+
+    /// A transaction has pinned the lease; `false` if that came too late.
+    pub(crate) fn pinned(&mut self, now: Moment) -> bool {
+        let goes_on = self.goes_on(now);
+        self.pins += u32::from(goes_on);
+        goes_on
+    }
+
+    /// That transaction has ended, and may have extended the lease.
+    pub(crate) fn unpinned(&mut self, until: Moment) {
+        self.trusted_until = self.trusted_until.max(until);
+        self.pins -= 1;
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins > 0
+    }
+
+    /// The row names another holder, or none.
+    pub(crate) fn end(&mut self) {
+        self.over = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Life;
+    use crate::clock::Moment;
+
+    /// A life that is trusted for 10 seconds, and a clock.
+    fn life() -> (Life, impl Fn(u64) -> Moment) {
+        let start = Moment::now();
+        let at = move |second| start.after(Duration::from_secs(second));
+        (Life::new(at(10), None), at)
+    }
+
+    #[test]
+    fn it_is_over_at_its_deadline_and_not_before() {
+        let (mut life, at) = life();
+        assert!(life.goes_on(at(9)));
+        assert_eq!(life.left(at(9)), Duration::from_secs(1));
+        assert!(!life.goes_on(at(10)));
+        assert_eq!(life.left(at(10)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_extension_moves_the_deadline_and_never_back() {
+        let (mut life, at) = life();
+        assert!(life.extended(at(3), at(13)));
+        assert!(life.extended(at(4), at(11)));
+        assert!(life.goes_on(at(12)) && !life.goes_on(at(13)));
+    }
+
+    #[test]
+    fn lost_never_becomes_held() {
+        let (mut life, at) = life();
+        assert!(!life.extended(at(10), at(20)), "answered too late");
+        assert!(!life.goes_on(at(11)));
+        assert!(!life.pinned(at(11)));
+        assert!(!life.goes_on(at(5)), "not even if a clock goes back");
+    }
+
+    #[test]
+    fn while_it_is_pinned_no_deadline_ends_it() {
+        let (mut life, at) = life();
+        assert!(life.pinned(at(9)) && life.pinned(at(9)));
+        assert!(life.goes_on(at(60)) && life.deadline().is_none());
+        life.unpinned(at(0));
+        assert!(life.goes_on(at(60)), "one pin is left");
+        life.unpinned(at(70));
+        assert!(life.goes_on(at(69)) && !life.goes_on(at(70)));
+    }
+
+    #[test]
+    fn a_pin_does_not_outlast_the_longest_time_nor_another_holder() {
+        let (mut life, at) = life();
+        assert!(life.pinned(at(1)));
+        life.end();
+        assert!(!life.goes_on(at(2)));
+        let mut life = Life::new(at(10), Some(at(15)));
+        assert!(life.pinned(at(1)));
+        assert!(life.goes_on(at(14)) && !life.goes_on(at(15)));
+    }
+
+    #[test]
+    fn unpinned_after_its_deadline_it_is_over() {
+        let (mut life, at) = life();
+        assert!(life.pinned(at(1)));
+        life.unpinned(at(0));
+        assert!(!life.goes_on(at(10)));
+    }
+
+    #[test]
+    fn it_ends_when_it_is_to_end_however_often_it_is_extended() {
+        let (_, at) = life();
+        let mut life = Life::new(at(10), Some(at(15)));
+        assert!(life.extended(at(9), at(19)));
+        assert!(life.goes_on(at(14)) && !life.goes_on(at(15)));
+    }
+}

@@ -1,0 +1,136 @@
+//! Hearing of releases from the database, on PostgreSQL.
+//!
+//! One connection of its own listens, from when somebody first waits until some seconds after nobody does. What is
+//! heard is a hint: whoever waits also looks by itself, so that a message that is lost costs time and nothing
+//! else. After every (re)connection those who wait look again, and ask anew to be told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::bell::Bell;
+use super::ground::{Boxed, Mode};
+use super::line::Lines;
+use super::locked;
+use crate::clock::Moment;
+use crate::error::Result;
+
+/// A connection that listens.
+pub(crate) trait Ear: Send {
+    /// The name of a lock that was released; `None` after this time.
+    fn hear(&mut self, at_most: Duration) -> Boxed<'_, Result<Option<String>>>;
+}
+
+/// Opens a connection, and lets it listen.
+pub(crate) type Open = Box<dyn Fn() -> Boxed<'static, Result<Box<dyn Ear>>> + Send + Sync>;
+
+/// How the database is asked to tell.
+#[cfg_attr(
+    not(any(feature = "listen", feature = "async-listen")),
+    expect(dead_code, reason = "nobody listens without these features")
+)]
+pub(crate) const LISTEN: &str = "LISTEN diesel_locks";
+
+pub(crate) struct Listening {
+    open: Open,
+    lines: Arc<Lines>,
+    state: Mutex<State>,
+    bell: Bell,
+}
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    hears: bool,
+    closed: bool,
+}
+
+/// How long the connection is kept after the last one who waited.
+const LINGER: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Listening {
+    #[cfg_attr(
+        not(any(feature = "listen", feature = "async-listen")),
+        expect(dead_code, reason = "nobody listens without these features")
+    )]
+    pub(crate) fn new(open: Open, lines: Arc<Lines>) -> Self {
+        Self {
+            open,
+            lines,
+            state: Mutex::default(),
+            bell: Bell::default(),
+        }
+    }
+
+    /// Whether a release would be heard now. If not, it is seen to.
+    pub(crate) fn hears<M: Mode>(self: &Arc<Self>) -> bool {
+        let mut state = locked(&self.state);
+        if !state.running && !state.closed {
+            if let Some(mode) = M::here() {
+                state.running = true;
+                drop(state);
+                mode.spawn(Running(self.clone()).run::<M>());
+                return false;
+            }
+        }
+        state.hears
+    }
+
+    pub(crate) fn close(&self) {
+        locked(&self.state).closed = true;
+        self.bell.ring();
+    }
+
+    fn set_hears(&self, hears: bool) {
+        locked(&self.state).hears = hears;
+        self.lines.wake_all();
+    }
+}
+
+/// While it lives, it listens. Dropped with its runtime, it can be started again elsewhere.
+struct Running(Arc<Listening>);
+
+impl Running {
+    async fn run<M: Mode>(self) {
+        let mut last_waited = Moment::now();
+        while self.is_wanted(&mut last_waited) {
+            let seen = self.0.bell.rings();
+            if let Ok(ear) = (self.0.open)().await {
+                self.0.set_hears(true);
+                self.listen(ear, &mut last_waited).await;
+                self.0.set_hears(false);
+            } else {
+                M::wait(&self.0.bell, seen, PAUSE).await;
+            }
+        }
+    }
+
+    /// Until the connection breaks, or nobody wants it any more.
+    async fn listen(&self, mut ear: Box<dyn Ear>, last_waited: &mut Moment) {
+        while self.is_wanted(last_waited) {
+            match ear.hear(LOOK).await {
+                Ok(Some(name)) => self.0.lines.announced(&name),
+                Ok(None) => {}
+                Err(_) => return, // it is opened anew
+            }
+        }
+    }
+
+    fn is_wanted(&self, last_waited: &mut Moment) -> bool {
+        let now = Moment::now();
+        if !self.0.lines.are_empty() {
+            *last_waited = now;
+        }
+        now.since(*last_waited) < LINGER && !locked(&self.0.state).closed
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = locked(&self.0.state);
+        state.running = false;
+        state.hears = false;
+    }
+}

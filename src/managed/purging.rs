@@ -1,0 +1,61 @@
+//! Tidying in the background, from when it is asked for until it is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::bell::Bell;
+use super::ground::{Ground, Mode};
+use super::manager::Manager;
+use crate::list::List;
+
+/// After this it is tried again if it failed: a database that was busy for a moment is no reason to wait for a day.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Purges in the background until it is stopped or dropped.
+#[derive(Debug)]
+#[must_use = "dropping it stops the purging"]
+pub struct Purging(Arc<Stop>);
+
+#[derive(Debug, Default)]
+struct Stop {
+    stopped: AtomicBool,
+    bell: Bell,
+}
+
+impl Purging {
+    /// Stops it; one that is going on is finished.
+    pub fn stop(self) {}
+}
+
+impl Drop for Purging {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Release);
+        self.0.bell.ring();
+    }
+}
+
+impl<G: Ground> Manager<G> {
+    /// Purges at once, and again after each interval; sooner where it failed.
+    pub(crate) fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
+        let (manager, stop) = (self.clone(), Arc::new(Stop::default()));
+        let purging = Purging(stop.clone());
+        if let Some(mode) = G::Mode::here() {
+            mode.spawn(async move {
+                while !stop.stopped.load(Ordering::Acquire) && !manager.keeper.is_closed() {
+                    let seen = stop.bell.rings();
+                    let purged = manager.purge(&list, age).await;
+                    let pause = if purged.is_ok() {
+                        interval
+                    } else {
+                        interval.min(SOON)
+                    };
+                    if !stop.stopped.load(Ordering::Acquire) {
+                        G::Mode::wait(&stop.bell, seen, pause).await;
+                    }
+                }
+            });
+        }
+        purging
+    }
+}

@@ -1,0 +1,295 @@
+//! Which leases are to be extended when, by a clock that the caller reads. No I/O.
+//!
+//! Leases share beats: when one is due, those that are past the middle of their interval go with it. So
+//! however they were acquired, there are at most two beats an interval, and n leases cost n / 1,000 statements.
+//!
+//! A lease that was asked for is not asked for again before there was an answer, or time enough for one.
+//!
+//! The earliest moments are remembered as bounds from below, so that who looks often looks at all leases seldom.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::kept::Kept;
+use crate::clock::Moment;
+
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    leases: HashMap<u64, Entry>,
+    numbers: u64,
+    /// Nothing is due before.
+    next_beat: Option<Moment>,
+    /// Nothing is lost before.
+    next_end: Option<Moment>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kept: Arc<Kept>,
+    every: Duration,
+    /// When it is to be asked for; or where it was, when to ask again though there was no answer.
+    due: Moment,
+    asked: bool,
+}
+
+/// A lease that is due.
+#[derive(Clone, Debug)]
+pub(crate) struct Due {
+    pub(crate) number: u64,
+    pub(crate) kept: Arc<Kept>,
+}
+
+/// What a look at the roster brings.
+#[derive(Debug, Default)]
+pub(crate) struct Beat {
+    /// To be extended now.
+    pub(crate) due: Vec<Due>,
+    /// No answer came for these.
+    pub(crate) unanswered: Vec<Due>,
+    /// How long the pool may take for a connection.
+    pub(crate) patience: Duration,
+}
+
+impl Roster {
+    pub(crate) fn add(&mut self, kept: Arc<Kept>, every: Duration, now: Moment) -> u64 {
+        self.numbers += 1;
+        let due = now.after(every);
+        self.next_beat = earlier(self.next_beat, Some(due));
+        self.next_end = earlier(self.next_end, kept.deadline());
+        let entry = Entry {
+            kept,
+            every,
+            due,
+            asked: false,
+        };
+        self.leases.insert(self.numbers, entry);
+        self.numbers
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) {
+        self.leases.remove(&number);
+    }
+
+    pub(crate) fn remove_all(&mut self) -> Vec<Arc<Kept>> {
+        self.leases.drain().map(|(_, entry)| entry.kept).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.leases.is_empty()
+    }
+
+    /// Those to be extended now, and those that are to be tried again.
+    pub(crate) fn beat(&mut self, now: Moment) -> Beat {
+        if self.next_beat.is_none_or(|next| now < next) {
+            return Beat::default();
+        }
+        let is_time = self
+            .leases
+            .values()
+            .any(|entry| !entry.asked && entry.due <= now);
+        let mut beat = Beat::default();
+        for (number, entry) in &mut self.leases {
+            let due = || Due {
+                number: *number,
+                kept: entry.kept.clone(),
+            };
+            let patience = patience(entry.kept.deadline(), now);
+            if entry.asked && entry.due <= now {
+                beat.unanswered.push(due());
+                beat.patience = beat.patience.max(patience);
+                entry.asked = false;
+            } else if !entry.asked && is_time && entry.due <= now.after(entry.every / 2) {
+                beat.due.push(due());
+                beat.patience = beat.patience.max(patience);
+                entry.asked = true;
+                entry.due = now.after(patience);
+            }
+        }
+        self.next_beat = self.leases.values().map(|entry| entry.due).min();
+        beat
+    }
+
+    /// It was extended by a request that was sent at that moment.
+    pub(crate) fn extended(&mut self, number: u64, sent: Moment) {
+        if let Some(every) = self.leases.get(&number).map(|entry| entry.every) {
+            self.again(number, sent.after(every));
+        }
+    }
+
+    /// It is to be asked for at that moment; `false` if it is not kept any more.
+    pub(crate) fn again(&mut self, number: u64, at: Moment) -> bool {
+        let Some(entry) = self.leases.get_mut(&number) else {
+            return false;
+        };
+        entry.due = at;
+        entry.asked = false;
+        self.next_beat = earlier(self.next_beat, Some(at));
+        true
+    }
+
+    /// From now on it is extended so often.
+    pub(crate) fn change(&mut self, number: u64, every: Duration, now: Moment) {
+        if let Some(entry) = self.leases.get_mut(&number) {
+            entry.every = every;
+        }
+        self.again(number, now.after(every));
+    }
+
+    /// A pin has ended, so that a deadline counts again: it is to be extended at once if there is not much left.
+    pub(crate) fn unpinned(&mut self, number: u64, now: Moment) {
+        let Some(entry) = self.leases.get(&number) else {
+            return;
+        };
+        let deadline = entry.kept.deadline();
+        self.next_end = earlier(self.next_end, deadline);
+        if until(deadline, now) < entry.every {
+            self.again(number, now);
+        }
+    }
+
+    /// How often it is extended.
+    pub(crate) fn every(&self, number: u64) -> Duration {
+        let entry = self.leases.get(&number);
+        entry.map_or(Duration::ZERO, |entry| entry.every)
+    }
+
+    /// Takes out those that may be over now.
+    pub(crate) fn ended(&mut self, now: Moment) -> Vec<Arc<Kept>> {
+        if self.next_end.is_none_or(|next| now < next) {
+            return Vec::new();
+        }
+        let mut ended = Vec::new();
+        self.leases.retain(|_, entry| {
+            let goes_on = entry.kept.goes_on();
+            if !goes_on {
+                ended.push(entry.kept.clone());
+            }
+            goes_on
+        });
+        let deadlines = self.leases.values().map(|entry| entry.kept.deadline());
+        self.next_end = deadlines.fold(None, earlier);
+        ended
+    }
+
+    /// How long there is nothing to do before the next beat.
+    pub(crate) fn until_beat(&self, now: Moment) -> Duration {
+        until(self.next_beat, now)
+    }
+
+    /// How long nothing can be lost.
+    pub(crate) fn until_end(&self, now: Moment) -> Duration {
+        until(self.next_end, now)
+    }
+}
+
+/// How long to wait for an answer: half of what is left, so that there is time to ask again.
+fn patience(deadline: Option<Moment>, now: Moment) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(10);
+    const SHORTEST: Duration = Duration::from_millis(50);
+    (until(deadline, now) / 2).clamp(SHORTEST, LONGEST)
+}
+
+fn until(moment: Option<Moment>, now: Moment) -> Duration {
+    moment.map_or(Duration::MAX, |moment| moment.since(now))
+}
+
+fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Due, Roster};
+    use crate::clock::Moment;
+    use crate::lease::Lease;
+    use crate::lock::Lock;
+    use crate::managed::event::Observer;
+    use crate::managed::kept::Kept;
+    use crate::token::Token;
+
+    const TTL: Duration = Duration::from_secs(30);
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// A lease that is trusted for 29 seconds from this moment on.
+    fn kept(sent: Moment) -> Arc<Kept> {
+        let lock = Lock::new("x").unwrap().ttl(TTL).unwrap();
+        let lease = Lease::new(&lock, Token::new("t").unwrap(), 1, sent);
+        Arc::new(Kept::new(lease, None, Observer::default()))
+    }
+
+    /// A roster with so many leases, acquired a second after each other, and a clock.
+    fn roster(leases: u64) -> (Roster, impl Fn(u64) -> Moment) {
+        let start = Moment::now();
+        let at = move |second| start.after(Duration::from_secs(second));
+        let mut roster = Roster::default();
+        for second in 0..leases {
+            roster.add(kept(at(second)), EVERY, at(second));
+        }
+        (roster, at)
+    }
+
+    fn numbers(due: &[Due]) -> Vec<u64> {
+        let mut numbers: Vec<u64> = due.iter().map(|due| due.number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    #[test]
+    fn nothing_is_due_before_its_time() {
+        let (mut roster, at) = roster(1);
+        assert_eq!(roster.until_beat(at(4)), Duration::from_secs(6));
+        assert!(roster.beat(at(9)).due.is_empty());
+        assert_eq!(numbers(&roster.beat(at(10)).due), [1]);
+    }
+
+    #[test]
+    fn those_past_the_middle_of_their_interval_share_the_beat() {
+        let (mut roster, at) = roster(9);
+        // Number 6 was acquired at 5, and is past its middle at 10; number 7 is not.
+        assert_eq!(numbers(&roster.beat(at(10)).due), [1, 2, 3, 4, 5, 6]);
+        for number in 1..=6 {
+            roster.extended(number, at(10));
+        }
+        assert_eq!(
+            numbers(&roster.beat(at(16)).due),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        );
+    }
+
+    #[test]
+    fn what_was_asked_for_is_not_asked_for_again_before_there_was_time_for_an_answer() {
+        let (mut roster, at) = roster(1);
+        let beat = roster.beat(at(10));
+        // 19 seconds are left: half of that is time for an answer.
+        assert_eq!(beat.patience, Duration::from_millis(9_500));
+        assert!(roster.beat(at(19)).due.is_empty());
+        let later = roster.beat(at(20));
+        assert_eq!(numbers(&later.unanswered), [1]);
+        assert!(later.due.is_empty(), "it is tried again when that is said");
+        assert!(roster.again(1, at(21)));
+        assert_eq!(numbers(&roster.beat(at(21)).due), [1]);
+    }
+
+    #[test]
+    fn who_has_left_is_not_tried_again() {
+        let (mut roster, at) = roster(1);
+        roster.remove(1);
+        assert!(!roster.again(1, at(1)));
+        assert!(roster.is_empty() && roster.beat(at(60)).due.is_empty());
+    }
+
+    #[test]
+    fn a_pin_that_ends_with_little_left_is_followed_by_a_beat() {
+        let (mut roster, at) = roster(1);
+        roster.extended(1, at(0));
+        roster.unpinned(1, at(12));
+        assert!(roster.beat(at(9)).due.is_empty());
+        roster.extended(1, at(15));
+        roster.unpinned(1, at(22)); // 7 seconds are left, less than the interval
+        assert_eq!(numbers(&roster.beat(at(22)).due), [1]);
+    }
+}

@@ -1,0 +1,114 @@
+//! How a `Locks` holds what it acquires.
+
+use std::time::Duration;
+
+use super::asking::Release;
+use super::event::Observer;
+use crate::clock::Moment;
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::name::Name;
+
+/// Each handle has its own; they share the keeper.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The ttl, owner and table of locks that are named by a text.
+    pub(crate) pattern: Lock,
+    pub(crate) every: Option<Duration>,
+    pub(crate) release: Release,
+    pub(crate) at_least: Duration,
+    pub(crate) at_most: Option<Duration>,
+    pub(crate) observer: Observer,
+}
+
+const RELEASE_WITHIN: Duration = Duration::from_secs(5);
+/// A lease is extended so many times in a ttl: twice it may fail.
+const BEATS: u32 = 3;
+
+/// More often than that is no use, and a load.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+impl Settings {
+    pub(crate) fn new() -> Self {
+        Self {
+            pattern: Lock::named(Name::pattern()),
+            every: None,
+            release: Release {
+                within: RELEASE_WITHIN,
+                durable: false,
+            },
+            at_least: Duration::ZERO,
+            at_most: None,
+            observer: Observer::default(),
+        }
+    }
+
+    /// The lock of this name, as it is held here.
+    pub(crate) fn lock(&self, name: Name) -> Lock {
+        Lock {
+            name,
+            ..self.pattern.clone()
+        }
+    }
+
+    /// How often a lease of this ttl is extended.
+    pub(crate) fn every(&self, ttl: Duration) -> Duration {
+        let third = ttl / BEATS;
+        let every = self.every.map_or(third, |every| every.min(third));
+        every.max(SHORTEST_INTERVAL)
+    }
+
+    /// When a lease that was acquired by a request of this moment ends, if it must.
+    pub(crate) fn ends(&self, sent: Moment) -> Option<Moment> {
+        self.at_most.map(|time| sent.after(time))
+    }
+}
+
+/// What names a lock: a text, a group and a text, or a [`Lock`], which then decides itself how it is held.
+pub trait Named: sealed::Sealed {
+    #[doc(hidden)]
+    fn lock(self, settings: &SettingsOf) -> Result<Lock>;
+}
+
+/// Keeps [`Settings`] out of the public trait.
+#[doc(hidden)]
+pub struct SettingsOf<'s>(pub(crate) &'s Settings);
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for &str {}
+    impl Sealed for &String {}
+    impl Sealed for (&str, &str) {}
+    impl Sealed for crate::Lock {}
+    impl Sealed for &crate::Lock {}
+}
+
+impl Named for &str {
+    fn lock(self, settings: &SettingsOf) -> Result<Lock> {
+        Ok(settings.0.lock(Name::new(self)?))
+    }
+}
+
+impl Named for &String {
+    fn lock(self, settings: &SettingsOf) -> Result<Lock> {
+        self.as_str().lock(settings)
+    }
+}
+
+impl Named for (&str, &str) {
+    fn lock(self, settings: &SettingsOf) -> Result<Lock> {
+        Ok(settings.0.lock(Name::in_group(self.0, self.1)?))
+    }
+}
+
+impl Named for Lock {
+    fn lock(self, _: &SettingsOf) -> Result<Lock> {
+        Ok(self)
+    }
+}
+
+impl Named for &Lock {
+    fn lock(self, _: &SettingsOf) -> Result<Lock> {
+        Ok(self.clone())
+    }
+}

@@ -1,0 +1,204 @@
+//! The migrations as a source for Diesel's harness, and as text.
+
+use std::fmt;
+
+use diesel::backend::Backend;
+use diesel::connection::BoxableConnection;
+use diesel::migration::{
+    Migration, MigrationMetadata, MigrationName, MigrationSource, MigrationVersion, Result,
+};
+
+use super::Step;
+use crate::dialect::Dialect;
+use crate::table::Table;
+
+/// This crate's migrations as a source for [`MigrationHarness`](diesel_migrations::MigrationHarness), together with
+/// those of the application; as SQL text; and as files.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// use diesel_locks::migrations::Migrations;
+/// use diesel_migrations::MigrationHarness;
+///
+/// // const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+/// # #[allow(non_snake_case)] let MIGRATIONS = Migrations::for_table(diesel_locks::Table::new("other")?);
+/// conn.run_pending_migrations(Migrations::default().with(MIGRATIONS))?;
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Migrations {
+    table: Table,
+}
+
+impl Migrations {
+    /// The migrations for a table of another name or in another schema, which must exist. Each table's migrations
+    /// have versions of their own, so several tables can live in one database.
+    #[must_use]
+    pub fn for_table(table: Table) -> Self {
+        Self { table }
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// These and the application's own as one source, in the order of their versions. Of two migrations with the same
+    /// version Diesel would run only one; here they are an error.
+    #[must_use]
+    pub fn with<S>(self, application: S) -> Combined<S> {
+        Combined {
+            locks: self,
+            application,
+        }
+    }
+
+    /// The SQL that creates the table and its view, for other tools.
+    #[must_use]
+    pub fn up_sql<DB: Dialect>(&self) -> String {
+        DB::STEPS
+            .iter()
+            .map(|step| self.named::<DB>(step.up))
+            .collect()
+    }
+
+    /// The SQL that removes them, and with them all locks.
+    #[must_use]
+    pub fn down_sql<DB: Dialect>(&self) -> String {
+        let steps = DB::STEPS.iter().rev();
+        steps.map(|step| self.named::<DB>(step.down)).collect()
+    }
+
+    /// A text with this table's names in place of the default ones, wherever those stand quoted.
+    pub(crate) fn named<DB: Dialect>(&self, text: &str) -> String {
+        if self.table == Table::default() {
+            return text.to_owned();
+        }
+        let quote = |name: &str| {
+            format!(
+                "{0}{1}{0}",
+                DB::QUOTE,
+                name.replace(DB::QUOTE, &DB::QUOTE.repeat(2))
+            )
+        };
+        let schema = self.table.schema().map(quote);
+        // First to what no identifier contains: a name may contain another one, with its quotes.
+        let marked = Table::SUFFIXES
+            .iter()
+            .fold(text.to_owned(), |text, suffix| {
+                let default = quote(&format!("{}{suffix}", Table::DEFAULT_NAME));
+                text.replace(&default, &format!("\0{suffix}\0"))
+            });
+        Table::SUFFIXES.iter().fold(marked, |text, suffix| {
+            let name = quote(&format!("{}{suffix}", self.table.name()));
+            let name = schema
+                .iter()
+                .fold(name, |name, schema| format!("{schema}.{name}"));
+            text.replace(&format!("\0{suffix}\0"), &name)
+        })
+    }
+
+    /// What tells this table's migrations from another's: of two with the same version Diesel runs only one. Nothing
+    /// for the default table, so that its versions are those of the shipped folders.
+    pub(super) fn tag(&self) -> String {
+        if self.table == Table::default() {
+            return String::new();
+        }
+        let named = format!(
+            "{}.{}",
+            self.table.schema().unwrap_or_default(),
+            self.table.name()
+        );
+        let hash = named.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a: the same for ever
+        });
+        format!("{hash:010}")
+    }
+}
+
+impl<DB: Dialect> MigrationSource<DB> for Migrations {
+    fn migrations(&self) -> Result<Vec<Box<dyn Migration<DB>>>> {
+        let create = |step: &Step| -> Box<dyn Migration<DB>> {
+            Box::new(Create {
+                name: Name {
+                    version: step.version() + &self.tag(),
+                    title: step.title(),
+                },
+                up: self.named::<DB>(step.up),
+                down: self.named::<DB>(step.down),
+            })
+        };
+        Ok(DB::STEPS.iter().map(create).collect())
+    }
+}
+
+/// Two sources as one: see [`Migrations::with`].
+#[derive(Clone, Debug)]
+pub struct Combined<S> {
+    locks: Migrations,
+    application: S,
+}
+
+impl<DB: Dialect, S: MigrationSource<DB>> MigrationSource<DB> for Combined<S> {
+    fn migrations(&self) -> Result<Vec<Box<dyn Migration<DB>>>> {
+        let mut all = self.application.migrations()?;
+        let ours: Vec<Box<dyn Migration<DB>>> = self.locks.migrations()?;
+        for migration in &ours {
+            let version = migration.name().version();
+            if let Some(other) = all.iter().find(|other| other.name().version() == version) {
+                return Err(format!(
+                    "the migrations {} and {} have the same version: rename the folder of yours, or, if it is a copy \
+                     of this crate's, leave `with` out",
+                    migration.name(),
+                    other.name()
+                )
+                .into());
+            }
+        }
+        all.extend(ours);
+        Ok(all)
+    }
+}
+
+struct Create {
+    name: Name,
+    up: String,
+    down: String,
+}
+
+struct Name {
+    version: String,
+    title: &'static str,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.version, self.title)
+    }
+}
+
+impl MigrationName for Name {
+    fn version(&self) -> MigrationVersion<'_> {
+        (&self.version).into()
+    }
+}
+
+impl MigrationMetadata for Create {}
+
+impl<DB: Backend> Migration<DB> for Create {
+    fn run(&self, conn: &mut dyn BoxableConnection<DB>) -> Result<()> {
+        Ok(conn.batch_execute(&self.up)?)
+    }
+
+    fn revert(&self, conn: &mut dyn BoxableConnection<DB>) -> Result<()> {
+        Ok(conn.batch_execute(&self.down)?)
+    }
+
+    fn metadata(&self) -> &dyn MigrationMetadata {
+        self
+    }
+
+    fn name(&self) -> &dyn MigrationName {
+        &self.name
+    }
+}

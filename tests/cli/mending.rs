@@ -1,0 +1,92 @@
+//! `release` and `purge`.
+
+use diesel::Connection;
+use diesel_locks::blocking::LeaseDsl;
+use diesel_locks::{Error, Lock, Table};
+
+use crate::database::{Database, Engine, with_connection};
+use crate::looking::{held, migrated};
+
+fn is_mine(database: &Database, lease: &diesel_locks::Lease) -> bool {
+    with_connection!(database.engine, &database.url, conn => lease.is_mine(conn)).unwrap()
+}
+
+pub fn taking_a_lock_away_asks_first(engine: Engine) {
+    let database = migrated(engine);
+    let release = ["release", "x", "--force"];
+    let free = database.run(&release);
+    assert_eq!(free.code, 1);
+    assert!(free.err.contains("nobody holds it"), "{free:?}");
+
+    let lease = held(&database, &Lock::new("x").unwrap().owner("web-1").unwrap());
+    for no in ["", "n\n", "yesterday\n"] {
+        let said = database.answer(&release, no);
+        assert_eq!(said.code, 1, "{no:?}: {said:?}");
+        assert!(
+            said.err.contains("web-1") && said.err.contains("not released"),
+            "{said:?}"
+        );
+        assert!(is_mine(&database, &lease));
+    }
+    assert_eq!(database.answer(&release, "y\n").done(), "x is released\n");
+    assert!(!is_mine(&database, &lease));
+
+    let lease = held(&database, &Lock::new("x").unwrap());
+    let quiet = database.run(&["release", "x", "--force", "--yes"]);
+    assert!(quiet.err.is_empty(), "{quiet:?}");
+    quiet.done();
+    assert!(!is_mine(&database, &lease));
+}
+
+/// On SQLite its pin is the one writer of the whole database, and the program waits five seconds for that.
+pub fn a_pinned_lock_is_in_use(engine: Engine) {
+    let database = migrated(engine);
+    let lease = held(&database, &Lock::new("x").unwrap());
+    with_connection!(engine, &database.url, conn => conn.transaction(|conn| {
+        lease.pin(conn)?;
+        let said = database.run(&["release", "x", "--force", "--yes"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("in use"), "{said:?}");
+        Ok::<_, Error>(())
+    }))
+    .unwrap();
+    assert!(is_mine(&database, &lease));
+}
+
+pub fn a_lock_in_another_table_is_another(engine: Engine) {
+    let database = migrated(engine);
+    let there = ["--table", "other"];
+    database.run(&[&["migrate"], &there[..]].concat()).done();
+    let lock = Lock::new("x").unwrap();
+    let here = held(&database, &lock);
+    let other = held(&database, &lock.table(Table::new("other").unwrap()));
+    let release = ["release", "x", "--force", "--yes"];
+    database.run(&[&release[..], &there].concat()).done();
+    assert!(is_mine(&database, &here) && !is_mine(&database, &other));
+}
+
+pub fn old_rows_are_purged(engine: Engine) {
+    let database = migrated(engine);
+    for name in ["old", "new", "held"] {
+        held(&database, &Lock::new(name).unwrap());
+    }
+    for name in ["old", "new"] {
+        database.run(&["release", name, "--force", "--yes"]).done();
+    }
+    let week = 8_i64 * 86_400_000_000;
+    for table in ["diesel_locks", "diesel_locks_pins"] {
+        if database.has(table) {
+            database.batch(&format!(
+                "UPDATE {table} SET fence = fence - {week} WHERE name = 'old'"
+            ));
+        }
+    }
+    database.batch(&format!(
+        "UPDATE diesel_locks SET expires_at = expires_at - {week} WHERE name = 'old'"
+    ));
+    let purge = ["purge", "--older-than", "7d"];
+    let elsewhere = database.run(&[&purge[..], &["--group", "none"]].concat());
+    assert_eq!(elsewhere.done(), "0 removed\n");
+    assert_eq!(database.run(&purge).done(), "1 removed\n");
+    assert_eq!(database.count("diesel_locks"), 2);
+}

@@ -1,0 +1,135 @@
+//! `run`: what it does when all goes well, and when there is nothing to do.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel_locks::Lock;
+
+use crate::database::{Engine, unique};
+use crate::job::{Job, WORK, fence, is_held, run, said, until};
+use crate::looking::{held, migrated};
+
+pub fn a_command_knows_its_lock_and_says_how_it_went(engine: Engine) {
+    let database = migrated(engine);
+    let script = "env | grep -E '^DIESEL_LOCKS_(NAME|GROUP|FENCE|TOKEN)=' | sort; exit 7";
+    let plain = said(&database, &[], script);
+    let expected = format!(
+        "DIESEL_LOCKS_FENCE={}\nDIESEL_LOCKS_NAME=x\n",
+        fence(&database)
+    );
+    assert_eq!((plain.code, &plain.out), (7, &expected), "{plain:?}");
+    assert_eq!(plain.err, "");
+    assert!(!is_held(&database));
+
+    let words = ["run", "jobs|x", "--owner", "cron", "-v", "--", "env"];
+    let grouped = Job::start(&database, &words).end();
+    assert!(
+        grouped.out.contains("DIESEL_LOCKS_GROUP=jobs\n"),
+        "{grouped:?}"
+    );
+    assert!(
+        grouped.err.contains("jobs|x: acquired") && grouped.err.contains("given back"),
+        "{grouped:?}"
+    );
+    let shown = database.run(&["show", "jobs|x"]).done();
+    assert!(shown.contains("last owner  cron"), "{shown}");
+
+    assert_eq!(said(&database, &[], "kill -9 $$").code, 128 + 9);
+}
+
+pub fn a_command_is_not_run_while_others_hold_its_lock(engine: Engine) {
+    let database = migrated(engine);
+    held(&database, &Lock::new("x").unwrap().owner("web-1").unwrap());
+    let busy = said(&database, &[], "touch up");
+    assert_eq!((busy.code, &*busy.err), (80, ""), "{busy:?}");
+    let busy = said(&database, &["--busy-exit-code", "0", "-v"], "touch up");
+    assert_eq!(busy.code, 0);
+    assert!(busy.err.contains("busy: web-1 has it"), "{busy:?}");
+    assert_eq!(said(&database, &["--wait", "1s"], "touch up").code, 81);
+    let wait = ["--wait", "0s", "--timed-out-exit-code", "9"];
+    assert_eq!(said(&database, &wait, "touch up").code, 9);
+    assert!(!database.file("up").exists());
+}
+
+pub fn a_command_waits_for_its_lock(engine: Engine) {
+    let database = migrated(engine);
+    let first = Job::at_work(&database, &run(&[], WORK));
+    let script = "test ! -e up && touch second";
+    let mut second = Job::start(&database, &run(&["--wait", "forever", "-v"], script));
+    let mut told = [0; 60];
+    let err = second.child.as_mut().unwrap().stderr.as_mut().unwrap();
+    let length = std::io::Read::read(err, &mut told).unwrap();
+    let told = String::from_utf8_lossy(&told[..length]);
+    assert!(told.contains("waiting for"), "{told}");
+    assert!(!database.file("second").exists());
+    fs::remove_file(database.file("up")).unwrap();
+    assert_eq!(first.end().code, 0);
+    assert_eq!(second.end().code, 0);
+    assert!(database.file("second").exists());
+}
+
+/// Twice as long as a lease that nobody extends.
+pub fn a_lock_is_kept_for_as_long_as_the_command_runs(engine: Engine) {
+    let database = migrated(engine);
+    let began = Instant::now();
+    let job = Job::at_work(&database, &run(&["--ttl", "3s", "-v"], WORK));
+    let fence_then = fence(&database);
+    while began.elapsed() < Duration::from_secs(7) {
+        assert!(is_held(&database), "after {:?}", began.elapsed());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(fence(&database), fence_then);
+    fs::remove_file(database.file("up")).unwrap();
+    assert_eq!(job.end().code, 0);
+    assert!(!is_held(&database));
+}
+
+pub fn a_lock_can_be_kept_longer_than_the_command(engine: Engine) {
+    let database = migrated(engine);
+    let at_least = ["--at-least", "1h", "--ttl", "2s"];
+    assert_eq!(said(&database, &at_least, "exit 3").code, 3);
+    let shown = database.run(&["show", "x"]).done();
+    assert!(shown.contains("59m") && shown.contains("left"), "{shown}");
+    assert_eq!(said(&database, &[], "touch up").code, 80);
+}
+
+pub fn what_cannot_be_started_holds_no_lock(engine: Engine) {
+    let database = migrated(engine);
+    let folder = database.folder.to_str().unwrap();
+    for (command, code) in [(&*unique(), 127), (folder, 126)] {
+        for options in [&[][..], &["--at-least", "1h"]] {
+            let words = [&["run", "x"], options, &["--", command]].concat();
+            let said = Job::start(&database, &words).end();
+            assert_eq!(said.code, code, "{said:?}");
+            assert!(said.err.contains("cannot be run"), "{said:?}");
+            assert!(!is_held(&database));
+        }
+    }
+}
+
+pub fn what_goes_wrong_is_told_from_what_the_command_says(engine: Engine) {
+    let database = migrated(engine);
+    for words in [&["run", "x"][..], &["run", "x", "ls"], &["run", "--", "ls"]] {
+        assert_eq!(database.run(words).code, 83, "{words:?}");
+    }
+    for options in [["--wait", "1"], ["--ttl", "0s"], ["--owner", "a\nb"]] {
+        let wrong = said(&database, &options, "touch up");
+        assert_eq!(wrong.code, 83, "{wrong:?}");
+    }
+    let no_table = said(&database, &["--table", "other"], "touch up");
+    assert_eq!(no_table.code, 84, "{no_table:?}");
+    assert!(no_table.err.contains("migrations"), "{no_table:?}");
+    assert!(!database.file("up").exists());
+}
+
+/// They have nothing to do with the lock any more.
+pub fn what_a_command_leaves_in_the_background_goes_on(engine: Engine) {
+    let database = migrated(engine);
+    let script = format!("({WORK}; touch left) > /dev/null 2>&1 & until [ -e up ]; do :; done");
+    let end = said(&database, &[], &script);
+    assert_eq!(end.code, 0, "{end:?}");
+    assert!(!is_held(&database));
+    fs::remove_file(database.file("up")).unwrap();
+    until("it goes on", || database.file("left").exists());
+}

@@ -1,0 +1,57 @@
+//! `migrate` and `verify`.
+
+use crate::database::{Database, Engine};
+
+pub fn a_table_is_made_and_verified(engine: Engine) {
+    let database = Database::new(engine);
+    for _ in 0..2 {
+        database.run(&["migrate"]).done();
+    }
+    assert!(database.run(&["verify"]).done().contains("will do"));
+    assert_eq!(database.count("diesel_locks_setup"), 1);
+    let other = ["--table", "billing"];
+    assert_eq!(database.run(&[&["verify"], &other[..]].concat()).code, 1);
+    database.run(&[&["migrate"], &other[..]].concat()).done();
+    database.run(&[&["verify"], &other[..]].concat()).done();
+    assert!(database.has("billing_setup"));
+}
+
+pub fn what_will_not_do_is_said_with_its_remedy(engine: Engine) {
+    let database = Database::new(engine);
+    database.batch("CREATE TABLE host (x INT)");
+    let missing = database.run(&["verify"]);
+    assert_eq!(missing.code, 1, "{missing:?}");
+    let remedy = format!("diesel-locks migrations write {}", engine.dialect());
+    assert!(missing.err.contains(&remedy), "{missing:?}");
+
+    let sql = database.run(&["migrations", "sql"]).done();
+    database.batch(&sql);
+    database.run(&["verify"]).done();
+    database.batch("DROP VIEW diesel_locks_held");
+    database.batch("ALTER TABLE diesel_locks DROP COLUMN data");
+    let old = database.run(&["verify"]);
+    assert_eq!(old.code, 1);
+    assert!(old.err.contains("no column data"), "{old:?}");
+    let others = database.run(&["migrate"]);
+    assert_eq!(others.code, 3);
+    assert!(others.err.contains("`verify`"), "{others:?}");
+}
+
+pub fn sixteen_processes_migrate_at_once(engine: Engine) {
+    let database = Database::new(engine);
+    let start = |_| database.start(&["migrate"]);
+    let processes: Vec<_> = (0..16).map(start).collect();
+    for process in processes {
+        crate::program::Said::from(process.wait_with_output().unwrap()).done();
+    }
+    database.run(&["verify"]).done();
+    assert_eq!(database.count("diesel_locks_setup"), 1);
+}
+
+pub fn a_database_that_is_not_there_is_an_error(engine: Engine) {
+    let database = Database::unborn(engine);
+    let said = database.run(&["list"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.err.starts_with("diesel-locks: "), "{said:?}");
+    assert!(!database.file("app.db").exists());
+}

@@ -1,0 +1,1 @@
+ALTER TABLE host_jobs DROP COLUMN done;

@@ -1,0 +1,138 @@
+//! The database, the network and the processes fail, and what the managed locks promise holds all the same (I3, I12).
+//!
+//! Time itself is what is tested in many of these, so they wait for real: bounded, with short ttls, and mostly many at
+//! once. A proxy of the test's own ([`proxy`]) plays the network that fails; other processes are this program, started
+//! again. On SQLite, where no network is, another writer plays the database that does not answer.
+#![cfg(unix)]
+
+#[path = "faults/cancel.rs"]
+mod cancel;
+#[path = "faults/child.rs"]
+mod child;
+#[path = "faults/client.rs"]
+mod client;
+#[path = "faults/ending.rs"]
+mod ending;
+#[path = "faults/engine.rs"]
+mod engine;
+#[path = "faults/fault.rs"]
+mod fault;
+#[path = "faults/killed.rs"]
+mod killed;
+#[path = "faults/outage.rs"]
+mod outage;
+#[path = "faults/place.rs"]
+mod place;
+#[path = "faults/probe.rs"]
+mod probe;
+#[path = "faults/proxy.rs"]
+mod proxy;
+#[path = "faults/replies.rs"]
+mod replies;
+#[cfg(feature = "postgres")]
+#[path = "faults/server.rs"]
+mod server;
+#[path = "faults/silence.rs"]
+mod silence;
+#[path = "faults/starved.rs"]
+mod starved;
+
+#[cfg(feature = "postgres")]
+mod stopped {
+    mod postgres {
+        #[test]
+        fn t45_a_server_that_is_stopped_is_a_database_that_is_gone() {
+            crate::server::test();
+        }
+    }
+}
+
+/// A test of each case, for each engine, blocking and async.
+macro_rules! faults {
+    ($($feature:literal $module:ident $engine:ident;)+) => {$(
+        #[cfg(feature = $feature)]
+        mod $module {
+            mod faults {
+                mod blocking {
+                    faults! { @both $engine Blocking }
+                }
+                mod asynchronous {
+                    faults! { @both $engine Async }
+                    faults! { @tasks $engine Async }
+                }
+                mod processes {
+                    faults! { @cases $engine Both killed
+                        t62_killed_holders_are_taken_over_and_never_are_there_two,
+                    }
+                }
+            }
+        }
+    )+};
+    (@both $engine:ident $mode:ident) => {
+        faults! { @cases $engine $mode outage
+            t45_a_guard_lives_through_a_short_outage,
+            t45_after_a_long_outage_the_work_is_told_at_the_deadline,
+        }
+        faults! { @cases $engine $mode replies
+            a_lock_whose_acquisition_was_not_answered_is_given_back,
+            an_agreed_token_finds_the_acquisition_that_was_not_answered,
+            a_release_that_is_not_answered_frees_the_lock_in_the_end,
+            an_answer_that_is_too_late_is_no_acquisition,
+            an_extension_that_is_answered_too_late_changes_nothing,
+            trust_counts_from_before_the_request_was_sent,
+        }
+        faults! { @cases $engine $mode silence
+            t45_connections_that_broke_are_not_used_again,
+        }
+        faults! { @cases $engine $mode starved
+            t46_a_process_that_was_stopped_is_told_on_waking,
+        }
+        faults! { @cases $engine $mode ending
+            t49_work_that_panics_gives_the_lock_back,
+            t49_a_transaction_that_panics_leaves_nothing,
+        }
+    };
+    (@tasks $engine:ident $mode:ident) => {
+        faults! { @cases $engine $mode replies
+            t45_a_slow_database_is_not_taken_for_one_that_is_gone,
+        }
+        faults! { @cases $engine $mode silence
+            t45_connections_that_hang_are_not_used_again,
+        }
+        faults! { @cases $engine $mode starved
+            t46_after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look,
+        }
+        faults! { @cases $engine $mode ending
+            locks_go_on_in_another_runtime,
+            a_guard_may_be_dropped_outside_of_its_runtime,
+            what_was_left_to_a_dead_runtime_is_done_by_the_next,
+            t45_a_short_outage_on_a_runtime_of_one_thread,
+        }
+        faults! { @cases $engine $mode cancel
+            t41_a_cancelled_acquisition_leaves_nothing,
+            t41_a_cancelled_wait_leaves_the_line,
+            t49_cancelled_work_leaves_nothing,
+            a_guard_survives_what_is_cancelled_under_it,
+            t41_a_storm_of_cancellations,
+        }
+    };
+    (@cases $engine:ident $mode:ident $module:ident $($case:ident,)+) => {$(
+        #[test]
+        fn $case() {
+            let path = concat!(module_path!(), "::", stringify!($case));
+            let place = crate::place::Place::new(
+                crate::engine::Engine::$engine,
+                crate::place::Mode::$mode,
+                path.trim_start_matches("faults::"),
+            );
+            crate::$module::$case(&place);
+        }
+    )+};
+}
+
+faults! {
+    "postgres" postgres Postgres;
+    "mysql" mariadb MariaDb;
+    "mysql" mysql MySql;
+    "sqlite" sqlite Sqlite;
+}

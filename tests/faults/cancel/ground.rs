@@ -1,0 +1,75 @@
+//! A pool of few connections in a runtime of its own, and one lock: what is left over after a test is seen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel_locks::{Lock, Wait};
+
+use crate::client::Setup;
+use crate::client::tasks::{Tasked, Tasks};
+use crate::place::{Place, ms, runtime};
+
+/// Much longer than the test: what is free before was given back.
+pub const TTL: Duration = ms(60_000);
+pub const SOON: Duration = ms(3_000);
+
+pub struct Ground<'p> {
+    pub place: &'p Place,
+    pub tasks: Arc<dyn Tasks>,
+    pub lock: Lock,
+}
+
+/// Runs it, and looks that neither a connection nor a task is left over.
+pub fn on_ground(place: &Place, test: impl AsyncFnOnce(&Ground<'_>)) {
+    let runtime = runtime();
+    let setup = Setup {
+        pool_size: 4,
+        ..Setup::default()
+    };
+    let tasks = place.engine.tasks(&place.url, &setup, &runtime);
+    runtime.block_on(async {
+        let ground = Ground {
+            place,
+            tasks,
+            lock: place.lock("x", TTL),
+        };
+        test(&ground).await;
+        ground.tasks.ask().await.expect("a connection that works");
+        ground.tasks.close().await;
+        eventually("no connection is in use", async || {
+            let (all, idle) = ground.tasks.connections();
+            all == idle
+        })
+        .await;
+    });
+    let began = Instant::now();
+    while runtime.metrics().num_alive_tasks() > 0 {
+        let tasks = runtime.metrics().num_alive_tasks();
+        assert!(began.elapsed() < ms(5_000), "{tasks} tasks are left over");
+        runtime.block_on(async { tokio::time::sleep(ms(5)).await });
+    }
+}
+
+impl Ground<'_> {
+    /// Nobody has it, and the next gets it.
+    pub async fn is_free(&self, lock: &Lock, what: &str) {
+        let mut probe = self.place.probe();
+        eventually(what, async || probe.holder(lock).is_none()).await;
+        let next = self.tasks.acquire(lock, Wait::up_to(SOON)).await;
+        let next = next.unwrap_or_else(|error| panic!("{what}: {error}"));
+        next.release().await.expect("an answer");
+    }
+
+    pub async fn guard(&self) -> Box<dyn Tasked> {
+        let guard = self.tasks.acquire(&self.lock, Wait::up_to(SOON)).await;
+        guard.expect("the lock")
+    }
+}
+
+async fn eventually(what: &str, mut question: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !question().await {
+        assert!(began.elapsed() < ms(8_000), "never: {what}");
+        tokio::time::sleep(ms(2)).await;
+    }
+}

@@ -1,0 +1,183 @@
+//! T45: the database is gone for less than the ttl, and for longer.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use diesel_locks::{Attempt, Wait};
+
+use crate::client::{Guard, Told};
+use crate::fault::{Fault, Line};
+use crate::place::{Mode, Place, ms, side_by_side, within};
+
+/// How long after its end the work is told at the latest, on a machine that does other things as well.
+pub const LATE: Duration = ms(400);
+
+/// Each in a thread of its own: they mostly wait.
+fn each(place: &Place, test: impl Fn(&Place, Fault) + Sync) {
+    let (faults, test) = (Fault::of(place.engine), &test);
+    let names = faults.iter().map(|fault| format!("{fault:?}"));
+    side_by_side(names.zip(faults).map(|(name, fault)| {
+        // What happens to a file of SQLite happens to all who use it.
+        let work = move || {
+            if place.engine.is_sqlite() {
+                test(&place.another(), *fault);
+            } else {
+                test(place, *fault);
+            }
+        };
+        (name, work)
+    }));
+}
+
+pub fn t45_a_guard_lives_through_a_short_outage(place: &Place) {
+    each(place, short);
+}
+
+pub fn t45_after_a_long_outage_the_work_is_told_at_the_deadline(place: &Place) {
+    each(place, long);
+}
+
+fn short(place: &Place, fault: Fault) {
+    let ttl = ms(3_000);
+    let lock = place.lock(&format!("short {fault:?}"), ttl);
+    let mut line = Line::new(place, fault);
+    let guard = acquire(&line, &lock);
+    let began = Instant::now();
+    line.begin();
+    let is_late = |line: &Line| {
+        line.client
+            .log()
+            .tells(began, |told| matches!(told, Told::Late(_)))
+    };
+    // A thread that waits for its answer does not know that it will be late; an async SQLite is a thread, too.
+    let is_thread = place.mode == Mode::Blocking || place.engine.is_sqlite();
+    let told_meanwhile = !is_thread || !fault.keeps_waiting();
+    let limit = ttl * 2;
+    within(limit, "less than a second is left", || {
+        let left = guard.trusted_for();
+        assert!(
+            !left.is_zero(),
+            "{fault:?}: lost before the outage was over"
+        );
+        left < ms(1_000) && (!told_meanwhile || is_late(&line) || left < ms(600))
+    });
+    assert_eq!(is_late(&line), told_meanwhile, "{fault:?}");
+    let back = Instant::now();
+    line.end();
+    within(ms(2_000), &format!("{fault:?}: renewed"), || {
+        let log = line.client.log();
+        assert!(guard.is_valid(), "{fault:?}: {}", log.print(began));
+        log.tells(back, |told| *told == Told::Renewed)
+    });
+    assert!(guard.trusted_for() > ms(1_000));
+    let mut probe = place.probe();
+    assert_eq!(probe.holder(&lock), Some(guard.fence()));
+    within(ms(5_000), "the pool works", || line.client.ask().is_ok());
+    line.client.close();
+}
+
+fn long(place: &Place, fault: Fault) {
+    let ttl = ms(2_000);
+    let lock = place.lock(&format!("long {fault:?}"), ttl);
+    let mut line = Line::new(place, fault);
+    let sent = Instant::now();
+    let guard = acquire(&line, &lock);
+    let told = when_lost(&*guard);
+    let began = Instant::now();
+    line.begin();
+    let gone = Instant::now();
+
+    let deadline = watch(&*guard, ttl);
+    let over = Instant::now();
+    let trust = ttl * 9 / 10;
+    assert!(deadline <= gone + trust + ms(1), "trusted for too long");
+    assert!(deadline + ms(1) >= sent + trust, "not trusted long enough");
+    assert!(!guard.is_valid());
+    within(LATE, &format!("{fault:?}: told"), || told().is_some());
+    let told = told().expect("just told");
+    let late = told.saturating_duration_since(deadline);
+    let early = deadline.saturating_duration_since(told);
+    // A machine that stood still for a while held up this thread, too.
+    assert!(
+        told.saturating_duration_since(over) < LATE && early < ms(2),
+        "told {late:?} late, {early:?} early"
+    );
+    eprintln!(
+        "{} {:?} {fault:?}: told {late:?} after the deadline",
+        place.engine.name(),
+        place.mode
+    );
+    assert!(guard.lost_within(ms(0)));
+    let refused = Instant::now();
+    let error = guard.write(&place.group).expect_err("lost");
+    assert!(error.is_stale(), "{error:?}");
+    assert!(
+        refused.elapsed() < ms(100),
+        "refused without asking anybody"
+    );
+    if fault != Fault::Locked {
+        row_outlives_trust(place, &lock, deadline);
+    }
+
+    line.end();
+    within(ms(5_000), "the pool works", || line.client.ask().is_ok());
+    assert!(!guard.is_valid(), "lost never becomes held");
+    let fence = guard.fence();
+    drop(guard);
+    let rival = place.rival();
+    let limit = ttl + ms(3_000);
+    within(
+        limit,
+        &format!("{fault:?}: the lock is free"),
+        || match rival.try_acquire(&lock) {
+            Ok(Attempt::Acquired(next)) => next.fence() > fence,
+            _ => false,
+        },
+    );
+    let log = line.client.log();
+    let losses = log
+        .since(began)
+        .iter()
+        .filter(|it| **it == Told::Lost)
+        .count();
+    assert_eq!(losses, 1, "{fault:?}: {}", log.print(began));
+    line.client.close();
+}
+
+fn acquire(line: &Line, lock: &diesel_locks::Lock) -> Box<dyn Guard> {
+    let guard = line.client.acquire(lock, Wait::up_to(ms(5_000)));
+    guard.expect("the lock")
+}
+
+pub fn when_lost(guard: &dyn Guard) -> impl Fn() -> Option<Instant> + use<> {
+    let told = Arc::new(Mutex::new(None));
+    let tells = told.clone();
+    guard.on_lost(Box::new(move || {
+        *tells.lock().expect("a moment") = Some(Instant::now());
+    }));
+    move || *told.lock().expect("a moment")
+}
+
+/// Looks at the guard until its trust is over, and says when that was to be.
+pub fn watch(guard: &dyn Guard, ttl: Duration) -> Instant {
+    let mut deadline = Instant::now();
+    within(ttl * 2, "the end of trust", || {
+        let (now, left) = (Instant::now(), guard.trusted_for());
+        if !left.is_zero() {
+            // Too early by the time between the two looks, which mostly is none.
+            deadline = deadline.max(now + left);
+        }
+        left.is_zero()
+    });
+    deadline
+}
+
+/// By the database's clock, the lease lasts longer than it was trusted.
+fn row_outlives_trust(place: &Place, lock: &diesel_locks::Lock, deadline: Instant) {
+    let mut probe = place.probe();
+    let left = probe.time_left(lock);
+    let asked = Instant::now();
+    if !left.is_zero() {
+        assert!(asked + left >= deadline, "the row ended before trust did");
+    }
+}

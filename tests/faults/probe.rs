@@ -1,0 +1,73 @@
+//! A look at the database past all proxies.
+
+use std::time::Duration;
+
+use diesel::QueryableByName;
+use diesel::connection::SimpleConnection;
+use diesel::result::QueryResult;
+use diesel::sql_types::BigInt;
+use diesel_locks::blocking::LockDsl;
+use diesel_locks::{Lock, Record};
+
+pub trait Probe: Send {
+    fn row(&mut self, lock: &Lock) -> Option<Record>;
+    fn batch(&mut self, sql: &str) -> QueryResult<()>;
+    /// How many rows the ledger has of this scope and fence.
+    fn written(&mut self, scope: &str, fence: i64) -> i64;
+}
+
+impl dyn Probe + '_ {
+    /// Who holds it, by fence.
+    pub fn holder(&mut self, lock: &Lock) -> Option<i64> {
+        let row = self.row(lock)?;
+        row.is_held().then_some(row.fence)
+    }
+
+    pub fn time_left(&mut self, lock: &Lock) -> Duration {
+        let row = self.row(lock).and_then(|row| row.time_left);
+        row.unwrap_or_default()
+    }
+}
+
+#[derive(QueryableByName)]
+pub struct Number {
+    #[diesel(sql_type = BigInt)]
+    pub number: i64,
+}
+
+/// What is written under a lock, and how many rows of a larger fence are there already.
+pub fn write_sql(scope: &str, fence: i64) -> [String; 2] {
+    let write = format!("INSERT INTO faults_ledger (scope, fence) VALUES ('{scope}', {fence})");
+    let look = format!(
+        "SELECT COUNT(*) AS number FROM faults_ledger WHERE scope = '{scope}' AND fence > {fence}"
+    );
+    [write, look]
+}
+
+macro_rules! probe {
+    ($feature:literal, $connection:ident) => {
+        #[cfg(feature = $feature)]
+        impl Probe for diesel::$connection {
+            fn row(&mut self, lock: &Lock) -> Option<Record> {
+                lock.inspect(self).expect("a look at the row")
+            }
+
+            fn batch(&mut self, sql: &str) -> QueryResult<()> {
+                self.batch_execute(sql)
+            }
+
+            fn written(&mut self, scope: &str, fence: i64) -> i64 {
+                let sql = format!(
+                    "SELECT COUNT(*) AS number FROM faults_ledger WHERE scope = '{scope}' AND fence = {fence}"
+                );
+                let rows: QueryResult<Vec<Number>> =
+                    diesel::RunQueryDsl::load(diesel::sql_query(sql), self);
+                rows.expect("a look at the ledger")[0].number
+            }
+        }
+    };
+}
+
+probe!("postgres", PgConnection);
+probe!("mysql", MysqlConnection);
+probe!("sqlite", SqliteConnection);

@@ -1,0 +1,84 @@
+//! Connections that are worth nothing any more, in a pool that does not look before it hands them out.
+
+use std::time::Instant;
+
+use diesel_locks::Wait;
+
+use crate::client::{Setup, Told};
+use crate::place::{Place, ms, side_by_side, within};
+use crate::proxy::Close;
+
+/// From these nothing is heard any more, not even their end, although the database is back: as after a firewall has
+/// forgotten them. A thread that waits for an answer cannot be told to stop, so this is about tasks.
+pub fn t45_connections_that_hang_are_not_used_again(place: &Place) {
+    if place.engine.is_sqlite() {
+        return;
+    }
+    let works = [false, true].map(|gives_up| {
+        let name = format!("gives up: {gives_up}");
+        (name, move || hang(place, gives_up))
+    });
+    side_by_side(works.into_iter());
+}
+
+/// The one connection hangs for the keeper, or for somebody who gives up waiting.
+fn hang(place: &Place, gives_up: bool) {
+    // A pool that looks before would keep them, and hide what the locks do.
+    let setup = Setup {
+        pool_size: 1,
+        checks: false,
+        ..Setup::default()
+    };
+    let (proxy, client) = place.line(&setup);
+    let proxy = proxy.expect("a network");
+    let lock = place.lock(&format!("one {gives_up}"), ms(2_000));
+    let other = place.lock(&format!("two {gives_up}"), ms(60_000));
+    let guard = client.acquire(&lock, Wait::never()).expect("the lock");
+    proxy.hang();
+    if gives_up {
+        let answer = client.acquire_within(ms(300), &other, Wait::never());
+        assert!(answer.is_none());
+    }
+    assert!(guard.lost_within(ms(4_000)));
+    assert!(proxy.swallowed() > 0);
+    proxy.come_back_in_silence();
+    drop(guard);
+
+    let back = Instant::now();
+    within(ms(5_000), "the pool works", || client.ask().is_ok());
+    let told = || client.log().print(back);
+    let guard = client.acquire(&lock, Wait::up_to(ms(8_000)));
+    let guard = guard.unwrap_or_else(|error| panic!("{error}: {}", told()));
+    let renewed = |told: &Told| *told == Told::Renewed;
+    within(ms(3_000), "kept alive", || {
+        client.log().tells(back, renewed)
+    });
+    assert!(guard.is_valid());
+    client.close();
+}
+
+/// A pool must learn from the locks that a connection has broken.
+pub fn t45_connections_that_broke_are_not_used_again(place: &Place) {
+    if place.engine.is_sqlite() {
+        return;
+    }
+    let setup = Setup {
+        pool_size: 1,
+        checks: false,
+        ..Setup::default()
+    };
+    let (proxy, client) = place.line(&setup);
+    let proxy = proxy.expect("a network");
+    let lock = place.lock("broken", ms(60_000));
+    let guard = client.acquire(&lock, Wait::never()).expect("the lock");
+    proxy.cut(Close::WithReset);
+    proxy.come_back(Close::Gently);
+    let mut errors = Vec::new();
+    within(ms(3_000), "the pool works after a failure or two", || {
+        let answer = guard.extend();
+        errors.extend(answer.as_ref().err().map(ToString::to_string));
+        answer.is_ok()
+    });
+    assert!(errors.len() <= 2, "{errors:?}");
+    client.close();
+}

@@ -1,0 +1,17 @@
+//! Locks on tasks.
+
+use std::time::Duration;
+
+use diesel_locks::asynchronous::{AsyncConnections, Guard, Locks};
+use diesel_locks::{
+    Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
+};
+
+use super::{AnyGuard, Held, Job, Managed, Observer, all, boxed, managed};
+use crate::session::{Answer, Session, Work, closure};
+
+managed! { AsyncConnections, [.await] }
+
+async fn lost_within<P: AsyncConnections>(guard: &Guard<P>, time: Duration) -> bool {
+    tokio::time::timeout(time, guard.lost()).await.is_ok()
+}

@@ -1,0 +1,18 @@
+//! Locks on threads.
+
+use std::time::Duration;
+
+use diesel_locks::blocking::{Connections, Guard, Locks};
+use diesel_locks::{
+    Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
+};
+
+use super::{AnyGuard, Held, Job, Managed, Observer, all, boxed, managed};
+use crate::session::{Answer, Session, Work, closure};
+
+managed! { Connections, [] }
+
+#[allow(clippy::unused_async)] // the other mode's waits
+async fn lost_within<P: Connections>(guard: &Guard<P>, time: Duration) -> bool {
+    guard.lost_within(time)
+}

@@ -1,0 +1,86 @@
+//! An observer that remembers what it was told.
+
+use std::sync::{Arc, Mutex};
+
+use diesel_locks::locks::{Event, What};
+
+use super::Observer;
+use super::traffic::Threads;
+
+#[derive(Clone, Default)]
+pub struct Recorder {
+    told: Arc<Mutex<Vec<Told>>>,
+    /// The threads that told it.
+    pub threads: Threads,
+}
+
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub key: String,
+    pub owner: String,
+    pub fence: Option<i64>,
+    pub what: &'static str,
+    /// The whole event, as a log would show it.
+    pub debug: String,
+}
+
+impl Recorder {
+    pub fn observer(&self) -> Observer {
+        let here = self.clone();
+        Box::new(move |event| here.note(event))
+    }
+
+    fn note(&self, event: &Event<'_>) {
+        self.threads.note();
+        self.told.lock().unwrap().push(Told {
+            key: event.key.to_owned(),
+            owner: event.owner.to_owned(),
+            fence: event.fence,
+            what: word(&event.what),
+            debug: format!("{event:?}"),
+        });
+    }
+
+    pub fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// What happened, in order.
+    pub fn words(&self) -> Vec<&'static str> {
+        self.told().iter().map(|told| told.what).collect()
+    }
+
+    /// What happened but for extensions, which come at their own times.
+    pub fn words_without_beats(&self) -> Vec<&'static str> {
+        let mut words = self.words();
+        words.retain(|word| *word != "renewed");
+        words
+    }
+
+    pub fn count(&self, word: &str) -> usize {
+        let told = self.told.lock().unwrap();
+        told.iter().filter(|told| told.what == word).count()
+    }
+
+    /// What happened to one lock, but for extensions.
+    pub fn of(&self, key: &str) -> Vec<&'static str> {
+        let told = self.told().into_iter();
+        told.filter(|told| told.key == key && told.what != "renewed")
+            .map(|told| told.what)
+            .collect()
+    }
+}
+
+fn word(what: &What<'_>) -> &'static str {
+    match what {
+        What::Acquired { .. } => "acquired",
+        What::Busy { .. } => "busy",
+        What::Waiting { .. } => "waiting",
+        What::Renewed { .. } => "renewed",
+        What::Late { .. } => "late",
+        What::Lost { .. } => "lost",
+        What::Released { .. } => "released",
+        What::NotReleased { .. } => "not released",
+        _ => "something new",
+    }
+}

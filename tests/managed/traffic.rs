@@ -1,0 +1,204 @@
+//! What the connections of a `Locks` do: how many are open, and which statements they run on the locks' tables.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::session::Answer;
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Shared by all connections of a `Locks`.
+pub struct Traffic {
+    /// So many connections may be open, where there is no pool that says so.
+    slots: Arc<Semaphore>,
+    open: AtomicUsize,
+    opened: AtomicUsize,
+    /// Statements on locks whose answer has not come.
+    at_work: AtomicUsize,
+    statements: Mutex<Vec<String>>,
+    slow_beats: AtomicBool,
+    panics: AtomicBool,
+    panicked: AtomicBool,
+    meanwhile: Mutex<Option<Answer<'static, ()>>>,
+}
+
+impl Traffic {
+    pub fn of(connections: u32) -> Arc<Self> {
+        Arc::new(Self {
+            slots: Arc::new(Semaphore::new(connections as usize)),
+            open: AtomicUsize::new(0),
+            opened: AtomicUsize::new(0),
+            at_work: AtomicUsize::new(0),
+            statements: Mutex::default(),
+            slow_beats: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
+            meanwhile: Mutex::default(),
+        })
+    }
+
+    /// How many connections are open now.
+    pub fn open(&self) -> usize {
+        self.open.load(SeqCst)
+    }
+
+    /// How many were ever opened.
+    pub fn opened(&self) -> usize {
+        self.opened.load(SeqCst)
+    }
+
+    /// How many statements on locks are under way.
+    pub fn at_work(&self) -> usize {
+        self.at_work.load(SeqCst)
+    }
+
+    /// From now on the database takes its time to extend leases.
+    pub fn slow_beats(&self) {
+        self.slow_beats.store(true, SeqCst);
+    }
+
+    /// The statements on locks since the last time.
+    pub fn spent(&self) -> Vec<String> {
+        std::mem::take(&mut self.statements.lock().unwrap())
+    }
+
+    /// How many of the statements since the last time kept leases alive.
+    pub fn beats(&self) -> usize {
+        self.spent().iter().filter(|sql| is_beat(sql)).count()
+    }
+
+    /// What opens connections panics the next time. A pool's own threads open them by themselves, so it does not.
+    pub fn panic_in_the_background(&self) {
+        self.panicked.store(false, SeqCst);
+        self.panics.store(true, SeqCst);
+    }
+
+    pub fn has_panicked(&self) -> bool {
+        self.panicked.load(SeqCst)
+    }
+
+    fn panic_if_asked_to(&self) {
+        if self.panics.swap(false, SeqCst) {
+            self.panicked.store(true, SeqCst);
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+
+    /// This happens while the next connection is opened.
+    pub fn meanwhile(&self, happens: Answer<'static, ()>) {
+        *self.meanwhile.lock().unwrap() = Some(happens);
+    }
+
+    pub async fn let_happen(&self) {
+        let happens = self.meanwhile.lock().unwrap().take();
+        if let Some(happens) = happens {
+            happens.await;
+        }
+    }
+
+    /// Leave to open a connection.
+    pub async fn slot(&self) -> OwnedSemaphorePermit {
+        self.panic_if_asked_to();
+        let slot = self.slots.clone().acquire_owned().await;
+        slot.expect("never closed")
+    }
+
+    /// The same for a thread.
+    pub fn slot_of_a_thread(&self) -> OwnedSemaphorePermit {
+        self.panic_if_asked_to();
+        loop {
+            if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+                return slot;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Watches a connection until it is closed.
+    pub fn watch(self: &Arc<Self>, slot: Option<OwnedSemaphorePermit>) -> Box<dyn Instrumentation> {
+        self.open.fetch_add(1, SeqCst);
+        self.opened.fetch_add(1, SeqCst);
+        let connection = Connection {
+            traffic: self.clone(),
+            _slot: slot,
+        };
+        Box::new(move |event: InstrumentationEvent<'_>| connection.note(&event))
+    }
+}
+
+/// Lives as long as the connection that it watches.
+struct Connection {
+    traffic: Arc<Traffic>,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    fn note(&self, event: &InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartQuery { query, .. } => self.starts(query.to_string()),
+            InstrumentationEvent::FinishQuery { query, .. } if is_ours(&query.to_string()) => {
+                self.traffic.at_work.fetch_sub(1, SeqCst);
+            }
+            _ => {}
+        }
+    }
+
+    fn starts(&self, sql: String) {
+        if !is_ours(&sql) {
+            return;
+        }
+        self.traffic.at_work.fetch_add(1, SeqCst);
+        if is_beat(&sql) && self.traffic.slow_beats.load(SeqCst) {
+            let time = Duration::from_millis(300);
+            tokio::task::block_in_place(|| std::thread::sleep(time));
+        }
+        self.traffic.statements.lock().unwrap().push(sql);
+    }
+}
+
+fn is_ours(sql: &str) -> bool {
+    sql.contains("diesel_locks")
+}
+
+/// Keeps leases alive. (Async `SQLite` shows the plain JSON of the leases.)
+fn is_beat(sql: &str) -> bool {
+    let has_leases = sql.contains("<leases>") || sql.contains("FROM json_each(?) asked");
+    has_leases && sql.contains(" SET ")
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.traffic.open.fetch_sub(1, SeqCst);
+    }
+}
+
+/// The threads of the background that were seen at work, by their numbers in `/proc`.
+#[derive(Clone, Default)]
+pub struct Threads(Arc<Mutex<BTreeSet<String>>>);
+
+impl Threads {
+    pub fn note(&self) {
+        if std::thread::current().name() != Some("diesel-locks") {
+            return;
+        }
+        if let Ok(link) = std::fs::read_link("/proc/thread-self") {
+            self.0.lock().unwrap().insert(link.display().to_string());
+        }
+    }
+
+    pub fn seen(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// How many of them still live.
+    pub fn alive(&self) -> usize {
+        let threads = self.0.lock().unwrap();
+        let name = |thread: &String| std::fs::read_to_string(format!("/proc/{thread}/comm"));
+        let alive = threads
+            .iter()
+            .filter(|thread| name(thread).is_ok_and(|name| name.trim() == "diesel-locks"));
+        alive.count()
+    }
+}

@@ -1,0 +1,82 @@
+//! The threads of the background, seen in a process that does nothing else.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use diesel::{Connection, SqliteConnection};
+use diesel_locks::blocking::Locks;
+use diesel_locks::{Lock, Outcome, Wait};
+
+/// Says to this test binary that it is the process that is looked at.
+const ALONE: &str = "DIESEL_LOCKS_ALONE";
+
+#[test]
+fn no_thread_runs_before_the_first_lock_and_none_after_the_last() {
+    if std::env::var_os(ALONE).is_some() {
+        return look_at_threads();
+    }
+    let name = "suite::alone::no_thread_runs_before_the_first_lock_and_none_after_the_last";
+    let itself = std::env::current_exe().expect("a program");
+    let mut alone = Command::new(itself);
+    let done = alone.args(["--exact", name]).env(ALONE, "yes").output();
+    let done = done.expect("a process");
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && told.contains("1 passed"), "{told}");
+}
+
+fn look_at_threads() {
+    let folder = std::env::temp_dir().join(format!("diesel-locks alone {}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = folder.join("db").display().to_string();
+    let mut conn = SqliteConnection::establish(&url).unwrap();
+    diesel_locks::blocking::migrate(&mut conn).unwrap();
+    work(move || SqliteConnection::establish(&url));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn work(open: impl Fn() -> diesel::ConnectionResult<SqliteConnection> + Send + Sync + 'static) {
+    let locks = Locks::new(open).ttl(Duration::from_secs(20)).unwrap();
+    let other = locks.clone().renew_every(Duration::from_millis(50));
+    let lock = Lock::new("x").unwrap();
+    assert!(locks.inspect(&lock).unwrap().is_none());
+    locks
+        .purge(&diesel_locks::List::all(), Duration::from_secs(1))
+        .unwrap();
+    assert_eq!(threads(), 0, "nothing is held");
+
+    let guard = other.try_acquire(&lock).unwrap().acquired().unwrap();
+    assert!(locks.try_acquire(&lock).unwrap().is_busy());
+    become_true("it is kept alive", || threads() > 0); // a thread gives itself its name
+    assert_eq!(guard.release().unwrap(), Outcome::Done);
+    are_gone();
+
+    drop(locks.acquire(&lock, Wait::never()).unwrap());
+    are_gone();
+    locks
+        .run(&lock, Wait::up_to(Duration::from_secs(5)), |_| ())
+        .unwrap();
+    are_gone();
+    let _guard = locks.acquire(&lock, Wait::never()).unwrap();
+    locks.close();
+    are_gone();
+}
+
+fn are_gone() {
+    become_true("no thread is left", || threads() == 0);
+}
+
+fn become_true(what: &str, question: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !question() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The threads of this process that bear the name of the background's.
+fn threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+    let names = tasks.filter_map(|task| name(task.ok()?).ok());
+    names.filter(|name| name.trim() == "diesel-locks").count()
+}

@@ -1,0 +1,62 @@
+//! On `PostgreSQL` the row of a lock changes in place: an update that is not HOT would leave an entry in the index each time.
+
+use diesel_locks::Outcome;
+use diesel_locks::Table;
+
+use super::setup;
+use crate::session::Session;
+use crate::world::{Engine, Mode, Source, World, own_table, secs};
+
+#[test]
+fn t50_every_update_stays_on_its_page() {
+    let world = World::new(Engine::Postgres, Mode::Blocking, Source::Own, "hot");
+    world.run(|world| Box::pin(cycles(world)));
+}
+
+async fn cycles(world: &World) {
+    let (mut conn, table) = (world.session().await, own_table("locks"));
+    let (up, down) = setup::sql(world, &table);
+    conn.batch(&up).await.unwrap();
+    for cycle in 0..100 {
+        let lock = world.lock(&format!("{}", cycle % 10)).table(table.clone());
+        let mut lease = conn.take(&lock).await;
+        conn.told_busy(&lock).await;
+        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(
+            conn.extend_by(&mut lease, secs(1)).await.unwrap(),
+            Outcome::Done
+        );
+        assert_eq!(
+            conn.set_data(&lease, Some("here")).await.unwrap(),
+            Outcome::Done
+        );
+        assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    }
+    let (updated, hot) = (
+        updates(&mut *conn, &table, "updated").await,
+        updates(&mut *conn, &table, "hot_updated").await,
+    );
+    assert_eq!(updated, 490, "the first use of each name inserts");
+    assert_eq!(hot, updated);
+    // What the count would say if a column that changes had an index.
+    conn.batch(&format!("CREATE INDEX ON {} (expires_at)", table.name()))
+        .await
+        .unwrap();
+    let lock = world.lock("0").table(table.clone());
+    conn.take(&lock).await;
+    assert_eq!(updates(&mut *conn, &table, "updated").await, updated + 1);
+    assert_eq!(updates(&mut *conn, &table, "hot_updated").await, hot);
+    conn.batch(&down).await.unwrap();
+}
+
+/// Since the session's statistics were last sent: it sends them when it is idle, and this one is told to at once.
+async fn updates(conn: &mut dyn Session, table: &Table, which: &str) -> i64 {
+    conn.batch("SELECT pg_stat_force_next_flush()")
+        .await
+        .unwrap();
+    let query = format!(
+        "SELECT pg_stat_get_tuples_{which}('{}'::regclass) AS number",
+        table.name()
+    );
+    conn.number(&query).await.unwrap()
+}

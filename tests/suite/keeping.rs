@@ -1,0 +1,459 @@
+//! Guards are kept alive, told when they are lost, and given back whatever happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use diesel_locks::{Error, Lock, Outcome, Wait};
+
+use crate::managed::recorder::Recorder;
+use crate::managed::traffic::Traffic;
+use crate::managed::{AnyGuard, Managed};
+use crate::session::Session;
+use crate::world::{World, ms, secs, soon, spawn};
+
+/// Counts how often it is called.
+#[derive(Clone, Default)]
+pub struct Calls(Arc<AtomicUsize>);
+
+impl Calls {
+    pub fn callback(&self) -> Box<dyn FnOnce() + Send> {
+        let calls = self.0.clone();
+        Box::new(move || {
+            calls.fetch_add(1, SeqCst);
+        })
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+pub async fn t44_work_longer_than_the_ttl_keeps_the_lock(world: &World) {
+    let (mut rival, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.observe(recorder.observer());
+    let lock = world.lock("x").ttl(secs(3)).unwrap();
+    let guard = locks.take(&lock).await;
+    let began = Instant::now();
+    while began.elapsed() < secs(6) {
+        let holder = rival.told_busy(&lock).await.expect("a holder");
+        assert_eq!(holder.fence, guard.fence());
+        assert!(guard.is_valid() && guard.trusted_for() <= secs(3));
+        guard.check().unwrap();
+        tokio::time::sleep(ms(40)).await;
+    }
+    assert!(rival.is_mine(&guard.lease()).await.unwrap());
+    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(recorder.count("lost"), 0);
+}
+
+pub async fn t44_a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over(world: &World) {
+    let mut other = world.session().await;
+    let locks = world.locks().await.renew_every(ms(100));
+    let guard = locks.take(&world.lock("x")).await;
+    world.let_run_out(&mut *other, &guard.lease()).await;
+    soon("a beat", async || {
+        other.is_held(&guard.lock()).await.unwrap()
+    })
+    .await;
+    assert!(guard.is_valid());
+    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+}
+
+/// However soon it would be over without them, beats that are answered are in time.
+pub async fn t44_a_lease_that_is_extended_all_the_time_is_never_late(world: &World) {
+    let recorder = Recorder::default();
+    let locks = world.locks().await.renew_every(ms(5));
+    let locks = locks.observe(recorder.observer());
+    let guard = locks.take(&world.lock("x").ttl(secs(10)).unwrap()).await;
+    tokio::time::sleep(secs(6)).await;
+    let told = recorder.told().into_iter().find(|told| told.what == "late");
+    assert!(told.is_none(), "{told:?}");
+    assert!(guard.is_valid() && recorder.count("renewed") > 20);
+}
+
+/// How a holder can lose its lock.
+const LOSSES: [&str; 3] = ["taken over", "taken away", "row removed"];
+
+async fn lose(world: &World, other: &mut dyn Session, guard: &AnyGuard, how: &str) {
+    let lease = guard.lease();
+    match how {
+        "taken over" => {
+            soon("it is taken over", async || {
+                world.let_run_out(other, &lease).await;
+                other
+                    .try_acquire(lease.lock())
+                    .await
+                    .unwrap()
+                    .acquired()
+                    .is_some()
+            })
+            .await;
+        }
+        "taken away" => {
+            other.force_release(lease.lock()).await.unwrap();
+        }
+        _ => {
+            let sql = format!(
+                "DELETE FROM diesel_locks WHERE name = '{}'",
+                lease.lock().key()
+            );
+            assert_eq!(other.sql(&sql).await.unwrap(), 1);
+        }
+    }
+}
+
+pub async fn t47_a_guard_is_told_at_the_next_beat_that_it_is_lost(world: &World) {
+    let mut other = world.session().await;
+    for how in LOSSES {
+        let (recorder, calls) = (Recorder::default(), Calls::default());
+        let locks = world.locks().await.renew_every(ms(300));
+        let locks = locks.observe(recorder.observer());
+        let guard = locks.take(&world.lock(how)).await;
+        guard.on_lost(calls.callback());
+        assert!(!guard.lost_within(ms(1)).await);
+        lose(world, &mut *other, &guard, how).await;
+        assert!(guard.lost_within(secs(10)).await, "{how}");
+        assert_lost(&guard);
+        soon("it is called", async || calls.count() == 1).await;
+        guard.on_lost(calls.callback());
+        assert_eq!(calls.count(), 2, "at once, where it is lost already");
+        soon("the observer is told", async || recorder.count("lost") == 1).await;
+        assert_eq!(guard.extend().await.unwrap(), Outcome::Lost, "{how}");
+        assert_eq!(guard.release().await.unwrap(), Outcome::Lost, "{how}");
+        assert_eq!((calls.count(), recorder.count("lost")), (2, 1));
+    }
+}
+
+pub fn assert_lost(guard: &AnyGuard) {
+    assert!(!guard.is_valid());
+    assert_eq!(guard.trusted_for(), Duration::ZERO);
+    let name = guard.lock();
+    let error = guard.check().expect_err("lost");
+    assert!(matches!(error, Error::Lost { name: told } if told == name.key()));
+}
+
+pub async fn t47_lost_is_lost_even_if_the_row_is_mended(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.renew_every(ms(100));
+    let locks = locks.observe(recorder.observer());
+    let (guard, bystander) = (
+        locks.take(&world.lock("x")).await,
+        locks.take(&world.lock("y")).await,
+    );
+    let before = other.row(&guard.lock()).await;
+    other.force_release(&guard.lock()).await.unwrap();
+    assert!(guard.lost_within(secs(10)).await);
+    let in_an_hour = before.expires_at.timestamp_micros() + 3_600_000_000;
+    let sql = format!(
+        "UPDATE diesel_locks SET token = '{}', fence = {}, expires_at = {in_an_hour} WHERE name = '{}'",
+        guard.lease().token(),
+        guard.fence(),
+        guard.lock().key()
+    );
+    assert_eq!(other.sql(&sql).await.unwrap(), 1);
+    assert!(other.is_mine(&guard.lease()).await.unwrap());
+    beats(&recorder, bystander.lock().key(), 3).await;
+    assert_lost(&guard);
+    assert_eq!(guard.extend().await.unwrap(), Outcome::Lost);
+    let work = guard.transaction(Box::new(|_| panic!("not without the lock")));
+    assert!(matches!(work.await, Err(Error::Lost { .. })));
+    assert_lost(&guard);
+    assert!(bystander.is_valid());
+    assert_eq!(recorder.count("lost"), 1);
+}
+
+/// Until a lease was extended so often again.
+async fn beats(recorder: &Recorder, key: &str, times: usize) {
+    let count = || {
+        let told = recorder.told().into_iter();
+        told.filter(|told| told.key == key && told.what == "renewed")
+            .count()
+    };
+    let before = count();
+    soon("beats", async || count() >= before + times).await;
+}
+
+pub async fn t47_what_was_lost_is_not_said_to_be_given_back(world: &World) {
+    let mut other = world.session().await;
+    for how in LOSSES {
+        let recorder = Recorder::default();
+        let locks = world.locks().await.renew_every(ms(300));
+        let locks = locks.observe(recorder.observer());
+        let guard = locks.take(&world.lock(how)).await;
+        lose(world, &mut *other, &guard, how).await;
+        assert!(guard.lost_within(secs(10)).await, "{how}");
+        drop(guard);
+        locks.close().await;
+        assert_eq!(
+            recorder.words_without_beats(),
+            ["acquired", "lost"],
+            "{how}"
+        );
+    }
+}
+
+pub async fn t47_a_callback_that_panics_is_in_nobodys_way(world: &World) {
+    let (mut other, calls) = (world.session().await, Calls::default());
+    let locks = world.locks().await.renew_every(ms(100));
+    let mut guards = Vec::new();
+    for name in ["x", "y", "z"] {
+        let guard = locks.take(&world.lock(name)).await;
+        guard.on_lost(Box::new(|| std::panic::resume_unwind(Box::new(()))));
+        guard.on_lost(calls.callback());
+        guards.push(guard);
+    }
+    let bystander = locks.take(&world.lock("bystander")).await;
+    for guard in &guards {
+        other.force_release(&guard.lock()).await.unwrap();
+        assert!(guard.lost_within(secs(10)).await);
+    }
+    soon("all are told", async || calls.count() == 3).await;
+    world.age(&mut *other, &bystander.lock(), secs(20)).await;
+    soon("a beat", async || {
+        other.time_left(&bystander.lock()).await.unwrap() > secs(25)
+    })
+    .await;
+}
+
+pub async fn t47_an_observer_that_panics_does_not_stop_the_keeper(world: &World) {
+    let mut other = world.session().await;
+    let locks = world.locks().await.renew_every(ms(100));
+    let locks = locks.observe(Box::new(|_| std::panic::resume_unwind(Box::new(()))));
+    let guard = locks.take(&world.lock("x")).await;
+    for _ in 0..2 {
+        world.age(&mut *other, &guard.lock(), secs(20)).await;
+        soon("a beat", async || {
+            other.time_left(&guard.lock()).await.unwrap() > secs(25)
+        })
+        .await;
+    }
+    other.force_release(&guard.lock()).await.unwrap();
+    assert!(guard.lost_within(secs(10)).await);
+    drop(guard);
+    let wait = Wait::up_to(secs(20));
+    let again = locks.acquire(&world.lock("x"), wait).await.unwrap();
+    assert_eq!(again.release().await.unwrap(), Outcome::Done);
+}
+
+/// A pool may panic, too, or what a host does to open a connection.
+pub async fn t47_a_pool_that_panics_once_does_not_stop_the_keeper(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let (locks, traffic) = world.watched_locks(3).await;
+    let locks = locks.renew_every(ms(100)).observe(recorder.observer());
+    let guard = locks.take(&world.lock("x")).await;
+    beats(&recorder, guard.lock().key(), 1).await;
+    traffic.panic_in_the_background();
+    if world.opens_its_own() {
+        soon("it panics", async || traffic.has_panicked()).await;
+    }
+    world.age(&mut *other, &guard.lock(), secs(20)).await;
+    soon("a beat", async || {
+        other.time_left(&guard.lock()).await.unwrap() > secs(25)
+    })
+    .await;
+    traffic.panic_in_the_background();
+    drop(guard);
+    soon("it is tried", async || {
+        recorder.count("released") + recorder.count("not released") == 1
+    })
+    .await;
+    let another = world.lock("y");
+    drop(locks.take(&another).await);
+    soon("the next is given back", async || {
+        !other.is_held(&another).await.unwrap()
+    })
+    .await;
+}
+
+pub async fn t48_a_release_that_races_a_heartbeat_frees_the_lock(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.renew_every(ms(1));
+    let locks = locks.observe(recorder.observer());
+    let bystander = locks.take(&world.lock("bystander")).await;
+    for round in 0..40 {
+        let guard = locks.take(&world.lock("x")).await;
+        tokio::time::sleep(Duration::from_micros(round * 300)).await;
+        assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+        assert!(!other.is_held(&world.lock("x")).await.unwrap());
+    }
+    beats(&recorder, bystander.lock().key(), 3).await;
+    assert!(!other.is_held(&world.lock("x")).await.unwrap());
+    assert!(bystander.is_valid());
+    let told = recorder.of(world.lock("x").key());
+    let expected = ["acquired", "released"].repeat(40);
+    assert_eq!(told, expected, "nothing is lost, and nothing is late");
+}
+
+/// What is left of the background: connections, tasks, threads.
+struct Background {
+    traffic: Arc<Traffic>,
+    recorder: Recorder,
+    tasks: usize,
+}
+
+impl Background {
+    async fn of(world: &World) -> (Box<dyn Managed>, Self) {
+        let (locks, traffic) = world.watched_locks(3).await;
+        let recorder = Recorder::default();
+        let background = Self {
+            traffic,
+            recorder: recorder.clone(),
+            tasks: tasks(),
+        };
+        (locks.observe(recorder.observer()), background)
+    }
+
+    /// A pool keeps connections and tasks of its own.
+    async fn is_gone(&self, world: &World) {
+        soon("no thread is left", async || {
+            self.recorder.threads.alive() == 0
+        })
+        .await;
+        if world.opens_its_own() {
+            soon("no connection is left", async || self.traffic.open() == 0).await;
+            soon("no task is left", async || tasks() <= self.tasks).await;
+        }
+    }
+}
+
+/// The tasks of this case's runtime.
+fn tasks() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+}
+
+pub async fn t49_nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(world: &World) {
+    let (mut holder, lock) = (world.session().await, world.lock("x"));
+    let (locks, background) = Background::of(world).await;
+    let locks = locks.ttl(secs(20)).unwrap().renew_every(ms(50)).another();
+    locks.lock("name").unwrap();
+    if world.is_blocking() || world.opens_its_own() {
+        assert_eq!(
+            background.traffic.opened(),
+            0,
+            "nothing before it is asked for"
+        );
+    }
+    assert_eq!(tasks(), background.tasks);
+    let lease = holder.take(&lock).await;
+    locks.told_busy(&lock).await;
+    let wait = Wait::attempts(3).every(ms(5));
+    assert!(locks.acquire(&lock, wait).await.is_err());
+    assert_eq!(background.recorder.threads.seen(), 0);
+    background.is_gone(world).await;
+    holder.release(&lease).await.unwrap();
+    let guard = locks.take(&lock).await;
+    beats(&background.recorder, lock.key(), 2).await;
+    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(world.is_blocking(), background.recorder.threads.seen() > 0);
+    background.is_gone(world).await;
+    let opened = background.traffic.opened();
+    tokio::time::sleep(ms(300)).await;
+    assert_eq!(background.traffic.opened(), opened);
+    let again = locks.take(&lock).await;
+    beats(&background.recorder, lock.key(), 2).await;
+    drop(again);
+    background.is_gone(world).await;
+}
+
+async fn is_given_back(world: &World, background: &Background, lock: &Lock) {
+    let mut other = world.session().await;
+    soon("it is free", async || !other.is_held(lock).await.unwrap()).await;
+    drop(other);
+    background.is_gone(world).await;
+}
+
+pub async fn t49_a_guard_that_is_dropped_is_given_back(world: &World) {
+    let (locks, background) = Background::of(world).await;
+    let lock = world.lock("x");
+    drop(locks.take(&lock).await);
+    is_given_back(world, &background, &lock).await;
+    // The row is free before the observer is told; the next acquisition must not be told first.
+    let told = async |times| {
+        soon("it is told", async || {
+            let words = background.recorder.words();
+            assert!(!words.contains(&"not released"), "{words:?}");
+            background.recorder.count("released") == times
+        })
+        .await;
+    };
+    told(1).await;
+    let guard = locks.take(&lock).await;
+    let dropped = spawn(async move {
+        let _guard = guard;
+        std::panic::resume_unwind(Box::new(()));
+    });
+    assert!(dropped.await.is_err());
+    is_given_back(world, &background, &lock).await;
+    told(2).await;
+    assert_eq!(
+        background.recorder.words_without_beats(),
+        ["acquired", "released", "acquired", "released"]
+    );
+}
+
+/// A guard may outlive its `Locks`, and be dropped where no runtime is.
+pub async fn t49_a_guard_may_be_dropped_anywhere(world: &World) {
+    let (locks, background) = Background::of(world).await;
+    let lock = world.lock("x");
+    let guard = locks.take(&lock).await;
+    drop(locks);
+    std::thread::spawn(move || drop(guard)).join().unwrap();
+    is_given_back(world, &background, &lock).await;
+}
+
+pub async fn t49_work_that_panics_gives_its_lock_back(world: &World) {
+    let (locks, background) = Background::of(world).await;
+    let lock = world.lock("x");
+    let (here, wanted) = (locks.another(), lock.clone());
+    let run = spawn(async move {
+        let job = here.run(
+            &wanted,
+            Wait::never(),
+            Box::new(|_| Box::pin(async { std::panic::resume_unwind(Box::new(())) })),
+        );
+        job.await.unwrap()
+    });
+    assert!(run.await.is_err());
+    is_given_back(world, &background, &lock).await;
+    let guard = locks.take(&lock).await;
+    let in_transaction = spawn(async move {
+        let work = guard.transaction(Box::new(|_| {
+            Box::pin(async { std::panic::resume_unwind(Box::new(())) })
+        }));
+        work.await.unwrap();
+    });
+    assert!(in_transaction.await.is_err());
+    is_given_back(world, &background, &lock).await;
+}
+
+/// A thread cannot be dropped: there the work is told by its guard, and ends by itself.
+pub async fn t49_a_run_that_is_dropped_gives_its_lock_back(world: &World) {
+    let (locks, background) = Background::of(world).await;
+    let (lock, started) = (world.lock("x"), Calls::default());
+    let (here, wanted, start) = (locks.another(), lock.clone(), started.callback());
+    let last = if world.is_blocking() {
+        secs(1)
+    } else {
+        secs(600)
+    };
+    let run = tokio::spawn(async move {
+        let job = here.run(
+            &wanted,
+            Wait::never(),
+            Box::new(move |guard| {
+                Box::pin(async move {
+                    start();
+                    i64::from(guard.lost_within(last).await)
+                })
+            }),
+        );
+        job.await.unwrap()
+    });
+    soon("it has begun", async || started.count() == 1).await;
+    run.abort();
+    assert_eq!(run.await.is_ok(), world.is_blocking());
+    is_given_back(world, &background, &lock).await;
+}

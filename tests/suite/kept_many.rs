@@ -1,0 +1,304 @@
+//! Many leases in one process, and connections that are scarce.
+
+use std::time::{Duration, Instant};
+
+use diesel_locks::{LockSet, Outcome, Wait};
+
+use super::setup;
+use crate::managed::recorder::Recorder;
+use crate::managed::{AnyGuard, Managed};
+use crate::session::{Session, Work};
+use crate::world::{World, ms, own_table, secs, soon};
+
+/// So many names of this case.
+fn names(world: &World, many: usize) -> LockSet {
+    let others = (1..many).map(|number| format!("n{number}"));
+    world.lock("n0").and(others).unwrap()
+}
+
+async fn take_all(locks: &dyn Managed, set: &LockSet) -> Vec<AnyGuard> {
+    let guards = locks.acquire_all(set, Wait::never()).await;
+    guards.expect("nobody else knows the names")
+}
+
+/// Lets go of many without asking the database for each.
+fn leave_all(guards: Vec<AnyGuard>) {
+    for guard in guards {
+        drop(guard.into_lease());
+    }
+}
+
+pub async fn t50_thousands_of_leases_cost_a_statement_for_each_thousand(world: &World) {
+    let is_fast = world.is_postgres() && !world.is_blocking() && world.opens_its_own();
+    let many = if is_fast { 10_000 } else { 1_200 };
+    keep_many(world, many).await;
+}
+
+async fn keep_many(world: &World, many: usize) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let (locks, traffic) = world.watched_locks(3).await;
+    let locks = locks.renew_every(secs(2)).observe(recorder.observer());
+    let guards = take_all(&*locks, &names(world, many)).await;
+    assert_eq!(guards.len(), many);
+    traffic.spent();
+    for round in 1..=2 {
+        soon("a beat of all", async || {
+            recorder.count("renewed") >= many * round
+        })
+        .await;
+    }
+    let beats = traffic.beats();
+    let (batch, renewed) = (many.div_ceil(1_000), recorder.count("renewed"));
+    assert!(
+        beats <= batch * renewed.div_ceil(many),
+        "{beats} for {renewed}"
+    );
+    let fewest = (2 * many).div_ceil(1_000);
+    assert!(beats >= fewest, "{beats} seen, of at least {fewest}");
+    assert!(guards.iter().all(|guard| guard.is_valid()));
+    // Before somebody else locks the rows.
+    let mut told = recorder.told().into_iter();
+    let bad = told.find(|told| matches!(told.what, "late" | "lost"));
+    assert!(bad.is_none(), "{bad:?}");
+    age_all(world, &mut *other, secs(20)).await;
+    soon("each is extended", async || {
+        shortest(world, &mut *other).await > 20_000_000
+    })
+    .await;
+    assert_eq!(recorder.count("lost"), 0);
+    leave_all(guards);
+}
+
+fn of_this_case(world: &World) -> String {
+    let lock = world.lock("n");
+    format!("name LIKE '{}%'", lock.key())
+}
+
+/// On MySQL and MariaDB a change of a range waits for rows beside it, or for all, which other cases may have locked; but not at
+/// this level.
+async fn age_all(world: &World, conn: &mut dyn Session, by: Duration) {
+    if world.is_mysql() {
+        conn.batch("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            .await
+            .unwrap();
+    }
+    let sql = format!(
+        "UPDATE diesel_locks SET expires_at = expires_at - {} WHERE {}",
+        by.as_micros(),
+        of_this_case(world)
+    );
+    assert!(conn.sql(&sql).await.unwrap() > 0);
+}
+
+/// The shortest time that any of them still lives, in microseconds.
+async fn shortest(world: &World, conn: &mut dyn Session) -> i64 {
+    let sql = format!(
+        "SELECT MIN(expires_at) AS number FROM diesel_locks WHERE {}",
+        of_this_case(world)
+    );
+    let earliest = conn.number(&sql).await.unwrap();
+    earliest - world.clock(conn).await
+}
+
+pub async fn t50_leases_of_different_times_share_their_beats(world: &World) {
+    let recorder = Recorder::default();
+    let (locks, traffic) = world.watched_locks(3).await;
+    let locks = locks.renew_every(secs(1)).observe(recorder.observer());
+    let mut guards = Vec::new();
+    for number in 0..40 {
+        guards.push(locks.take(&world.lock(&format!("n{number}"))).await);
+        tokio::time::sleep(ms(20)).await;
+    }
+    traffic.spent();
+    let (began, before) = (Instant::now(), recorder.count("renewed"));
+    soon("three beats of all", async || {
+        recorder.count("renewed") - before >= 3 * guards.len()
+    })
+    .await;
+    let intervals = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    let beats = traffic.beats();
+    assert!(beats <= 2 * intervals + 1, "{beats} in {intervals} s");
+    assert!(beats >= 3, "{beats} seen, of at least three");
+    leave_all(guards);
+}
+
+pub async fn t50_leases_of_two_tables_are_kept_by_one_keeper(world: &World) {
+    let (mut other, table) = (world.session().await, own_table("locks"));
+    other.batch(&setup::sql(world, &table).0).await.unwrap();
+    let recorder = Recorder::default();
+    let locks = world.locks().await.renew_every(ms(200));
+    let locks = locks.observe(recorder.observer());
+    let there = locks.table(table);
+    let lock = world.lock("x");
+    let guards = [
+        locks.take(&lock).await,
+        there.take(&there.lock("x").unwrap()).await,
+        locks.take(&world.lock("y")).await,
+    ];
+    for guard in &guards {
+        let key = guard.lock().key().to_owned();
+        soon("it is extended", async || {
+            let told = recorder.told().into_iter();
+            let beats = told.filter(|told| told.key == key && told.what == "renewed");
+            beats.count() >= 2
+        })
+        .await;
+    }
+    assert!(guards.iter().all(|guard| guard.is_valid()));
+}
+
+/// On `SQLite` such a transaction is the one writer, so that all wait until it has ended.
+pub async fn t50b_a_lease_that_somebody_has_locked_does_not_hold_up_the_others(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.renew_every(ms(300));
+    let locks = locks.observe(recorder.observer());
+    let mut guards = Vec::new();
+    for name in ["n0", "n1", "n2"] {
+        guards.push(locks.take(&world.lock(name)).await);
+    }
+    let busy = guards[1].lock();
+    other.begin().await.unwrap();
+    let touched = format!(
+        "UPDATE diesel_locks SET owner = owner WHERE name = '{}'",
+        busy.key()
+    );
+    other.sql(&touched).await.unwrap();
+    let renewed = |key: &str| {
+        let told = recorder.told().into_iter();
+        told.filter(|told| told.key == key && told.what == "renewed")
+            .count()
+    };
+    if world.is_sqlite() {
+        tokio::time::sleep(secs(1)).await;
+    } else {
+        let before = guards.iter().map(|guard| renewed(guard.lock().key()));
+        let before: Vec<_> = before.collect();
+        soon("the others' beats", async || {
+            [0, 2]
+                .iter()
+                .all(|&one| renewed(guards[one].lock().key()) >= before[one] + 3)
+        })
+        .await;
+        assert!(
+            renewed(busy.key()) <= before[1] + 1,
+            "one beat may have been under way"
+        );
+        soon("it is told late", async || {
+            recorder.of(busy.key()).contains(&"late")
+        })
+        .await;
+        for one in [0, 2] {
+            assert_eq!(recorder.of(guards[one].lock().key()), ["acquired"]);
+        }
+    }
+    let before = renewed(busy.key());
+    other.commit().await.unwrap();
+    soon("it is extended again", async || {
+        renewed(busy.key()) > before
+    })
+    .await;
+    assert!(guards.iter().all(|guard| guard.is_valid()));
+    assert_eq!(recorder.count("lost"), 0);
+}
+
+/// Short, and long enough for a machine where a statement takes seconds.
+const TTL: Duration = Duration::from_secs(8);
+
+/// Its row is locked, and while it is pinned it is trusted without an end: it must not take the time of the others.
+/// On `SQLite` nobody can write meanwhile, so there it lasts for less than a ttl.
+pub async fn t50b_a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others(
+    world: &World,
+) {
+    let recorder = Recorder::default();
+    let locks = world.locks().await.observe(recorder.observer());
+    let lock = |name| world.lock(name).ttl(TTL).unwrap();
+    let (long, other) = (locks.take(&lock("n0")).await, locks.take(&lock("n1")).await);
+    let time = if world.is_sqlite() {
+        ms(500)
+    } else {
+        TTL + secs(4)
+    };
+    let mut copy = long.lease();
+    let work: Work = Box::new(move |conn| {
+        Box::pin(async move {
+            assert_eq!(conn.extend(&mut copy).await?, Outcome::Done);
+            tokio::time::sleep(time).await;
+            Ok(())
+        })
+    });
+    long.transaction(work).await.unwrap();
+    assert!(other.is_valid(), "{:?}", recorder.words());
+    assert!(long.is_valid());
+    assert_eq!(recorder.count("lost"), 0);
+    let late = recorder.count("late");
+    assert!(late < 100, "told {late} times that it is late");
+    assert_eq!(long.release().await.unwrap(), Outcome::Done);
+    assert_eq!(other.release().await.unwrap(), Outcome::Done);
+}
+
+fn that_takes(time: Duration) -> Work {
+    Box::new(move |_| {
+        Box::pin(async move {
+            tokio::time::sleep(time).await;
+            Ok(())
+        })
+    })
+}
+
+pub async fn t50c_with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps_its_lock(
+    world: &World,
+) {
+    let recorder = Recorder::default();
+    let (locks, _) = world.watched_locks(1).await;
+    let locks = locks.observe(recorder.observer());
+    let guard = locks.take(&world.lock("x").ttl(TTL).unwrap()).await;
+    guard.transaction(that_takes(TTL + secs(3))).await.unwrap();
+    assert!(guard.is_valid(), "{:?}", recorder.words());
+    assert!(guard.trusted_for() > TTL / 2);
+    let mut other = world.session().await;
+    assert!(other.is_mine(&guard.lease()).await.unwrap());
+    drop(other);
+    tokio::time::sleep(TTL).await;
+    assert!(guard.is_valid(), "kept on: {:?}", recorder.words());
+    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(recorder.count("lost"), 0);
+}
+
+/// `SQLite`'s one writer is the transaction, wherever the keeper's connection comes from: there the other guard is told
+/// at its deadline.
+pub async fn t50c_with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) {
+    let recorder = Recorder::default();
+    let locks = world.locks_kept_apart(1).await;
+    let locks = locks.observe(recorder.observer());
+    let lock = |name| world.lock(name).ttl(TTL).unwrap();
+    let guard = locks.take(&lock("x")).await;
+    let other = locks.take(&lock("y")).await;
+    guard.transaction(that_takes(TTL + secs(3))).await.unwrap();
+    assert!(guard.is_valid(), "{:?}", recorder.words());
+    assert_eq!(
+        other.is_valid(),
+        !world.is_sqlite(),
+        "{:?}",
+        recorder.words()
+    );
+    assert_eq!(recorder.count("lost"), usize::from(world.is_sqlite()));
+    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+}
+
+/// However often it is used, no connection is left behind.
+pub async fn t50c_no_connection_is_lost_to_the_pool(world: &World) {
+    let (locks, traffic) = world.watched_locks(1).await;
+    for number in 0..30 {
+        let lock = world.lock(&format!("n{}", number % 3));
+        let guard = locks.acquire(&lock, Wait::up_to(secs(20))).await.unwrap();
+        guard.extend().await.unwrap();
+        guard.transaction(that_takes(ms(0))).await.unwrap();
+        locks.told_busy(&lock).await;
+        if number % 2 == 0 {
+            drop(guard);
+        } else {
+            guard.release().await.unwrap();
+        }
+    }
+    assert!(traffic.open() <= 1);
+}

@@ -1,0 +1,64 @@
+//! Tidying in the background.
+
+use std::time::Duration;
+
+use diesel_locks::{List, Lock};
+
+use super::setup;
+use crate::managed::Managed;
+use crate::world::{World, ms, own_table, secs, soon};
+
+async fn use_once(locks: &dyn Managed, lock: &Lock) {
+    locks.take(lock).await.release().await.unwrap();
+}
+
+async fn is_there(locks: &dyn Managed, lock: &Lock) -> bool {
+    locks.inspect(lock).await.unwrap().is_some()
+}
+
+pub async fn rows_are_purged_in_the_background_until_that_is_stopped(world: &World) {
+    let (locks, lock) = (world.locks().await, world.lock("x"));
+    use_once(&*locks, &lock).await;
+    let purging = locks.purge_every(ms(20), &world.list(), Duration::ZERO);
+    soon("purged", async || !is_there(&*locks, &lock).await).await;
+    use_once(&*locks, &lock).await;
+    soon("purged again", async || !is_there(&*locks, &lock).await).await;
+    purging.stop();
+    soon("nothing is purged any more", async || {
+        use_once(&*locks, &lock).await;
+        for _ in 0..10 {
+            tokio::time::sleep(ms(20)).await;
+            if !is_there(&*locks, &lock).await {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+/// The interval is a day: it is not waited for after a failure.
+pub async fn what_could_not_be_purged_is_tried_again_soon(world: &World) {
+    let (mut other, table) = (world.session().await, own_table("diesel_locks"));
+    let ((locks, traffic), lock) = (
+        world.watched_locks(3).await,
+        world.lock("x").table(table.clone()),
+    );
+    let purging = locks.purge_every(
+        secs(86_400),
+        &List::all().table(table.clone()),
+        Duration::ZERO,
+    );
+    let (up, down) = setup::sql(world, &table);
+    let mut tries = 0;
+    soon("it has failed, and begun again", async || {
+        tries += traffic.spent().len();
+        tries > 1
+    })
+    .await;
+    other.batch(&up).await.unwrap();
+    use_once(&*locks, &lock).await;
+    soon("purged", async || !is_there(&*locks, &lock).await).await;
+    purging.stop();
+    other.batch(&down).await.unwrap();
+}

@@ -1,0 +1,161 @@
+//! `run`: acquires, does the work, and gives back, whatever happens.
+
+use std::time::Instant;
+
+use diesel_locks::{Run, Wait};
+
+use super::keeping::Calls;
+use crate::managed::Job;
+use crate::managed::recorder::Recorder;
+use crate::world::{World, ms, secs, soon, spawn};
+
+/// Work that never ends by itself: a thread asks its guard whether the lock is lost.
+fn until_lost(world: &World, begin: Box<dyn FnOnce() + Send>) -> Job {
+    let is_blocking = world.is_blocking();
+    Box::new(move |guard| {
+        Box::pin(async move {
+            begin();
+            if is_blocking {
+                assert!(guard.lost_within(secs(20)).await);
+                return 1;
+            }
+            std::future::pending().await
+        })
+    })
+}
+
+fn brings(value: i64) -> Job {
+    Box::new(move |guard| {
+        Box::pin(async move {
+            assert!(guard.is_valid());
+            value
+        })
+    })
+}
+
+pub async fn work_that_is_done_brings_its_value_and_the_lock_is_free(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.observe(recorder.observer());
+    let lock = world.lock("x");
+    for value in [1, 2] {
+        let run = locks.run(&lock, Wait::never(), brings(value)).await;
+        assert_eq!(run.unwrap(), Run::Done(value));
+        assert!(!other.is_held(&lock).await.unwrap());
+    }
+    let words = recorder.words_without_beats();
+    assert_eq!(words, ["acquired", "released", "acquired", "released"]);
+}
+
+pub async fn work_is_not_begun_while_somebody_else_holds_the_lock(world: &World) {
+    let mut other = world.session().await;
+    let (locks, lock) = (world.locks().await, world.lock("x"));
+    let lease = other.take(&lock).await;
+    let never = || -> Job { Box::new(|_| panic!("not without the lock")) };
+    for wait in [Wait::never(), Wait::up_to(ms(100))] {
+        let run = locks.run(&lock, wait, never()).await.unwrap();
+        assert!(matches!(run, Run::Busy(Some(holder)) if holder.fence == lease.fence()));
+    }
+    let (here, wanted) = (locks.another(), lock.clone());
+    let waits = spawn(async move {
+        let wait = Wait::forever().every(ms(50));
+        here.run(&wanted, wait, brings(7)).await.unwrap()
+    });
+    other.release(&lease).await.unwrap();
+    assert_eq!(waits.await.unwrap(), Run::Done(7));
+}
+
+/// Async work is dropped at its next `await`; a thread is told, and what it brings is handed on.
+pub async fn work_whose_lock_is_lost_is_told_or_dropped(world: &World) {
+    let (mut other, began) = (world.session().await, Calls::default());
+    let locks = world.locks().await.renew_every(ms(100));
+    let lock = world.lock("x");
+    let (here, wanted, job) = (
+        locks.another(),
+        lock.clone(),
+        until_lost(world, began.callback()),
+    );
+    let run = spawn(async move { here.run(&wanted, Wait::never(), job).await.unwrap() });
+    soon("it has begun", async || began.count() == 1).await;
+    world.grow_old(&mut *other, &lock, secs(60)).await;
+    soon("it is taken over", async || {
+        other.force_release(&lock).await.unwrap();
+        other.try_acquire(&lock).await.unwrap().acquired().is_some()
+    })
+    .await;
+    let expected = Run::Lost(world.is_blocking().then_some(1));
+    assert_eq!(run.await.unwrap(), expected);
+    assert!(other.is_held(&lock).await.unwrap(), "by its new holder");
+}
+
+pub async fn work_that_takes_too_long_is_told_though_the_lock_is_kept_alive(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.at_most(ms(1_500)).renew_every(ms(200));
+    let locks = locks.observe(recorder.observer());
+    let lock = world.lock("x");
+    let began = Instant::now();
+    let job = until_lost(world, Box::new(|| {}));
+    let run = locks.run(&lock, Wait::never(), job).await;
+    let expected = Run::Lost(world.is_blocking().then_some(1));
+    assert_eq!(run.unwrap(), expected);
+    assert!(began.elapsed() >= ms(1_500) && began.elapsed() < secs(10));
+    assert!(recorder.count("renewed") > 1, "it was kept alive");
+    assert!(!other.is_held(&lock).await.unwrap(), "and given back");
+}
+
+pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) {
+    let mut other = world.session().await;
+    let locks = world.locks().await.at_least(secs(3));
+    let lock = world.lock("x");
+    let began = Instant::now();
+    let run = locks.run(&lock, Wait::never(), brings(1)).await;
+    assert_eq!(run.unwrap(), Run::Done(1));
+    let row = other.row(&lock).await;
+    let left = row.time_left.expect("still held");
+    assert!(left <= secs(3), "no longer than asked: {left:?}");
+    while began.elapsed() < secs(2) {
+        other.told_busy(&lock).await.expect("a holder");
+        tokio::time::sleep(ms(50)).await;
+    }
+    soon("it is free", async || !other.is_held(&lock).await.unwrap()).await;
+    assert!(began.elapsed() < secs(10));
+    let next = other.take(&lock).await;
+    assert!(next.fence() > row.fence);
+    other.release(&next).await.unwrap();
+    let longer: Job = Box::new(|_| {
+        Box::pin(async {
+            tokio::time::sleep(ms(300)).await;
+            2
+        })
+    });
+    let short = locks.at_least(ms(200));
+    let run = short.run(&lock, Wait::never(), longer).await.unwrap();
+    assert_eq!(run, Run::Done(2));
+    assert!(!other.is_held(&lock).await.unwrap(), "given back at once");
+}
+
+pub async fn who_waits_behind_a_rest_gets_the_lock_after_it(world: &World) {
+    let locks = world.locks().await.at_least(secs(2));
+    let lock = world.lock("x");
+    let run = locks.run(&lock, Wait::never(), brings(1)).await;
+    assert_eq!(run.unwrap(), Run::Done(1));
+    let began = Instant::now();
+    let next = locks.acquire(&lock, Wait::up_to(secs(20))).await.unwrap();
+    assert!(began.elapsed() > ms(200) && began.elapsed() < secs(10));
+    next.release().await.unwrap();
+}
+
+pub async fn work_s_own_error_is_what_it_brought(world: &World) {
+    let (mut other, lock) = (world.session().await, world.lock("x"));
+    let locks = world.locks().await;
+    let failed: Job = Box::new(|guard| {
+        Box::pin(async {
+            let work = guard.transaction(Box::new(|_| {
+                Box::pin(async { Err(diesel::result::Error::NotFound.into()) })
+            }));
+            i64::from(work.await.is_err())
+        })
+    });
+    let run = locks.run(&lock, Wait::never(), failed).await.unwrap();
+    assert_eq!(run, Run::Done(1));
+    assert!(!other.is_held(&lock).await.unwrap());
+}
