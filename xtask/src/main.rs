@@ -2,6 +2,7 @@
 //!
 //! Nothing but the standard library, so that a fresh machine runs it a second after the download.
 
+mod applications;
 mod client;
 mod diesel_cli;
 mod docker;

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::failed::Failed;
 use crate::servers::Servers;
 use crate::worlds::Tally;
-use crate::{Outcome, client, diesel_cli, packages, shell};
+use crate::{Outcome, applications, client, diesel_cli, packages, shell};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -44,6 +44,11 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
                 .map(|world| format!("No test ran in {world}{}.", pass.mark)),
         );
         lines += &tally.to_string();
+    }
+    for mut cargo in applications::tests(engines) {
+        cargo.envs(servers.variables()).arg("--");
+        cargo.args(words).args(skipped(engines));
+        failures.extend(shell::run(&mut cargo).err());
     }
     failures.extend(servers.last_words());
     drop(servers);

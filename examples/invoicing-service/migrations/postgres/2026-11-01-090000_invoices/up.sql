@@ -1,0 +1,11 @@
+CREATE TABLE invoices (
+    id SERIAL PRIMARY KEY,
+    customer TEXT NOT NULL,
+    cents INTEGER NOT NULL,
+    paid BOOLEAN NOT NULL DEFAULT FALSE,
+    -- No UNIQUE on the number, so that the tests see that the lock alone keeps it unique. Yours would have it.
+    number INTEGER,
+    -- The process that gave the number, and the fence of its lock.
+    numbered_by TEXT,
+    numbered_under BIGINT
+);

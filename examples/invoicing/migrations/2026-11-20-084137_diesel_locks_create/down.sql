@@ -1,0 +1,2 @@
+DROP VIEW `diesel_locks_held`;
+DROP TABLE `diesel_locks`;

@@ -1,0 +1,218 @@
+//! The program itself, on a database file of `SQLite`: several instances, and one that is killed.
+
+#[path = "../src/schema.rs"]
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use diesel_locks::blocking::{LeaseDsl, LockDsl};
+use diesel_locks::migrations::Migrations;
+use diesel_locks::{Lease, Lock};
+use schema::invoices;
+
+/// As in the application.
+const TTL: Duration = Duration::from_secs(5);
+/// For a busy machine.
+const SLACK: Duration = Duration::from_secs(60);
+
+#[test]
+fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on() {
+    let app = Application::new("killed");
+    // Both at once, where there is no database yet.
+    let mut instances = [app.start(), app.start()];
+    app.bill(10);
+    let first = app.numbered(10, SLACK).pop().unwrap();
+    let (killed, fence) = (first.by, first.under);
+
+    app.bill(400);
+    app.numbered(20, SLACK); // most likely in the middle of them
+    let (dead, alive) = if killed == instances[0].name() {
+        (0, 1)
+    } else {
+        (1, 0)
+    };
+    instances[dead].0.kill().unwrap();
+    instances[dead].0.wait().unwrap();
+
+    app.bill(10);
+    let all = app.numbered(420, TTL + SLACK);
+    let last = all.last().unwrap();
+    assert_eq!(last.by, instances[alive].name());
+    assert!(last.under > fence);
+    assert!(instances[alive].0.try_wait().unwrap().is_none());
+}
+
+#[test]
+fn who_pays_while_another_has_the_lock_is_told_who() {
+    let app = Application::new("paying");
+    assert_eq!(said(&app.run(&["add", "Ann", "4200"])), "1");
+    let lease = app.hold("invoices", "1");
+    let busy = app.run(&["pay", "1"]);
+    assert!(!busy.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&busy.stderr),
+        "the test is at invoice 1\n"
+    );
+    assert!(said(&app.run(&["list"])).contains("open"));
+
+    lease.release(&mut app.connect()).unwrap();
+    assert_eq!(said(&app.run(&["pay", "1"])), "invoice 1 is paid");
+    assert!(!app.run(&["pay", "1"]).status.success(), "paid twice");
+}
+
+/// As `diesel-locks migrations write sqlite` has written it, and after an upgrade of the crate would write more.
+#[test]
+fn the_migration_of_the_locks_is_the_one_that_the_crate_writes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let ours = Migrations::default();
+    assert!(ours.write::<Sqlite>(&folder).unwrap().is_empty());
+    let file = |name| {
+        folder
+            .join("2026-11-20-084137_diesel_locks_create")
+            .join(name)
+    };
+    let read = |name| std::fs::read_to_string(file(name)).unwrap();
+    assert_eq!(read("up.sql"), ours.up_sql::<Sqlite>());
+    assert_eq!(read("down.sql"), ours.down_sql::<Sqlite>());
+}
+
+/// The folder that it runs in.
+struct Application {
+    folder: PathBuf,
+}
+
+/// Killed when dropped.
+struct Instance(Child);
+
+#[derive(Debug)]
+struct Numbered {
+    by: String,
+    under: i64,
+}
+
+impl Application {
+    fn new(test: &str) -> Self {
+        let name = format!("invoicing-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invoicing"));
+        command.args(words).current_dir(&self.folder);
+        command.env_remove("DATABASE_URL");
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    fn start(&self) -> Instance {
+        let mut command = self.command(&["number"]);
+        Instance(command.stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    fn connect(&self) -> SqliteConnection {
+        let file = self.folder.join("invoicing.db").display().to_string();
+        let mut conn = SqliteConnection::establish(&file).unwrap();
+        conn.batch_execute("PRAGMA busy_timeout = 20000").unwrap();
+        conn
+    }
+
+    fn hold(&self, group: &str, name: &str) -> Lease {
+        let lock = Lock::in_group(group, name).unwrap();
+        let lock = lock.owner("the test").unwrap();
+        let attempt = lock.try_acquire(&mut self.connect()).unwrap();
+        attempt.acquired().expect("nobody else holds it")
+    }
+
+    /// The application makes the table; then the rows come in one transaction.
+    fn bill(&self, number: usize) {
+        assert!(self.run(&["list"]).status.success());
+        let row = (invoices::customer.eq("Ann"), invoices::cents.eq(4200));
+        diesel::insert_into(invoices::table)
+            .values(vec![row; number])
+            .execute(&mut self.connect())
+            .unwrap();
+    }
+
+    /// Waits until so many invoices have a number: from 1 on without gaps, in the order in which they were given.
+    fn numbered(&self, number: usize, within: Duration) -> Vec<Numbered> {
+        let deadline = Instant::now() + within;
+        let conn = &mut self.connect();
+        loop {
+            let rows: Vec<(Option<i32>, Option<String>, Option<i64>)> = invoices::table
+                .filter(invoices::number.is_not_null())
+                .select((
+                    invoices::number,
+                    invoices::numbered_by,
+                    invoices::numbered_under,
+                ))
+                .order((invoices::number, invoices::id))
+                .load(conn)
+                .unwrap();
+            for (row, expected) in rows.iter().zip(1..) {
+                assert_eq!(row.0, Some(expected), "a gap, or a number given twice");
+            }
+            if rows.len() >= number {
+                let row = |(_, by, under): (_, Option<String>, Option<i64>)| Numbered {
+                    by: by.unwrap(),
+                    under: under.unwrap(),
+                };
+                let rows: Vec<_> = rows.into_iter().map(row).collect();
+                check_turns(&rows);
+                return rows;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} of {number} in {within:?}",
+                rows.len()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Instance {
+    /// What it writes beside its numbers.
+    fn name(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Every turn has a fence of its own, greater than those before: none gave a number when its turn was over. (How many turns
+/// there were depends on how busy the machine was.)
+fn check_turns(rows: &[Numbered]) {
+    for (one, next) in rows.iter().zip(&rows[1..]) {
+        let goes_on = (one.under, &one.by) == (next.under, &next.by);
+        assert!(goes_on || one.under < next.under, "{one:?}, then {next:?}");
+    }
+}
+
+fn said(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
+}
