@@ -77,6 +77,9 @@
 mod answer;
 #[cfg(feature = "async")]
 pub mod asynchronous;
+#[cfg(feature = "_bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod blocking;
 mod clock;
 mod dialect;

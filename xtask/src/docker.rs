@@ -41,7 +41,7 @@ fn image(engine: Engine) -> Outcome<Image> {
             name: "postgres:17",
             port: 5432,
             settings: &["POSTGRES_HOST_AUTH_METHOD=trust", "POSTGRES_DB=locks"],
-            options: &["-c", "max_connections=400", "-c", "fsync=off"],
+            options: &["-c", "max_connections=400"],
             ready: &["pg_isready", "-h", "127.0.0.1", "-U", "postgres"],
             user: "postgres://postgres",
         }),

@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `race`, `servers up|down`, `tidy`.
+//! The project's own commands: `cargo xtask test`, `race`, `bench`, `servers up|down`, `tidy`.
 //!
 //! Nothing but the standard library, so that a fresh machine runs it a second after the download.
 
 mod applications;
+mod bench;
 mod client;
 mod diesel_cli;
 mod docker;
@@ -16,6 +17,7 @@ mod mysql;
 mod packages;
 mod place;
 mod postgres;
+mod redis;
 mod server;
 mod servers;
 mod shell;
@@ -33,6 +35,7 @@ type Outcome<T = ()> = Result<T, String>;
 const USAGE: &str = "\
 cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   start what is needed and run every test
 cargo xtask race [ENGINE...]                          the race of tests/race.rs with 10,000 takeovers per engine
+cargo xtask bench [full] [ENGINE...]                  what it costs, into benches/results: minutes, or full: twenty
 cargo xtask servers up [ENGINE...]                    servers for daily work; prints their URLs
 cargo xtask servers down                              ends them
 cargo xtask tidy [--bless]                            format, lints, docs, licences, SQL snapshots
@@ -59,6 +62,8 @@ fn run(words: &[String]) -> Outcome {
     match words {
         ["test", engines @ ..] => suite::test(&engine::named(engines)?, rest),
         ["race", engines @ ..] => suite::race(&engine::named(engines)?),
+        ["bench", "full", engines @ ..] => bench::bench("full", &engine::named(engines)?),
+        ["bench", engines @ ..] => bench::bench("short", &engine::named(engines)?),
         ["tidy"] => tidy::tidy(false),
         ["tidy", "--bless"] => tidy::tidy(true),
         ["servers", "up", engines @ ..] => hold::up(&engine::named(engines)?),

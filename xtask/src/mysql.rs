@@ -18,12 +18,12 @@ CREATE USER IF NOT EXISTS root@'127.0.0.1';
 GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;
 ";
 
-/// A flush at every commit protects against power cuts only. The socket is relative to the data:
+/// A flush at every commit protects against power cuts only: a benchmark's business, and no test's. The socket is relative to the data:
 /// its path may have 107 bytes. `$INSIDE` is `$DIR` as a server in a root of its own sees it.
 const RUN: &str = r#"
 exec "$@" --datadir="$INSIDE/data" --port="$PORT" --bind-address=127.0.0.1 \
   --socket=socket --pid-file=pid --init-file="$INSIDE/init.sql" --skip-name-resolve \
-  --skip-log-bin --innodb-flush-log-at-trx-commit=2 --max-connections=400
+  --skip-log-bin --innodb-flush-log-at-trx-commit="$FLUSH" --max-connections=400
 "#;
 
 const INSTALL_MARIADB: &str = r#"
@@ -76,11 +76,11 @@ impl Program {
         }
     }
 
-    pub fn start(&self) -> Outcome<Server> {
-        Server::start(|port| self.recipe(port))
+    pub fn start(&self, durable: bool) -> Outcome<Server> {
+        Server::start(|port| self.recipe(port, durable))
     }
 
-    fn recipe(&self, port: u16) -> Outcome<Recipe> {
+    fn recipe(&self, port: u16, durable: bool) -> Outcome<Recipe> {
         let owner = Owner::of("mysql");
         let directory = match &self.root {
             Some(root) => place::private_below(&root.join("tmp"), self.name, owner.as_ref())?,
@@ -92,6 +92,7 @@ impl Program {
         // The user's own temporary directory may be closed to the server's user.
         variables.extend([("TMPDIR", inside.clone()), ("INSIDE", inside)]);
         variables.push(("PORT", port.to_string().into()));
+        variables.push(("FLUSH", if durable { "1" } else { "2" }.into()));
         Ok(Recipe {
             directory,
             // Only root enters another root; the command there changes to the owner.

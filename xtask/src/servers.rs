@@ -23,8 +23,17 @@ struct Place {
 impl Servers {
     /// Takes the servers that the environment names and starts the others.
     pub fn start(engines: &[Engine]) -> Outcome<Self> {
+        Self::start_as(engines, false)
+    }
+
+    /// The same for a benchmark: as durable as they come.
+    pub fn start_durable(engines: &[Engine]) -> Outcome<Self> {
+        Self::start_as(engines, true)
+    }
+
+    fn start_as(engines: &[Engine], durable: bool) -> Outcome<Self> {
         let places = std::thread::scope(|scope| {
-            let start = |(engine, variable)| scope.spawn(move || place(engine, variable));
+            let start = |(engine, variable)| scope.spawn(move || place(engine, variable, durable));
             let served = engines
                 .iter()
                 .filter_map(|engine| Some((*engine, engine.variable()?)));
@@ -62,7 +71,7 @@ fn joined(thread: ScopedJoinHandle<'_, Outcome<Place>>) -> Outcome<Place> {
         .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
 }
 
-fn place(engine: Engine, variable: &'static str) -> Outcome<Place> {
+fn place(engine: Engine, variable: &'static str, durable: bool) -> Outcome<Place> {
     if let Some(url) = engine.given() {
         return Ok(Place {
             variable,
@@ -70,7 +79,7 @@ fn place(engine: Engine, variable: &'static str) -> Outcome<Place> {
             private: None,
         });
     }
-    let server = private(engine).map_err(|failure| {
+    let server = private(engine, durable).map_err(|failure| {
         format!(
             "{}: {failure}\nA server of yours will do:  export {variable}=...",
             engine.name()
@@ -83,11 +92,11 @@ fn place(engine: Engine, variable: &'static str) -> Outcome<Place> {
     })
 }
 
-fn private(engine: Engine) -> Outcome<Server> {
+fn private(engine: Engine, durable: bool) -> Outcome<Server> {
     let installed = match engine {
-        Engine::Postgres => postgres::binaries().map(|bin| postgres::start(&bin)),
-        Engine::MariaDb => Program::mariadb().map(|program| program.start()),
-        Engine::MySql => mysql().map(|program| program?.start()),
+        Engine::Postgres => postgres::binaries().map(|bin| postgres::start(&bin, durable)),
+        Engine::MariaDb => Program::mariadb().map(|program| program.start(durable)),
+        Engine::MySql => mysql().map(|program| program?.start(durable)),
         Engine::Sqlite => None,
     };
     installed.unwrap_or_else(|| docker::start(engine))

@@ -1,0 +1,203 @@
+//! The same on diesel-async's connections to PostgreSQL, and what only tasks can do.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::bb8::Pool;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_locks::asynchronous::{LeaseDsl, LockDsl, Locks};
+use diesel_locks::{Lock, Wait};
+use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, NoTls, Statement};
+
+use crate::bare::{GiveBack, Sentence, TOKEN, Take};
+use crate::database::Database;
+use crate::figure::Figures;
+use crate::form::Form;
+use crate::lease::won;
+use crate::names::Share;
+use crate::pairs::{connections, reach};
+use crate::rounds::{Contestant, compare, number};
+
+pub fn runtime() -> Runtime {
+    Runtime::new().unwrap()
+}
+
+/// A pair of bare statements that were prepared by hand, on the driver under diesel-async.
+pub struct Bare {
+    client: Client,
+    take: Statement,
+    give_back: Statement,
+}
+
+impl Bare {
+    pub async fn connect(url: &str) -> Self {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        Self {
+            take: client.prepare(&numbered::<Take>()).await.unwrap(),
+            give_back: client.prepare(&numbered::<GiveBack>()).await.unwrap(),
+            client,
+        }
+    }
+
+    pub async fn pair(&self, name: &str) {
+        assert_eq!(
+            self.client
+                .execute(&self.take, &[&TOKEN, &name])
+                .await
+                .unwrap(),
+            1
+        );
+        assert_eq!(
+            self.client
+                .execute(&self.give_back, &[&name, &TOKEN])
+                .await
+                .unwrap(),
+            1
+        );
+    }
+}
+
+/// With `$1`, `$2` between the parts.
+pub fn numbered<S: Sentence<diesel::pg::Pg>>() -> String {
+    let first = S::PARTS[0].to_owned();
+    let rest = S::PARTS[1..].iter().zip(1..);
+    rest.fold(first, |text, (part, number)| {
+        format!("{text}${number}{part}")
+    })
+}
+
+pub fn pairs(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
+    let runtime = &runtime();
+    let (url, shares) = (&*database.url, &*shares(clients));
+    let locks = runtime.block_on(locks(url, clients));
+    let durable = locks.clone().release_durably();
+    let contestants = vec![
+        limit(runtime, url, shares),
+        on_connections(runtime, url, shares),
+        guards(runtime, "async: Locks, guard", &locks, shares),
+        guards(
+            runtime,
+            "async: Locks, guard, release_durably",
+            &durable,
+            shares,
+        ),
+    ];
+    let scores = compare(form, contestants);
+    figures.scores(
+        ("pairs", database.engine.name()),
+        "pairs/s",
+        scores,
+        |index| reach(database.engine, index),
+    );
+}
+
+pub fn shares(clients: usize) -> Vec<Arc<Share>> {
+    let share = |client| Arc::new(Share::of(client, clients));
+    (0..clients).map(share).collect()
+}
+
+/// The bare statements.
+pub fn limit<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
+    tasks(
+        runtime,
+        format!("async: bare pair, {}", connections(shares.len())),
+        each(shares, || Arc::new(runtime.block_on(Bare::connect(url)))),
+        |(bare, share)| async move { bare.pair(&share.next()).await },
+    )
+}
+
+fn on_connections<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
+    let connect = || {
+        let conn = runtime.block_on(AsyncPgConnection::establish(url));
+        Arc::new(Mutex::new(conn.unwrap()))
+    };
+    tasks(
+        runtime,
+        "async: try_acquire + release",
+        each(shares, connect),
+        |(conn, share)| async move {
+            let conn = &mut *conn.lock().await;
+            let lock = Lock::new(&share.next()).unwrap();
+            let lease = won(lock.try_acquire(conn).await);
+            lease.release(conn).await.unwrap();
+        },
+    )
+}
+
+pub fn guards<'r>(
+    runtime: &'r Runtime,
+    what: &str,
+    locks: &Locks<Pool<AsyncPgConnection>>,
+    shares: &[Arc<Share>],
+) -> Contestant<'r> {
+    tasks(
+        runtime,
+        what,
+        each(shares, || locks.clone()),
+        |(locks, share)| async move {
+            let guard = locks.acquire(&share.next(), Wait::never()).await.unwrap();
+            guard.release().await.unwrap();
+        },
+    )
+}
+
+/// One of these for each share.
+pub fn each<T>(shares: &[Arc<Share>], new: impl Fn() -> T) -> Vec<(T, Arc<Share>)> {
+    shares.iter().map(|share| (new(), share.clone())).collect()
+}
+
+/// As many tasks as there are clients.
+pub fn tasks<C, W, F>(
+    runtime: &Runtime,
+    what: impl Into<String>,
+    clients: Vec<C>,
+    once: W,
+) -> Contestant<'_>
+where
+    C: Clone + Send + Sync + 'static,
+    W: Fn(C) -> F + Copy + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    Contestant::new(what, move |time| {
+        let began = Instant::now();
+        let done = runtime.block_on(async {
+            let spawned: Vec<_> = clients
+                .iter()
+                .cloned()
+                .map(|client| tokio::spawn(repeat(client, once, time)))
+                .collect();
+            let mut done = 0;
+            for task in spawned {
+                done += task.await.unwrap();
+            }
+            done
+        });
+        number(done) / began.elapsed().as_secs_f64()
+    })
+}
+
+async fn repeat<C: Clone, F: Future<Output = ()>>(
+    client: C,
+    once: impl Fn(C) -> F,
+    time: Duration,
+) -> usize {
+    let (began, mut done) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        once(client.clone()).await;
+        done += 1;
+    }
+    done
+}
+
+/// A pool that has a connection for everybody.
+pub async fn locks(url: &str, clients: usize) -> Locks<Pool<AsyncPgConnection>> {
+    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
+    let pool = Pool::builder()
+        .test_on_check_out(false)
+        .max_size(u32::try_from(clients).unwrap());
+    Locks::new(pool.build(manager).await.unwrap())
+}

@@ -1,0 +1,238 @@
+//! The limit: the least that a lock in a database can do, in statements that Diesel prepares once. They exclude, as long as
+//! nobody waits, dies, pauses, or wants to know anything.
+
+use std::marker::PhantomData;
+
+use diesel::backend::Backend;
+use diesel::connection::{LoadConnection, SimpleConnection};
+use diesel::mysql::Mysql;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, R2D2Connection};
+use diesel::result::QueryResult;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text};
+use diesel::sqlite::Sqlite;
+use diesel::{MysqlConnection, PgConnection, RunQueryDsl, SqliteConnection};
+use diesel_locks::blocking::{Connections, LockConnection};
+
+/// A statement of one backend: its text, with a value after every part but the last.
+pub trait Sentence<DB> {
+    const PARTS: &'static [&'static str];
+}
+
+#[derive(Clone, Copy)]
+pub struct Bare<'a, S> {
+    values: &'a [&'a str],
+    sentence: PhantomData<S>,
+}
+
+impl<'a, S> Bare<'a, S> {
+    pub fn new(values: &'a [&'a str]) -> Self {
+        Self {
+            values,
+            sentence: PhantomData,
+        }
+    }
+}
+
+impl<S: 'static> QueryId for Bare<'_, S> {
+    type QueryId = S;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<S> Query for Bare<'_, S> {
+    type SqlType = BigInt;
+}
+
+impl<S> diesel::query_dsl::RunQueryDsl<PgConnection> for Bare<'_, S> {}
+impl<S> diesel::query_dsl::RunQueryDsl<MysqlConnection> for Bare<'_, S> {}
+impl<S> diesel::query_dsl::RunQueryDsl<SqliteConnection> for Bare<'_, S> {}
+
+impl<DB, S> QueryFragment<DB> for Bare<'_, S>
+where
+    DB: Backend + HasSqlType<Text>,
+    str: ToSql<Text, DB>,
+    S: Sentence<DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        for (index, part) in S::PARTS.iter().enumerate() {
+            out.push_sql(part);
+            if let Some(value) = self.values.get(index) {
+                out.push_bind_param::<Text, str>(value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+macro_rules! sentences {
+    ($($(#[$doc:meta])* $name:ident: $postgres:expr, $mysql:expr, $sqlite:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name;
+
+        impl Sentence<Pg> for $name {
+            const PARTS: &'static [&'static str] = &$postgres;
+        }
+        impl Sentence<Mysql> for $name {
+            const PARTS: &'static [&'static str] = &$mysql;
+        }
+        impl Sentence<Sqlite> for $name {
+            const PARTS: &'static [&'static str] = &$sqlite;
+        }
+    )+};
+}
+
+/// Each engine's clock, in microseconds.
+macro_rules! now {
+    (postgres) => {
+        "(date_part('epoch', clock_timestamp()) * 1000000)::bigint"
+    };
+    (mysql) => {
+        "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+    };
+    (sqlite) => {
+        "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    };
+}
+
+macro_rules! take {
+    ($engine:ident) => {
+        [
+            "UPDATE bare SET token = ",
+            concat!(
+                ", fence = fence + 1, expires_at = ",
+                now!($engine),
+                " + 30000000 WHERE name = "
+            ),
+            concat!(" AND (token IS NULL OR expires_at <= ", now!($engine), ")"),
+        ]
+    };
+}
+
+macro_rules! same {
+    ($($part:expr),+) => {
+        [$($part),+]
+    };
+}
+
+const GIVE_BACK: [&str; 3] = same![
+    "UPDATE bare SET token = NULL WHERE name = ",
+    " AND token = ",
+    ""
+];
+const LOOK: [&str; 2] = same!["SELECT fence FROM bare WHERE name = ", ""];
+
+sentences! {
+    /// Token, name.
+    Take: take!(postgres), take!(mysql), take!(sqlite);
+    /// Name, token.
+    GiveBack: GIVE_BACK, GIVE_BACK, GIVE_BACK;
+    /// Name.
+    Look: LOOK, LOOK, LOOK;
+    /// Name: what keeps its row until the transaction ends. SQLite's writer is that by itself.
+    Pin: ["SELECT fence FROM bare WHERE name = ", " FOR KEY SHARE"],
+        ["SELECT fence FROM bare WHERE name = ", " LOCK IN SHARE MODE"],
+        ["UPDATE bare SET fence = fence WHERE name = ", " RETURNING fence"];
+    /// Prefix: one UPDATE of as many rows as a keeper extends.
+    ExtendAll: [concat!("UPDATE bare SET expires_at = ", now!(postgres), " + 30000000 WHERE name LIKE "), ""],
+        [concat!("UPDATE bare SET expires_at = ", now!(mysql), " + 30000000 WHERE name LIKE "), ""],
+        [concat!("UPDATE bare SET expires_at = ", now!(sqlite), " + 30000000 WHERE name LIKE "), ""];
+}
+
+/// The table of the limit. Of the same shape as ours where that makes it quicker.
+pub const POSTGRES: &str =
+    "CREATE TABLE bare (name TEXT COLLATE \"C\" PRIMARY KEY, token TEXT, fence BIGINT NOT NULL,
+expires_at BIGINT NOT NULL) WITH (fillfactor = 50)";
+pub const MYSQL: &str =
+    "CREATE TABLE bare (name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,
+token VARCHAR(64), fence BIGINT NOT NULL, expires_at BIGINT NOT NULL) ENGINE = InnoDB";
+pub const SQLITE: &str =
+    "CREATE TABLE bare (name TEXT PRIMARY KEY, token TEXT, fence INTEGER NOT NULL,
+expires_at INTEGER NOT NULL) WITHOUT ROWID";
+
+/// Who takes a bare lock.
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A connection that both the limit and the locks can be run on.
+pub trait Bench:
+    R2D2Connection + LockConnection + LoadConnection + SimpleConnection + Send + Sized + 'static
+{
+    const TABLE: &'static str;
+    /// What every connection is told first.
+    const SETUP: &'static str;
+    /// What begins a transaction that will write.
+    const BEGIN: &'static str;
+    type Pool: Connections + Clone;
+
+    /// A pool that has so many connections ready, and does not ask each time whether they are alive: that would be one
+    /// more round trip, which the limit has not.
+    fn pool(url: &str, size: usize) -> Self::Pool;
+
+    /// How many rows one of the sentences changed.
+    fn change<S: AllEngines>(&mut self, values: &[&str]) -> usize;
+    /// What one of the sentences found.
+    fn find<S: AllEngines>(&mut self, values: &[&str]) -> Option<i64>;
+
+    fn open(url: &str) -> Self {
+        let mut conn = Self::establish(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        conn.batch_execute(Self::SETUP).unwrap();
+        conn
+    }
+
+    /// Acquires and gives back.
+    fn pair(&mut self, name: &str, token: &str) {
+        assert_eq!(self.change::<Take>(&[token, name]), 1);
+        assert_eq!(self.change::<GiveBack>(&[name, token]), 1);
+    }
+}
+
+pub trait AllEngines: Sentence<Pg> + Sentence<Mysql> + Sentence<Sqlite> + 'static {}
+impl<S: Sentence<Pg> + Sentence<Mysql> + Sentence<Sqlite> + 'static> AllEngines for S {}
+
+#[derive(Debug)]
+struct SetUp;
+
+impl<C: Bench> CustomizeConnection<C, r2d2::Error> for SetUp {
+    fn on_acquire(&self, conn: &mut C) -> Result<(), r2d2::Error> {
+        conn.batch_execute(C::SETUP)
+            .map_err(r2d2::Error::QueryError)
+    }
+}
+
+macro_rules! bench {
+    ($connection:ty, $table:expr, $setup:expr, $begin:expr) => {
+        impl Bench for $connection {
+            const TABLE: &'static str = $table;
+            const SETUP: &'static str = $setup;
+            const BEGIN: &'static str = $begin;
+            type Pool = Pool<ConnectionManager<Self>>;
+
+            fn pool(url: &str, size: usize) -> Self::Pool {
+                let pool = Pool::builder().max_size(u32::try_from(size).unwrap());
+                let pool = pool
+                    .test_on_check_out(false)
+                    .connection_customizer(Box::new(SetUp));
+                pool.build(ConnectionManager::new(url)).unwrap()
+            }
+
+            fn change<S: AllEngines>(&mut self, values: &[&str]) -> usize {
+                Bare::<S>::new(values).execute(self).unwrap()
+            }
+
+            fn find<S: AllEngines>(&mut self, values: &[&str]) -> Option<i64> {
+                Bare::<S>::new(values).load(self).unwrap().pop()
+            }
+        }
+    };
+}
+
+bench!(PgConnection, POSTGRES, "SELECT 1", "BEGIN");
+bench!(MysqlConnection, MYSQL, "SELECT 1", "BEGIN");
+bench!(
+    SqliteConnection,
+    SQLITE,
+    "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
+    "BEGIN IMMEDIATE"
+);

@@ -1,0 +1,149 @@
+//! What was seen.
+
+use serde::Serialize;
+
+use crate::form::Form;
+use crate::rounds::Score;
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    pub chapter: &'static str,
+    pub engine: &'static str,
+    pub what: String,
+    pub value: f64,
+    pub unit: &'static str,
+    /// To the limit of the same run.
+    pub ratio: Option<f64>,
+    /// The smallest and the largest of the rounds.
+    pub spread: Option<(f64, f64)>,
+    /// What the ratio, or where there is none the value, is to reach.
+    pub reach: Option<Reach>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Reach {
+    pub fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+        }
+    }
+}
+
+impl Figure {
+    /// Whether it reached what it was to reach.
+    pub fn is_met(&self) -> Option<bool> {
+        Some(self.reach?.is_met(self.ratio.unwrap_or(self.value)))
+    }
+}
+
+/// All of them, and when and where they were taken.
+#[derive(Serialize)]
+pub struct Figures {
+    pub form: &'static str,
+    pub machine: String,
+    pub date: String,
+    #[serde(rename = "figures")]
+    pub all: Vec<Figure>,
+}
+
+impl Figures {
+    pub fn new(form: &Form) -> Self {
+        Self {
+            form: form.name,
+            machine: machine(),
+            date: output("date", &["-u", "+%Y-%m-%d"]),
+            all: Vec::new(),
+        }
+    }
+
+    /// Says it at once, too: a benchmark takes long.
+    pub fn add(&mut self, figure: Figure) {
+        let ratio = figure
+            .ratio
+            .map(|ratio| format!("×{ratio:.2}"))
+            .unwrap_or_default();
+        println!(
+            "  {:<58}{:>12.2} {:<10}{ratio}",
+            figure.what, figure.value, figure.unit
+        );
+        self.all.push(figure);
+    }
+
+    /// A value by itself.
+    pub fn value(
+        &mut self,
+        of: (&'static str, &'static str),
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+    ) {
+        self.reaching(of, what, (value, unit), None);
+    }
+
+    pub fn reaching(
+        &mut self,
+        (chapter, engine): (&'static str, &'static str),
+        what: impl Into<String>,
+        (value, unit): (f64, &'static str),
+        reach: Option<Reach>,
+    ) {
+        self.add(Figure {
+            chapter,
+            engine,
+            what: what.into(),
+            value,
+            unit,
+            ratio: None,
+            spread: None,
+            reach,
+        });
+    }
+
+    /// The limit and its contestants, with what these are to reach.
+    pub fn scores(
+        &mut self,
+        (chapter, engine): (&'static str, &'static str),
+        unit: &'static str,
+        scores: Vec<Score>,
+        reach: impl Fn(usize) -> Option<Reach>,
+    ) {
+        for (index, score) in scores.into_iter().enumerate() {
+            self.add(Figure {
+                chapter,
+                engine,
+                what: score.what,
+                value: score.rate,
+                unit,
+                ratio: Some(score.ratio),
+                spread: Some(score.spread),
+                reach: reach(index),
+            });
+        }
+    }
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    format!("{cores} cores of {model}, {}", output("uname", &["-s"]))
+}
+
+fn output(program: &str, words: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(words).output();
+    output.map_or_else(
+        |_| "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}

@@ -1,0 +1,132 @@
+//! Leases kept alive: what a beat costs, and what there is between beats.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use diesel_locks::Wait;
+use diesel_locks::blocking::{Connections, Guard, Locks};
+
+use crate::bare::{Bench, ExtendAll};
+use crate::counting::Counting;
+use crate::database::Database;
+use crate::engine::{Engine, on};
+use crate::figure::{Figures, Reach};
+use crate::form::Form;
+use crate::process::cpu;
+use crate::rounds::{median, number};
+
+/// How many beats are watched: a lease is extended every third of its ttl.
+const BEATS: u32 = 2;
+/// How many leases are extended by one statement.
+const BATCH: usize = 1_000;
+
+pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
+    for leases in form.kept {
+        // Many are for the one that takes a set in one statement.
+        if *leases <= BATCH || database.engine == Engine::Postgres {
+            on!(database.engine, keep(database, *leases, form.ttl, figures));
+        }
+    }
+}
+
+fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &mut Figures) {
+    let of = ("keeping", database.engine.name());
+    let what = |what: &str| format!("{leases} leases: {what}");
+    let counting = Counting::start();
+    let locks = Locks::new(C::pool(&database.url, 2)).ttl(ttl).unwrap();
+    let guards = acquire(&locks, leases);
+    let beat = watch(&counting, ttl);
+    assert!(guards.iter().all(Guard::is_valid), "a lease was lost");
+    let batches = Reach::AtMost(number(leases.div_ceil(BATCH)));
+    figures.reaching(
+        of,
+        what("statements a beat"),
+        (beat.statements, "statements"),
+        Some(batches),
+    );
+    figures.value(of, what("of a core, beats included"), beat.cpu, "%");
+    figures.value(of, what("time of the database for a beat"), beat.took, "ms");
+    figures.value(
+        of,
+        what("one UPDATE of as many rows"),
+        update::<C>(database, leases),
+        "ms",
+    );
+    // Giving them back one by one is none of this chapter's business.
+    drop(
+        guards
+            .into_iter()
+            .map(Guard::into_lease)
+            .collect::<Vec<_>>(),
+    );
+    locks.close();
+    remove::<C>(database);
+}
+
+pub fn acquire<P: Connections>(locks: &Locks<P>, leases: usize) -> Vec<Guard<P>> {
+    const AT_ONCE: usize = 10_000;
+    let first = |first| locks.lock(&*format!("kept-{first}")).unwrap();
+    let others =
+        |first: usize| (first..leases.min(first + AT_ONCE)).map(|number| format!("kept-{number}"));
+    let set = |from| first(from).and(others(from)).unwrap();
+    let sets = (0..leases).step_by(AT_ONCE).map(set);
+    sets.flat_map(|set| locks.acquire_all(&set, Wait::never()).unwrap())
+        .collect()
+}
+
+/// What a beat costs.
+struct Beat {
+    statements: f64,
+    /// In milliseconds.
+    took: f64,
+    /// Of a core, in percent, between the beats too.
+    cpu: f64,
+}
+
+fn watch(counting: &Counting, ttl: Duration) -> Beat {
+    let time = ttl / 3 * BEATS + ttl / 6;
+    counting.spent();
+    let used = cpu();
+    sleep(time);
+    let (count, used) = (counting.spent(), cpu().saturating_sub(used));
+    Beat {
+        statements: f64::from(u32::try_from(count.statements).unwrap()) / f64::from(BEATS),
+        took: count.took.as_secs_f64() * 1_000.0 / f64::from(BEATS),
+        cpu: used.as_secs_f64() / time.as_secs_f64() * 100.0,
+    }
+}
+
+pub fn remove<C: Bench>(database: &Database) {
+    let mut conn = database.open::<C>();
+    conn.batch_execute("DELETE FROM diesel_locks WHERE name LIKE 'kept-%'")
+        .unwrap();
+    if matches!(database.engine, Engine::MariaDb | Engine::MySql) {
+        conn.batch_execute("DELETE FROM diesel_locks_pins WHERE name LIKE 'kept-%'")
+            .unwrap();
+    }
+}
+
+/// The median of some, in milliseconds.
+fn update<C: Bench>(database: &Database, rows: usize) -> f64 {
+    let mut conn = database.open::<C>();
+    for first in (0..rows).step_by(1_000) {
+        let row = |number| format!("('many-{number}', NULL, 1, 0)");
+        let rows = (first..rows.min(first + 1_000))
+            .map(row)
+            .collect::<Vec<_>>()
+            .join(", ");
+        conn.batch_execute(&format!(
+            "INSERT INTO bare (name, token, fence, expires_at) VALUES {rows}"
+        ))
+        .unwrap();
+    }
+    let once = || {
+        let began = Instant::now();
+        assert_eq!(conn.change::<ExtendAll>(&["many-%"]), rows);
+        began.elapsed().as_secs_f64() * 1_000.0
+    };
+    let took = median(&std::iter::repeat_with(once).take(5).collect::<Vec<_>>());
+    conn.batch_execute("DELETE FROM bare WHERE name LIKE 'many-%'")
+        .unwrap();
+    took
+}

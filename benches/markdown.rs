@@ -1,0 +1,72 @@
+//! For people.
+
+use std::fmt::Write;
+
+use crate::figure::{Figure, Figures, Reach};
+
+pub fn page(figures: &Figures) -> String {
+    let Figures {
+        form,
+        machine,
+        date,
+        ..
+    } = figures;
+    let mut text = format!(
+        "# What the locks cost\n\n`cargo xtask bench {form}`, {date}, on {machine}. Servers as durable as they come. A ratio \
+         is to the first line of its block, the limit, taken in turn with it: the median of the rounds, and the smallest and \
+         the largest. Where something is to be reached, ✓ or ✗ tells whether it was.\n\n![ratios]({form}.svg)\n"
+    );
+    let mut chapter = "";
+    for figure in &figures.all {
+        if figure.chapter != chapter {
+            chapter = figure.chapter;
+            let _ = write!(
+                text,
+                "\n## {chapter}\n\n| | what | | ratio | to reach | |\n|---|---|--:|--:|--:|---|\n"
+            );
+        }
+        text += &line(figure);
+    }
+    text
+}
+
+fn line(figure: &Figure) -> String {
+    let Figure {
+        engine,
+        what,
+        value,
+        unit,
+        ..
+    } = figure;
+    let spread = figure
+        .spread
+        .map(|(least, most)| format!(" ({least:.2} to {most:.2})"))
+        .unwrap_or_default();
+    let ratio = figure
+        .ratio
+        .map(|ratio| format!("{ratio:.2}{spread}"))
+        .unwrap_or_default();
+    let reach = match figure.reach {
+        Some(Reach::AtLeast(bound)) => format!("≥ {bound:.2}"),
+        Some(Reach::AtMost(bound)) => format!("≤ {bound:.2}"),
+        None => String::new(),
+    };
+    let met = match figure.is_met() {
+        Some(true) => "✓",
+        Some(false) => "✗",
+        None => "",
+    };
+    format!(
+        "| {engine} | {what} | {} {unit} | {ratio} | {reach} | {met} |\n",
+        short(*value)
+    )
+}
+
+/// Three digits that matter, and all before the point.
+fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! Acquire and release, uncontended: on a connection, and through `Locks` with a guard.
+
+use diesel_locks::blocking::Locks;
+use diesel_locks::{Lock, Wait};
+
+use crate::asynchronous;
+use crate::bare::{Bench, TOKEN};
+use crate::database::Database;
+use crate::engine::{Engine, on};
+use crate::figure::{Figures, Reach};
+use crate::form::Form;
+use crate::lease::pair;
+use crate::names::Share;
+use crate::rounds::{Contestant, compare};
+
+pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
+    for clients in [1, 16] {
+        on!(database.engine, blocking(database, clients, form, figures));
+    }
+    if database.engine == Engine::Postgres {
+        for clients in [1, 16] {
+            asynchronous::pairs(database, clients, form, figures);
+        }
+    }
+}
+
+/// What is to be reached on PostgreSQL, by the place among the contestants.
+pub fn reach(engine: Engine, index: usize) -> Option<Reach> {
+    let bounds = [None, Some(0.90), Some(1.2), Some(0.90)];
+    let bound = bounds.get(index).copied().flatten();
+    bound
+        .filter(|_| engine == Engine::Postgres)
+        .map(Reach::AtLeast)
+}
+
+fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
+    let locks = Locks::new(C::pool(&database.url, clients));
+    let durable = locks.clone().release_durably();
+    let contestants = vec![
+        limit::<C>(database, clients),
+        on_connections::<C>(database, clients),
+        guards::<C>("Locks, guard", &locks, clients),
+        guards::<C>("Locks, guard, release_durably", &durable, clients),
+    ];
+    let scores = compare(form, contestants);
+    figures.scores(
+        ("pairs", database.engine.name()),
+        "pairs/s",
+        scores,
+        |index| reach(database.engine, index),
+    );
+}
+
+/// The bare statements.
+pub fn limit<C: Bench>(database: &Database, clients: usize) -> Contestant<'static> {
+    Contestant::side_by_side(
+        format!("bare pair, {}", connections(clients)),
+        opened::<C>(database, clients),
+        |(conn, share)| conn.pair(&share.next(), TOKEN),
+    )
+}
+
+/// A lock on a connection of the application's.
+pub fn on_connections<C: Bench>(database: &Database, clients: usize) -> Contestant<'static> {
+    Contestant::side_by_side(
+        "try_acquire + release",
+        opened::<C>(database, clients),
+        |(conn, share)| pair(conn, &Lock::new(&share.next()).unwrap()),
+    )
+}
+
+fn guards<C: Bench>(what: &str, locks: &Locks<C::Pool>, clients: usize) -> Contestant<'static> {
+    let with = |number| (locks.clone(), Share::of(number, clients));
+    Contestant::side_by_side(what, (0..clients).map(with).collect(), |(locks, share)| {
+        let guard = locks.acquire(&share.next(), Wait::never()).unwrap();
+        guard.release().unwrap();
+    })
+}
+
+/// A connection for each client.
+pub fn opened<C: Bench>(database: &Database, clients: usize) -> Vec<(C, Share)> {
+    let client = |number| (database.open(), Share::of(number, clients));
+    (0..clients).map(client).collect()
+}
+
+pub fn connections(clients: usize) -> String {
+    let s = if clients == 1 { "" } else { "s" };
+    format!("{clients} connection{s}")
+}

@@ -1,0 +1,132 @@
+//! A limit and its contestants, in turn, for several rounds.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::form::Form;
+
+/// Something that can be done for a while; it says how often a second it was done.
+pub struct Contestant<'a> {
+    pub what: String,
+    run: Box<dyn FnMut(Duration) -> f64 + 'a>,
+}
+
+impl<'a> Contestant<'a> {
+    pub fn new(what: impl Into<String>, run: impl FnMut(Duration) -> f64 + 'a) -> Self {
+        Self {
+            what: what.into(),
+            run: Box::new(run),
+        }
+    }
+
+    /// One thing after the other.
+    pub fn alone(what: impl Into<String>, mut once: impl FnMut() + 'a) -> Self {
+        Self::new(what, move |time| {
+            let (began, mut done) = (Instant::now(), 0_u32);
+            while began.elapsed() < time {
+                once();
+                done += 1;
+            }
+            f64::from(done) / began.elapsed().as_secs_f64()
+        })
+    }
+
+    /// By as many threads as there are clients, each with its own.
+    pub fn side_by_side<C: Send + 'a>(
+        what: impl Into<String>,
+        mut clients: Vec<C>,
+        once: impl Fn(&mut C) + Sync + 'a,
+    ) -> Self {
+        Self::new(what, move |time| side_by_side(&mut clients, &once, time))
+    }
+}
+
+fn side_by_side<C: Send>(
+    clients: &mut [C],
+    once: &(impl Fn(&mut C) + Sync),
+    time: Duration,
+) -> f64 {
+    let done = AtomicUsize::new(0);
+    let start = Barrier::new(clients.len() + 1);
+    let mut began = Instant::now();
+    std::thread::scope(|scope| {
+        for client in clients {
+            scope.spawn(|| {
+                start.wait();
+                let began = Instant::now();
+                while began.elapsed() < time {
+                    once(client);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        start.wait();
+        began = Instant::now();
+    });
+    number(done.into_inner()) / began.elapsed().as_secs_f64()
+}
+
+/// What one contestant did.
+pub struct Score {
+    pub what: String,
+    /// The median of the rounds, per second.
+    pub rate: f64,
+    /// The median of its ratios to the first contestant of the same round.
+    pub ratio: f64,
+    /// The smallest and the largest of these.
+    pub spread: (f64, f64),
+}
+
+/// The first one is the limit.
+pub fn compare(form: &Form, mut contestants: Vec<Contestant<'_>>) -> Vec<Score> {
+    let mut rates = vec![Vec::new(); contestants.len()];
+    for round in 0..=form.rounds {
+        for (contestant, rates) in contestants.iter_mut().zip(&mut rates) {
+            let rate = (contestant.run)(form.slice);
+            // The first round only warms up.
+            if round > 0 {
+                rates.push(rate);
+            }
+        }
+    }
+    let limit = rates[0].clone();
+    let score = |(contestant, rates): (Contestant<'_>, Vec<f64>)| {
+        let ratios: Vec<f64> = rates
+            .iter()
+            .zip(&limit)
+            .map(|(rate, limit)| rate / limit)
+            .collect();
+        Score {
+            what: contestant.what,
+            rate: median(&rates),
+            ratio: median(&ratios),
+            spread: (part(&ratios, 0), part(&ratios, 100)),
+        }
+    };
+    contestants.into_iter().zip(rates).map(score).collect()
+}
+
+pub fn median(values: &[f64]) -> f64 {
+    part(values, 50)
+}
+
+/// The value below which so many in a hundred are.
+pub fn part(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    sorted
+        .get(last * percent / 100)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+/// A count as a number to divide by.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no count here comes near to 2^52"
+)]
+pub fn number(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,62 @@
+//! What `benches/pure.rs` measures and no application can reach: the keeper's decisions by a clock that is moved by hand,
+//! without a thread and without a database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::lock::Lock;
+use crate::managed::event::Observer;
+use crate::managed::kept::Kept;
+use crate::managed::roster::Roster;
+use crate::token::Token;
+
+const EVERY: Duration = Duration::from_secs(10);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// A lease that nobody acquired.
+///
+/// # Errors
+/// For a name that cannot be used.
+pub fn lease(name: &str) -> Result<Lease> {
+    let lock = Lock::new(name)?.ttl(YEAR)?;
+    Ok(Lease::new(&lock, Token::random()?, 1, Moment::now()))
+}
+
+/// What decides when which lease is extended.
+pub struct Keeper {
+    roster: Roster,
+    now: Moment,
+}
+
+impl Keeper {
+    /// One that keeps so many leases.
+    ///
+    /// # Errors
+    /// Where the system has no randomness.
+    pub fn with(leases: usize) -> Result<Self> {
+        let (mut roster, now) = (Roster::default(), Moment::now());
+        for number in 0..leases {
+            let kept = Kept::new(lease(&format!("kept-{number}"))?, None, Observer::default());
+            roster.add(Arc::new(kept), EVERY, now);
+        }
+        Ok(Self { roster, now })
+    }
+
+    /// Looks when nothing is due: how many are.
+    pub fn look(&mut self) -> usize {
+        self.roster.beat(self.now).due.len() + self.roster.ended(self.now).len()
+    }
+
+    /// Goes on to the next beat, takes out who is due, and takes in the answers: how many.
+    pub fn beat(&mut self) -> usize {
+        self.now = self.now.after(EVERY);
+        let due = self.roster.beat(self.now).due;
+        for due in &due {
+            self.roster.extended(due.number, self.now);
+        }
+        due.len()
+    }
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask bench`: the measurements of `benches` on servers of their own.
+//!
+//! The servers are as durable as they come: what a lock costs is above all what its commits cost.
+
+use crate::engine::Engine;
+use crate::servers::Servers;
+use crate::{Outcome, client, packages, redis, shell};
+use std::process::Command;
+
+const PACKAGE: [&str; 2] = ["--package", "diesel-locks-bench"];
+
+/// Runs them in the form that is named, short or full, and what needs no server after that.
+pub fn bench(form: &str, engines: &[Engine]) -> Outcome {
+    packages::provide(engines)?;
+    let cargo = |words: &[&str]| {
+        let mut cargo = Command::new("cargo");
+        cargo.args(words).args(PACKAGE).envs(client::variables());
+        cargo
+    };
+    shell::run(&mut cargo(&["build", "--release"]))?;
+    let servers = Servers::start_durable(engines)?;
+    let redis = redis::start()?;
+    let mut measure = cargo(&["run", "--release", "--quiet"]);
+    measure.args(["--", form]).envs(servers.variables());
+    measure.envs(redis.iter().map(|server| ("REDIS_URL", &server.url)));
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+    shell::run(measure.env("DIESEL_LOCKS_ENGINES", names.join(",")))?;
+    drop(servers);
+    let mut pure = cargo(&["bench", "--bench", "pure"]);
+    if form == "short" {
+        pure.args(["--", "--quick"]);
+    }
+    shell::run(&mut pure)
+}

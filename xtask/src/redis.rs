@@ -1,0 +1,38 @@
+//! A private Redis for the peer that needs one, if this machine has the program: `apt-get install redis-server`.
+
+use crate::machine::programs;
+use crate::server::{Recipe, Server};
+use crate::{Outcome, place};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+
+/// Every write is on disk before it is answered, as with the databases that it is held against.
+const SCRIPT: &str = r#"
+exec "$PROGRAM" --port "$PORT" --bind 127.0.0.1 --dir "$DIR" --save "" --appendonly yes --appendfsync always
+"#;
+
+const STOP: &str = r#"kill -s KILL "$server""#;
+
+/// `None` on a machine without it.
+pub fn start() -> Outcome<Option<Server>> {
+    let program = programs("redis-server").into_iter().next();
+    program
+        .map(|program| Server::start(|port| recipe(&program, port)))
+        .transpose()
+}
+
+fn recipe(program: &Path, port: u16) -> Outcome<Recipe> {
+    Ok(Recipe {
+        directory: place::private("redis", None)?,
+        owner: None,
+        script: SCRIPT.to_owned(),
+        command: Vec::new(),
+        stop: STOP.to_owned(),
+        variables: vec![
+            ("PROGRAM", program.into()),
+            ("PORT", port.to_string().into()),
+        ],
+        url: format!("redis://127.0.0.1:{port}/"),
+        ready: Box::new(move || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()),
+    })
+}
