@@ -132,77 +132,85 @@ impl Dialect for Pg {
     }
 }
 
-/// How a free row becomes the asker's.
+/// How a free row becomes the asker's. Whoever wanted to be told of the last holder's release was told, or asks again.
 macro_rules! take {
-    () => {
-        "\
-UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + {time}, data = COALESCE({data}, l.data)"
+    ($now:literal) => {
+        concat!(
+            "\
+UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, ",
+            $now,
+            "),
+acquired_at = ",
+            $now,
+            ", expires_at = ",
+            $now,
+            " + {time}, data = COALESCE({data}, l.data), wanted_until = NULL"
+        )
     };
 }
 
 /// How a row that is the asker's already is extended.
 macro_rules! renew {
-    () => {
-        "\
-UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + {time}), data = COALESCE({data}, l.data)"
+    ($now:literal) => {
+        concat!(
+            "\
+UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, ",
+            $now,
+            " + {time}), data = COALESCE({data}, l.data)"
+        )
     };
 }
 
-/// `seen` names the holder for the answer "busy"; `free` and `mine` decide. They read the row as of the
-/// beginning of the statement, but the locking two wait for nobody and check the newest version again.
+/// `seen` is the row for the answer "busy", and the clock; the two that lock the row decide. They read it as of the
+/// beginning of the statement, but wait for nobody and check the newest version again, which is also the one that is
+/// changed: it is found again by its name, because its place may be newer than what the statement sees.
 ///
-/// A token that nobody has used before is nobody's yet: then there is no `mine` to look for.
+/// A token that nobody has used before is nobody's yet: then there is no row to renew.
 macro_rules! acquire {
-    (free: $free:expr, mine: $mine:expr, renewed: $renewed:expr) => {
+    (free: $free:expr, renewed: [$renewed:expr, $fence:expr]) => {
         concat!(
             "\
-WITH clock AS MATERIALIZED (SELECT {now} AS now),
-seen AS MATERIALIZED (
-SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
-FROM {locks} l WHERE l.name = {name}),
-free AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name = {name} AND (l.token IS NULL
+WITH seen AS MATERIALIZED (
+SELECT {now} AS now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
+FROM (SELECT) one LEFT JOIN {locks} l ON l.name = {name}),
+taken AS (
+",
+            take!("seen.now"),
+            "
+FROM seen WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND (l.token IS NULL
 OR ",
             $free,
-            ") FOR UPDATE SKIP LOCKED),
+            ") FOR UPDATE SKIP LOCKED) RETURNING l.fence),
 ",
-            $mine,
-            "taken AS (
-",
-            take!(),
-            "
-FROM clock, free WHERE l.name = free.name RETURNING l.fence),
-born AS (
-INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT {name}, {token}, {owner}, clock.now, clock.now, clock.now + {time}, {data} FROM clock
-WHERE NOT EXISTS (SELECT FROM seen)
-AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({gate})::pg_catalog.oid, {name}), 0))
-ON CONFLICT (name) DO NOTHING RETURNING fence),
-won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM born",
             $renewed,
-            ")
-SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
-seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint
-FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true"
+            "born AS (
+INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT {name}, {token}, {owner}, seen.now, seen.now, seen.now + {time}, {data} FROM seen WHERE seen.name IS NULL
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({gate})::pg_catalog.oid, {name}), 0))
+ON CONFLICT (name) DO NOTHING RETURNING fence)
+SELECT seen.now, COALESCE((SELECT fence FROM taken), ",
+            $fence,
+            "(SELECT fence FROM born)), 0::bigint, seen.name, seen.owner, seen.fence,
+seen.acquired_at, seen.expires_at, seen.data,
+CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint FROM seen"
         )
     };
 }
 
 const ACQUIRE: &str = acquire! {
-    free: "l.expires_at <= (SELECT now FROM clock)", mine: "", renewed: ""
+    free: "l.expires_at <= (SELECT now FROM seen)", renewed: ["", ""]
 };
 
 const ACQUIRE_AGAIN: &str = acquire! {
-    free: "(l.expires_at <= (SELECT now FROM clock) AND l.token IS DISTINCT FROM {token})",
-    mine: concat!("\
-mine AS MATERIALIZED (
-SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token} FOR NO KEY UPDATE SKIP LOCKED),
-renewed AS (
-", renew!(), "
-FROM clock, mine WHERE l.name = mine.name RETURNING l.fence),
+    free: "(l.expires_at <= (SELECT now FROM seen) AND l.token IS DISTINCT FROM {token})",
+    renewed: [
+        concat!("renewed AS (
+", renew!("seen.now"), "
+FROM seen WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token}
+FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence),
 "),
-    renewed: " UNION ALL SELECT fence FROM renewed"
+        "(SELECT fence FROM renewed), "
+    ]
 };
 
 /// All or none: nothing is locked where one is seen to be held, and nothing is written unless every row was locked.
@@ -229,12 +237,12 @@ enough AS MATERIALIZED (
 SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
 taken AS (
 ",
-    take!(),
+    take!("clock.now"),
     "
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 ",
-    renew!(),
+    renew!("clock.now"),
     "
 FROM clock, enough, mine WHERE enough.yes AND l.name = mine.name RETURNING l.name, l.fence),
 won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed)
@@ -274,12 +282,12 @@ AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> 
 LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
 ",
-    take!(),
+    take!("clock.now"),
     "
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 ",
-    renew!(),
+    renew!("clock.now"),
     "
 FROM clock, mine WHERE l.name = mine.name RETURNING l.name, l.fence),
 missing AS MATERIALIZED (
@@ -357,7 +365,8 @@ WHERE l.name = {name} AND ",
 UPDATE {locks} l SET ",
             $change,
             "
-FROM was WHERE l.name = was.name",
+FROM was WHERE l.name = was.name
+RETURNING (was.expires_at <= {now})::int::bigint",
             $($then,)*
         )
     };
@@ -370,60 +379,62 @@ macro_rules! holder {
     };
 }
 
-macro_rules! late {
-    () => {
-        "
-RETURNING (was.expires_at <= {now})::int::bigint"
-    };
-}
-
 /// Nobody pays for a notification unless somebody waits: transactions that send one commit one after the other in the
 /// whole database, and cannot be prepared (two-phase commit). It is sent with the commit.
 macro_rules! notify {
-    () => {
-        "
-+ CASE WHEN was.wanted_until > {now}
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END"
-    };
-}
-
-macro_rules! free {
-    () => {
-        "token = NULL, expires_at = LEAST(l.expires_at, {now}), wanted_until = NULL"
+    ($row:literal, $now:literal) => {
+        concat!(
+            "
++ CASE WHEN ",
+            $row,
+            ".wanted_until > ",
+            $now,
+            "
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END"
+        )
     };
 }
 
 const EXTEND: &str = change!(
     holder!(),
-    "expires_at = GREATEST(l.expires_at, {now} + {time})",
-    late!()
+    "expires_at = GREATEST(l.expires_at, {now} + {time})"
 );
 
 const EXTEND_BY: &str = change!(
     holder!(),
-    "expires_at = LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest})",
-    late!()
+    "expires_at = LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest})"
 );
 
-const RETIRE: &str = change!(holder!(), "expires_at = {now} + {time}", late!());
+const RETIRE: &str = change!(holder!(), "expires_at = {now} + {time}");
 
-/// Passes pins of the same lease that are still open; the next holder waits for those (I6).
-const RELEASE: &str = change!(holder!(), free!(), late!(), notify!());
+/// Who gives back changes the row and nothing else, because it is done as often as acquiring: whether the lease had run
+/// out is told by where its end is afterwards, now or before. Passes pins of the same lease that are still open; the next
+/// holder waits for those (I6).
+macro_rules! release {
+    ($how:literal) => {
+        concat!(
+            "\
+UPDATE {locks} l SET token = NULL,
+expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
+FROM (SELECT {now} AS now) clock WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}",
+            $how,
+            "
+RETURNING (l.expires_at <> clock.now)::int::bigint",
+            notify!("l", "clock.now")
+        )
+    };
+}
+
+const RELEASE: &str = release!("");
 
 /// The setting is the transaction's: it ends with the commit for which it is made.
-const RELEASE_SOON: &str = change!(
-    holder!(),
-    free!(),
-    " AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'",
-    late!(),
-    notify!()
-);
+const RELEASE_SOON: &str =
+    release!(" AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'");
 
 const FORCE_RELEASE: &str = change!(
     "l.token IS NOT NULL FOR UPDATE SKIP LOCKED",
-    free!(),
-    late!(),
-    notify!()
+    "token = NULL, expires_at = LEAST(l.expires_at, {now}), wanted_until = NULL",
+    notify!("was", "{now}")
 );
 
 /// The leases of a batch.

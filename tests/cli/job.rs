@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::program::{self, Said};
 
 /// For what takes a moment, on a machine that has much to do.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(60);
 
 pub const WORK: &str = "touch up; while [ -e up ]; do sleep 0.05; done";
 

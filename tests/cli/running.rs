@@ -73,9 +73,9 @@ pub fn a_command_waits_for_its_lock(engine: Engine) {
 pub fn a_lock_is_kept_for_as_long_as_the_command_runs(engine: Engine) {
     let database = migrated(engine);
     let began = Instant::now();
-    let job = Job::at_work(&database, &run(&["--ttl", "3s", "-v"], WORK));
+    let job = Job::at_work(&database, &run(&["--ttl", "6s", "-v"], WORK));
     let fence_then = fence(&database);
-    while began.elapsed() < Duration::from_secs(7) {
+    while began.elapsed() < Duration::from_secs(13) {
         assert!(is_held(&database), "after {:?}", began.elapsed());
         thread::sleep(Duration::from_millis(100));
     }
@@ -87,7 +87,7 @@ pub fn a_lock_is_kept_for_as_long_as_the_command_runs(engine: Engine) {
 
 pub fn a_lock_can_be_kept_longer_than_the_command(engine: Engine) {
     let database = migrated(engine);
-    let at_least = ["--at-least", "1h", "--ttl", "2s"];
+    let at_least = ["--at-least", "1h", "--ttl", "6s"];
     assert_eq!(said(&database, &at_least, "exit 3").code, 3);
     let shown = database.run(&["show", "x"]).done();
     assert!(shown.contains("59m") && shown.contains("left"), "{shown}");

@@ -47,7 +47,7 @@ pub fn nothing_of_a_command_outlives_its_lock(engine: Engine) {
 
 pub fn a_command_is_stopped_when_its_time_is_over(engine: Engine) {
     let database = migrated(engine);
-    let job = Job::at_work(&database, &run(&["--at-most", "1s"], WORK));
+    let job = Job::at_work(&database, &run(&["--at-most", "4s"], WORK));
     assert_eq!(job.end().code, 82);
     assert!(database.file("up").exists() && !is_held(&database));
 }
@@ -101,13 +101,13 @@ pub fn what_was_ignored_before_is_ignored_by_the_command(engine: Engine) {
 pub fn nothing_of_a_command_outlives_its_keeper(engine: Engine) {
     let database = migrated(engine);
     let deaf = "sh -c \"trap '' TERM; touch up; sleep 100\" & wait";
-    let options = ["--ttl", "6s", "--kill-after", "1s"];
+    let options = ["--ttl", "12s", "--kill-after", "1s"];
     let job = Job::at_work(&database, &run(&options, deaf));
     let killed = Instant::now();
     job.signal(Signal::KILL);
     assert!(is_held(&database));
     job.output();
-    let next = ["--wait", "20s"];
+    let next = ["--wait", "40s"];
     assert_eq!(said(&database, &next, "exit 0").code, 0);
     assert!(killed.elapsed() > Duration::from_secs(3), "after the ttl");
 }

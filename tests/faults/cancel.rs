@@ -68,7 +68,9 @@ pub fn t41_a_cancelled_wait_leaves_the_line(place: &Place) {
                 },
                 on.tasks.acquire(&on.lock, Wait::forever()),
             );
-            let second = on.tasks.acquire(&on.lock, Wait::up_to(ms(8_000)));
+            // So seldom that it is woken, or too late.
+            let seldom = Wait::up_to(ms(60_000)).every(ms(30_000));
+            let second = on.tasks.acquire(&on.lock, seldom);
             let released = async {
                 tokio::time::sleep(ms(5)).await;
                 held.release().await.expect("an answer");
@@ -81,7 +83,7 @@ pub fn t41_a_cancelled_wait_leaves_the_line(place: &Place) {
             let cancelled = async { drop(first.await) };
             let ((), (next, got), released) = tokio::join!(cancelled, waits, released);
             let took = got.saturating_duration_since(released);
-            assert!(took < ms(1_500), "{polls}: after {took:?}");
+            assert!(took < ms(10_000), "{polls}: after {took:?}");
             next.release().await.expect("an answer");
         }
         on.is_free(&on.lock, "cancelled waits").await;

@@ -16,7 +16,7 @@ pub fn t49_work_that_panics_gives_the_lock_back(place: &Place) {
     let lock = place.lock("panic", ms(60_000));
     let run = catch_unwind(AssertUnwindSafe(|| client.run_panicking(&lock)));
     assert!(run.is_err());
-    let next = client.acquire(&lock, Wait::up_to(ms(3_000)));
+    let next = client.acquire(&lock, Wait::up_to(ms(15_000)));
     drop(next.expect("given back"));
     client.close();
     assert_eq!(place.probe().holder(&lock), None);
@@ -41,7 +41,7 @@ pub fn t49_a_transaction_that_panics_leaves_nothing(place: &Place) {
     assert_eq!(guard.write(&place.group).expect("still held"), 0);
     assert_eq!(probe.written(&place.group, guard.fence()), 1);
     drop(guard);
-    within(ms(3_000), "given back", || probe.holder(&lock).is_none());
+    within(ms(15_000), "given back", || probe.holder(&lock).is_none());
     client.close();
 }
 
@@ -50,17 +50,17 @@ pub fn locks_go_on_in_another_runtime(place: &Place) {
     let tasks = place.engine.tasks(&place.url, &Setup::default(), &first);
     let locks = [
         place.lock("first", ms(60_000)),
-        place.lock("second", ms(1_000)),
+        place.lock("second", ms(3_000)),
     ];
     let old = first.block_on(tasks.acquire(&locks[0], Wait::never()));
     let old = old.expect("the lock");
     drop(first);
     assert!(old.is_valid());
     second.block_on(async {
-        let guard = tasks.acquire(&locks[1], Wait::up_to(ms(5_000))).await;
+        let guard = tasks.acquire(&locks[1], Wait::up_to(ms(15_000))).await;
         let guard = guard.expect("the lock");
         let began = Instant::now();
-        while began.elapsed() < ms(1_500) {
+        while began.elapsed() < ms(4_000) {
             assert!(guard.is_valid(), "nobody extends it");
             tokio::time::sleep(ms(20)).await;
         }
@@ -78,7 +78,7 @@ pub fn a_guard_may_be_dropped_outside_of_its_runtime(place: &Place) {
     let guard = runtime.block_on(tasks.acquire(&lock, Wait::never()));
     drop(guard.expect("the lock"));
     let mut probe = place.probe();
-    within(ms(3_000), "given back", || probe.holder(&lock).is_none());
+    within(ms(15_000), "given back", || probe.holder(&lock).is_none());
     runtime.block_on(tasks.close());
 }
 
@@ -92,8 +92,8 @@ pub fn what_was_left_to_a_dead_runtime_is_done_by_the_next(place: &Place) {
     drop(guard);
     second.block_on(async {
         let other = place.lock("other", ms(60_000));
-        let other = tasks.acquire(&other, Wait::up_to(ms(5_000))).await;
-        let next = tasks.acquire(&lock, Wait::up_to(ms(3_000))).await;
+        let other = tasks.acquire(&other, Wait::up_to(ms(15_000))).await;
+        let next = tasks.acquire(&lock, Wait::up_to(ms(15_000))).await;
         assert!(next.expect("given back").is_valid());
         drop(other.expect("the lock"));
         tasks.close().await;
@@ -116,7 +116,7 @@ fn hold_on_one_thread(place: &Place) {
     let runtime = runtime.expect("a runtime");
     let (proxy, url) = place.proxy();
     let tasks = place.engine.tasks(&url, &Setup::default(), &runtime);
-    let lock = place.lock("one thread", ms(4_000));
+    let lock = place.lock("one thread", ms(8_000));
     let guard = runtime.block_on(tasks.acquire(&lock, Wait::never()));
     let guard = guard.expect("the lock");
     let mut writer = place.probe();
@@ -128,13 +128,13 @@ fn hold_on_one_thread(place: &Place) {
     }
     let began = Instant::now();
     // Longer than the keeper has patience.
-    runtime.block_on(async { tokio::time::sleep(ms(2_600)).await });
+    runtime.block_on(async { tokio::time::sleep(ms(5_200)).await });
     match &proxy {
         Some(proxy) => proxy.come_back(Close::Gently),
         None => writer.batch("ROLLBACK").expect("an end"),
     }
     runtime.block_on(async {
-        while began.elapsed() < ms(4_200) {
+        while began.elapsed() < ms(8_400) {
             assert!(
                 guard.is_valid(),
                 "not extended, after {:?}",

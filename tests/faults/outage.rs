@@ -10,7 +10,7 @@ use crate::fault::{Fault, Line};
 use crate::place::{Mode, Place, ms, side_by_side, within};
 
 /// How long after its end the work is told at the latest, on a machine that does other things as well.
-pub const LATE: Duration = ms(400);
+pub const LATE: Duration = ms(2_000);
 
 /// Each in a thread of its own: they mostly wait.
 fn each(place: &Place, test: impl Fn(&Place, Fault) + Sync) {
@@ -38,7 +38,7 @@ pub fn t45_after_a_long_outage_the_work_is_told_at_the_deadline(place: &Place) {
 }
 
 fn short(place: &Place, fault: Fault) {
-    let ttl = ms(3_000);
+    let ttl = ms(9_000);
     let lock = place.lock(&format!("short {fault:?}"), ttl);
     let mut line = Line::new(place, fault);
     let guard = acquire(&line, &lock);
@@ -53,26 +53,26 @@ fn short(place: &Place, fault: Fault) {
     let is_thread = place.mode == Mode::Blocking || place.engine.is_sqlite();
     let told_meanwhile = !is_thread || !fault.keeps_waiting();
     let limit = ttl * 2;
-    within(limit, "less than a second is left", || {
+    within(limit, "less than a third is left", || {
         let left = guard.trusted_for();
         assert!(
             !left.is_zero(),
             "{fault:?}: lost before the outage was over"
         );
-        left < ms(1_000) && (!told_meanwhile || is_late(&line) || left < ms(600))
+        left < ttl / 3 && (!told_meanwhile || is_late(&line) || left < ttl / 5)
     });
     assert_eq!(is_late(&line), told_meanwhile, "{fault:?}");
     let back = Instant::now();
     line.end();
-    within(ms(2_000), &format!("{fault:?}: renewed"), || {
+    within(ttl, &format!("{fault:?}: renewed"), || {
         let log = line.client.log();
         assert!(guard.is_valid(), "{fault:?}: {}", log.print(began));
         log.tells(back, |told| *told == Told::Renewed)
     });
-    assert!(guard.trusted_for() > ms(1_000));
+    assert!(guard.trusted_for() > ttl / 3);
     let mut probe = place.probe();
     assert_eq!(probe.holder(&lock), Some(guard.fence()));
-    within(ms(5_000), "the pool works", || line.client.ask().is_ok());
+    within(ms(15_000), "the pool works", || line.client.ask().is_ok());
     line.client.close();
 }
 
@@ -112,7 +112,7 @@ fn long(place: &Place, fault: Fault) {
     let error = guard.write(&place.group).expect_err("lost");
     assert!(error.is_stale(), "{error:?}");
     assert!(
-        refused.elapsed() < ms(100),
+        refused.elapsed() < ms(900),
         "refused without asking anybody"
     );
     if fault != Fault::Locked {
@@ -120,12 +120,12 @@ fn long(place: &Place, fault: Fault) {
     }
 
     line.end();
-    within(ms(5_000), "the pool works", || line.client.ask().is_ok());
+    within(ms(15_000), "the pool works", || line.client.ask().is_ok());
     assert!(!guard.is_valid(), "lost never becomes held");
     let fence = guard.fence();
     drop(guard);
     let rival = place.rival();
-    let limit = ttl + ms(3_000);
+    let limit = ttl + ms(8_000);
     within(
         limit,
         &format!("{fault:?}: the lock is free"),

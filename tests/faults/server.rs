@@ -42,11 +42,11 @@ pub fn test() {
     }));
     server.signal(Signal::CONT);
     for (client, lock, guard) in guards {
-        within(ms(5_000), "the pool works", || client.ask().is_ok());
+        within(ms(15_000), "the pool works", || client.ask().is_ok());
         assert!(!guard.is_valid());
         let fence = guard.fence();
         drop(guard);
-        let next = client.acquire(&lock, Wait::up_to(ms(5_000)));
+        let next = client.acquire(&lock, Wait::up_to(ms(15_000)));
         assert!(next.expect("the lock").fence() > fence);
         client.close();
     }

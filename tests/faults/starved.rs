@@ -10,9 +10,9 @@ use crate::child::{Children, end_with_parent, say};
 use crate::client::Setup;
 use crate::place::{Place, ms, within};
 
-const TTL: Duration = ms(1_000);
+const TTL: Duration = ms(3_000);
 /// How long after it woke a process knows, on a machine that does other things as well.
-const SOON: Duration = ms(500);
+const SOON: Duration = ms(2_000);
 
 pub fn t46_a_process_that_was_stopped_is_told_on_waking(place: &Place) {
     if place.is_child {
@@ -28,11 +28,11 @@ pub fn t46_a_process_that_was_stopped_is_told_on_waking(place: &Place) {
     let stopped = Instant::now();
     let lock = place.lock("starved", TTL);
     let rival = place.rival();
-    let next = rival.acquire(&lock, Wait::up_to(ms(8_000)));
+    let next = rival.acquire(&lock, Wait::up_to(ms(20_000)));
     let next = next.expect("taken over");
     let took = stopped.elapsed();
     assert!(next.fence() > fence);
-    assert!(took < TTL + ms(1_500), "taken over after {took:?}");
+    assert!(took < TTL + ms(4_000), "taken over after {took:?}");
     children.signal(child, Signal::CONT);
 
     assert_eq!(
@@ -98,7 +98,7 @@ fn hold(place: &Place) {
 
 /// A thread that computes starves no other thread, so this is about tasks.
 pub fn t46_after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place: &Place) {
-    let ttl = ms(600);
+    let ttl = ms(2_000);
     let lock = place.lock("busy", ttl);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().expect("a runtime");
@@ -114,7 +114,7 @@ pub fn t46_after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(p
         }
         assert!(!guard.is_valid(), "before the keeper has run");
         let free = Instant::now();
-        tokio::time::timeout(ms(2_000), guard.lost())
+        tokio::time::timeout(ms(5_000), guard.lost())
             .await
             .expect("told");
         let refused = guard.write(&place.group).await;

@@ -62,14 +62,12 @@ RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_tim
 -- binds: ["invoices|42", Some(<token>), 7, 30000000]
 
 -- Release
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
-WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
-UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint), wanted_until = NULL
-FROM was WHERE l.name = was.name
-RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
-+ CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END
+UPDATE "diesel_locks" l SET token = NULL,
+expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
+FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) clock WHERE l.name = $1 AND l.token = $2 AND l.fence = $3
+RETURNING (l.expires_at <> clock.now)::int::bigint
++ CASE WHEN l.wanted_until > clock.now
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
 -- binds: ["invoices|42", Some(<token>), 7]
 
 -- SetData
@@ -117,18 +115,16 @@ UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_c
 FROM was WHERE l.name = was.name
 RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
 + CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
 -- binds: ["invoices|42"]
 
 -- ReleaseSoon
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
-WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
-UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint), wanted_until = NULL
-FROM was WHERE l.name = was.name AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
-RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
-+ CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', was.name)::text) ELSE 0 END
+UPDATE "diesel_locks" l SET token = NULL,
+expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
+FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) clock WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
+RETURNING (l.expires_at <> clock.now)::int::bigint
++ CASE WHEN l.wanted_until > clock.now
+THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
 -- binds: ["invoices|42", Some(<token>), 7]
 
 -- Want
@@ -141,27 +137,22 @@ UPDATE "diesel_locks" l SET wanted_until = clock.now + $2 FROM clock, held WHERE
 -- binds: ["invoices|42", 30000000]
 
 -- Acquire
-WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
-seen AS MATERIALIZED (
-SELECT l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
-FROM "diesel_locks" l WHERE l.name = $1),
-free AS MATERIALIZED (
-SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND (l.token IS NULL
-OR l.expires_at <= (SELECT now FROM clock)) FOR UPDATE SKIP LOCKED),
+WITH seen AS MATERIALIZED (
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
+FROM (SELECT) one LEFT JOIN "diesel_locks" l ON l.name = $1),
 taken AS (
-UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data)
-FROM clock, free WHERE l.name = free.name RETURNING l.fence),
+UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, seen.now),
+acquired_at = seen.now, expires_at = seen.now + $4, data = COALESCE($5, l.data), wanted_until = NULL
+FROM seen WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND (l.token IS NULL
+OR l.expires_at <= (SELECT now FROM seen)) FOR UPDATE SKIP LOCKED) RETURNING l.fence),
 born AS (
 INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT $1, $2, $3, clock.now, clock.now, clock.now + $4, $5 FROM clock
-WHERE NOT EXISTS (SELECT FROM seen)
+SELECT $1, $2, $3, seen.now, seen.now, seen.now + $4, $5 FROM seen WHERE seen.name IS NULL
 AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($6)::pg_catalog.oid, $1), 0))
-ON CONFLICT (name) DO NOTHING RETURNING fence),
-won AS (SELECT fence FROM taken UNION ALL SELECT fence FROM born)
-SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
-seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $2 THEN 2 ELSE 1 END::bigint
-FROM clock LEFT JOIN won ON true LEFT JOIN seen ON true
+ON CONFLICT (name) DO NOTHING RETURNING fence)
+SELECT seen.now, COALESCE((SELECT fence FROM taken), (SELECT fence FROM born)), 0::bigint, seen.name, seen.owner, seen.fence,
+seen.acquired_at, seen.expires_at, seen.data,
+CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $2 THEN 2 ELSE 1 END::bigint FROM seen
 -- binds: ["invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
 
 -- Purge
@@ -191,7 +182,7 @@ enough AS MATERIALIZED (
 SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data)
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data), wanted_until = NULL
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)
@@ -218,7 +209,7 @@ AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> 
 LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data)
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data), wanted_until = NULL
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)

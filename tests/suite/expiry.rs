@@ -150,7 +150,7 @@ pub async fn t14_a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl(wo
 pub async fn t15_the_ttl_counts_from_the_try_that_wins(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x");
-    first.take(&lock.clone().ttl(ms(300)).unwrap()).await;
+    first.take(&lock.clone().ttl(secs(2)).unwrap()).await;
     let ended = first.row(&lock).await.expires_at;
     let attempt = second.acquire(&lock, Wait::up_to(secs(20))).await.unwrap();
     assert!(attempt.acquired().is_some());

@@ -17,8 +17,9 @@ async fn cycles(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("locks"));
     let (up, down) = setup::sql(world, &table);
     conn.batch(&up).await.unwrap();
-    for cycle in 0..100 {
-        let lock = world.lock(&format!("{}", cycle % 10)).table(table.clone());
+    // So few that they fit on a page: an open transaction anywhere on the server keeps their old versions.
+    for cycle in 0..8 {
+        let lock = world.lock(&format!("{}", cycle % 2)).table(table.clone());
         let mut lease = conn.take(&lock).await;
         conn.told_busy(&lock).await;
         assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
@@ -36,7 +37,7 @@ async fn cycles(world: &World) {
         updates(&mut *conn, &table, "updated").await,
         updates(&mut *conn, &table, "hot_updated").await,
     );
-    assert_eq!(updated, 490, "the first use of each name inserts");
+    assert_eq!(updated, 38, "the first use of each name inserts");
     assert_eq!(hot, updated);
     // What the count would say if a column that changes had an index.
     conn.batch(&format!("CREATE INDEX ON {} (expires_at)", table.name()))

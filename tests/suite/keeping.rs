@@ -32,13 +32,14 @@ impl Calls {
 pub async fn t44_work_longer_than_the_ttl_keeps_the_lock(world: &World) {
     let (mut rival, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(3)).unwrap();
+    let ttl = secs(6);
+    let lock = world.lock("x").ttl(ttl).unwrap();
     let guard = locks.take(&lock).await;
     let began = Instant::now();
-    while began.elapsed() < secs(6) {
+    while began.elapsed() < ttl + secs(3) {
         let holder = rival.told_busy(&lock).await.expect("a holder");
         assert_eq!(holder.fence, guard.fence());
-        assert!(guard.is_valid() && guard.trusted_for() <= secs(3));
+        assert!(guard.is_valid() && guard.trusted_for() <= ttl);
         guard.check().unwrap();
         tokio::time::sleep(ms(40)).await;
     }
@@ -271,8 +272,11 @@ pub async fn t48_a_release_that_races_a_heartbeat_frees_the_lock(world: &World) 
     let locks = world.locks().await.renew_every(ms(1));
     let locks = locks.observe(recorder.observer());
     let bystander = locks.take(&world.lock("bystander")).await;
+    // A beat that was under way still has the row locked for a moment.
+    let soon_free = Wait::up_to(secs(20)).every(ms(1));
     for round in 0..40 {
-        let guard = locks.take(&world.lock("x")).await;
+        let guard = locks.acquire(&world.lock("x"), soon_free.clone()).await;
+        let guard = guard.unwrap();
         tokio::time::sleep(Duration::from_micros(round * 300)).await;
         assert_eq!(guard.release().await.unwrap(), Outcome::Done);
         assert!(!other.is_held(&world.lock("x")).await.unwrap());
@@ -280,7 +284,8 @@ pub async fn t48_a_release_that_races_a_heartbeat_frees_the_lock(world: &World) 
     beats(&recorder, bystander.lock().key(), 3).await;
     assert!(!other.is_held(&world.lock("x")).await.unwrap());
     assert!(bystander.is_valid());
-    let told = recorder.of(world.lock("x").key());
+    let mut told = recorder.of(world.lock("x").key());
+    told.retain(|what| *what != "waiting");
     let expected = ["acquired", "released"].repeat(40);
     assert_eq!(told, expected, "nothing is lost, and nothing is late");
 }

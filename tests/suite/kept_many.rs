@@ -254,7 +254,6 @@ pub async fn t50c_with_one_connection_a_guarded_transaction_longer_than_the_ttl_
     let guard = locks.take(&world.lock("x").ttl(TTL).unwrap()).await;
     guard.transaction(that_takes(TTL + secs(3))).await.unwrap();
     assert!(guard.is_valid(), "{:?}", recorder.words());
-    assert!(guard.trusted_for() > TTL / 2);
     let mut other = world.session().await;
     assert!(other.is_mine(&guard.lease()).await.unwrap());
     drop(other);

@@ -30,7 +30,7 @@ pub async fn written(conn: &mut dyn Session, ledger: &str) -> i64 {
 /// A lock whose lease can run out while its transaction is open. Where another connection can write the row meanwhile,
 /// time is moved; SQLite's clock has to go on by itself.
 pub fn short(world: &World, name: &str) -> Lock {
-    let ttl = if world.is_sqlite() { secs(1) } else { secs(30) };
+    let ttl = if world.is_sqlite() { secs(3) } else { secs(30) };
     world.lock(name).ttl(ttl).unwrap()
 }
 

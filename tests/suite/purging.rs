@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use diesel_locks::{List, Lock};
+use diesel_locks::{List, Lock, Wait};
 
 use super::setup;
 use crate::managed::Managed;
 use crate::world::{World, ms, own_table, secs, soon};
 
+/// While its row is being purged it is busy.
 async fn use_once(locks: &dyn Managed, lock: &Lock) {
-    locks.take(lock).await.release().await.unwrap();
+    let soon_free = Wait::up_to(secs(20)).every(ms(5));
+    let guard = locks.acquire(lock, soon_free).await.unwrap();
+    guard.release().await.unwrap();
 }
 
 async fn is_there(locks: &dyn Managed, lock: &Lock) -> bool {
@@ -44,20 +47,25 @@ pub async fn what_could_not_be_purged_is_tried_again_soon(world: &World) {
         world.watched_locks(3).await,
         world.lock("x").table(table.clone()),
     );
+    let (up, down) = setup::sql(world, &table);
+    other.batch(&up).await.unwrap();
+    use_once(&*locks, &lock).await;
+    let (here, away) = (table.name(), format!("{}_away", table.name()));
+    let renamed = |from: &str, to: &str| format!("ALTER TABLE {from} RENAME TO {to}");
+    other.batch(&renamed(here, &away)).await.unwrap();
+    traffic.spent();
     let purging = locks.purge_every(
         secs(86_400),
         &List::all().table(table.clone()),
         Duration::ZERO,
     );
-    let (up, down) = setup::sql(world, &table);
     let mut tries = 0;
     soon("it has failed, and begun again", async || {
         tries += traffic.spent().len();
         tries > 1
     })
     .await;
-    other.batch(&up).await.unwrap();
-    use_once(&*locks, &lock).await;
+    other.batch(&renamed(&away, here)).await.unwrap();
     soon("purged", async || !is_there(&*locks, &lock).await).await;
     purging.stop();
     other.batch(&down).await.unwrap();

@@ -89,7 +89,8 @@ pub async fn work_whose_lock_is_lost_is_told_or_dropped(world: &World) {
 
 pub async fn work_that_takes_too_long_is_told_though_the_lock_is_kept_alive(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
-    let locks = world.locks().await.at_most(ms(1_500)).renew_every(ms(200));
+    let most = secs(4);
+    let locks = world.locks().await.at_most(most).renew_every(ms(200));
     let locks = locks.observe(recorder.observer());
     let lock = world.lock("x");
     let began = Instant::now();
@@ -97,27 +98,27 @@ pub async fn work_that_takes_too_long_is_told_though_the_lock_is_kept_alive(worl
     let run = locks.run(&lock, Wait::never(), job).await;
     let expected = Run::Lost(world.is_blocking().then_some(1));
     assert_eq!(run.unwrap(), expected);
-    assert!(began.elapsed() >= ms(1_500) && began.elapsed() < secs(10));
+    assert!(began.elapsed() >= most && began.elapsed() < secs(20));
     assert!(recorder.count("renewed") > 1, "it was kept alive");
     assert!(!other.is_held(&lock).await.unwrap(), "and given back");
 }
 
 pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) {
     let mut other = world.session().await;
-    let locks = world.locks().await.at_least(secs(3));
+    let locks = world.locks().await.at_least(secs(6));
     let lock = world.lock("x");
     let began = Instant::now();
     let run = locks.run(&lock, Wait::never(), brings(1)).await;
     assert_eq!(run.unwrap(), Run::Done(1));
     let row = other.row(&lock).await;
     let left = row.time_left.expect("still held");
-    assert!(left <= secs(3), "no longer than asked: {left:?}");
+    assert!(left <= secs(6), "no longer than asked: {left:?}");
     while began.elapsed() < secs(2) {
         other.told_busy(&lock).await.expect("a holder");
         tokio::time::sleep(ms(50)).await;
     }
     soon("it is free", async || !other.is_held(&lock).await.unwrap()).await;
-    assert!(began.elapsed() < secs(10));
+    assert!(began.elapsed() < secs(20));
     let next = other.take(&lock).await;
     assert!(next.fence() > row.fence);
     other.release(&next).await.unwrap();
@@ -134,13 +135,13 @@ pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) 
 }
 
 pub async fn who_waits_behind_a_rest_gets_the_lock_after_it(world: &World) {
-    let locks = world.locks().await.at_least(secs(2));
+    let locks = world.locks().await.at_least(secs(4));
     let lock = world.lock("x");
     let run = locks.run(&lock, Wait::never(), brings(1)).await;
     assert_eq!(run.unwrap(), Run::Done(1));
     let began = Instant::now();
     let next = locks.acquire(&lock, Wait::up_to(secs(20))).await.unwrap();
-    assert!(began.elapsed() > ms(200) && began.elapsed() < secs(10));
+    assert!(began.elapsed() > ms(200) && began.elapsed() < secs(15));
     next.release().await.unwrap();
 }
 

@@ -86,8 +86,8 @@ pub async fn t15_with_an_agreed_token_an_acquisition_is_not_given_back(world: &W
 
 pub async fn t15_who_waits_tries_again_after_a_late_reply(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").ttl(secs(1)).unwrap();
-    delay(&mut *conn, 1, ms(1_000));
+    let lock = world.lock("x").ttl(secs(3)).unwrap();
+    delay(&mut *conn, 1, secs(3));
     let attempt = conn
         .acquire(&lock, Wait::attempts(2).every(ms(1)))
         .await

@@ -11,7 +11,7 @@ use crate::place::{Place, ms, runtime};
 
 /// Much longer than the test: what is free before was given back.
 pub const TTL: Duration = ms(60_000);
-pub const SOON: Duration = ms(3_000);
+pub const SOON: Duration = ms(15_000);
 
 pub struct Ground<'p> {
     pub place: &'p Place,
@@ -45,7 +45,7 @@ pub fn on_ground(place: &Place, test: impl AsyncFnOnce(&Ground<'_>)) {
     let began = Instant::now();
     while runtime.metrics().num_alive_tasks() > 0 {
         let tasks = runtime.metrics().num_alive_tasks();
-        assert!(began.elapsed() < ms(5_000), "{tasks} tasks are left over");
+        assert!(began.elapsed() < ms(20_000), "{tasks} tasks are left over");
         runtime.block_on(async { tokio::time::sleep(ms(5)).await });
     }
 }
@@ -69,7 +69,7 @@ impl Ground<'_> {
 async fn eventually(what: &str, mut question: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !question().await {
-        assert!(began.elapsed() < ms(8_000), "never: {what}");
+        assert!(began.elapsed() < ms(20_000), "never: {what}");
         tokio::time::sleep(ms(2)).await;
     }
 }
