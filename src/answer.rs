@@ -14,7 +14,8 @@ pub enum Attempt<T = Lease> {
     /// The lock is held by this lease; or was, and this is what the work under it brought.
     Acquired(T),
     /// Somebody else holds it: this one, if the database could tell. It cannot while the lock is being
-    /// acquired for the first time in an open transaction, or was released but is still pinned.
+    /// acquired for the first time in an open transaction, or was released but is still pinned; and for the moment
+    /// in which it was released while a heartbeat for it was under way.
     Busy(Option<Holder>),
 }
 

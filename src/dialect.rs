@@ -1,8 +1,8 @@
 //! A database, as this crate sees it: its SQL, and the order of statements that wins a lock there.
 //!
 //! All SQL of a database stands in one file below, with the reasons for its row locks. It is written as
-//! templates: `{locks}` and `{pins}` are the quoted tables, `{now}` the live clock, and every other
-//! `{field}` is a bound value ([`Statement::push`](crate::statement::Statement)).
+//! [templates](template): `{locks}` and `{pins}` are the quoted tables, `{now}` the live clock, and every other
+//! `{field}` is a bound value.
 
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -10,6 +10,7 @@ mod mysql;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod template;
 
 use diesel::backend::Backend;
 use diesel::query_builder::AstPass;
@@ -26,6 +27,8 @@ use crate::protocol::{Executor, Won};
 use crate::set::LockSet;
 use crate::statement::Batch;
 use crate::token::Token;
+
+pub(crate) use template::{Part, Templates, Value};
 
 /// A Diesel backend on which locks work: `Pg`, `Mysql` (which serves MariaDB too) and `Sqlite`. Sealed: a
 /// database is more than its SQL, so a new one comes with its proofs.
@@ -90,6 +93,10 @@ pub trait Dialect: Backend + Binding + sealed::Sealed + Send + 'static {
     /// The template of an operation.
     #[doc(hidden)]
     fn sql(operation: Operation) -> &'static str;
+
+    /// Where they are kept.
+    #[doc(hidden)]
+    fn templates() -> &'static Templates;
 
     /// One try to win a lock, which never waits for another transaction (I8). Without a token it is won for nobody: its
     /// row stays locked until the transaction ends, and is free then.
@@ -156,6 +163,10 @@ pub enum Operation {
     Purge,
 }
 
+impl Operation {
+    const COUNT: usize = Self::Purge as usize + 1;
+}
+
 mod sealed {
     pub trait Sealed {}
     #[cfg(feature = "mysql")]
@@ -216,38 +227,5 @@ where
 
     fn number<'b>(value: &'b i64, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {
         out.push_bind_param::<BigInt, _>(value)
-    }
-}
-
-/// The pieces of a template: `Ok` is SQL, `Err` the name of a field.
-pub(crate) struct Template(pub(crate) &'static str);
-
-impl Iterator for Template {
-    type Item = Result<&'static str, &'static str>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        if let Some(rest) = self.0.strip_prefix('{') {
-            let (field, rest) = rest.split_once('}')?;
-            self.0 = rest;
-            return Some(Err(field));
-        }
-        let end = self.0.find('{').unwrap_or(self.0.len());
-        let (sql, rest) = self.0.split_at(end);
-        self.0 = rest;
-        Some(Ok(sql))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Template;
-
-    #[test]
-    fn a_template_is_sql_and_fields_in_turn() {
-        let pieces: Vec<_> = Template("a {b} c{d}").collect();
-        assert_eq!(pieces, [Ok("a "), Err("b"), Ok(" c"), Err("d")]);
     }
 }

@@ -30,7 +30,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::clock::on_the_wall;
-use crate::dialect::{Dialect, Operation, Template};
+use crate::dialect::{Dialect, Operation, Part, Value};
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::list::List;
@@ -442,72 +442,45 @@ impl<R, Conn> diesel::RunQueryDsl<Conn> for Statement<R> {}
 
 impl<R, DB: Dialect> QueryFragment<DB> for Statement<R> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        let mut bound = Vec::new();
-        for piece in Template(DB::sql(self.operation)) {
-            match piece {
-                Ok(sql) => out.push_sql(sql),
-                Err(field) => match bound.iter().position(|it| *it == field) {
-                    Some(place) => out.push_sql(PLACES[place]),
-                    None => {
-                        if self.push(field, &mut out)? && DB::NUMBERS_BINDS {
-                            bound.push(field);
-                        }
-                    }
-                },
+        for part in DB::templates().of::<DB>(self.operation) {
+            match part {
+                Part::Sql(sql) => out.push_sql(sql),
+                Part::Table(suffix) => self.table.push(suffix, &mut out)?,
+                Part::Value(value) => self.bind(*value, &mut out)?,
             }
         }
         Ok(())
     }
 }
 
-/// How a value that is bound already is named again, where that can be done.
-const PLACES: [&str; 10] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10"];
-
 impl<R> Statement<R> {
-    /// Whether it is a value, and no text.
-    fn push<'b, DB: Dialect>(
-        &'b self,
-        field: &str,
-        out: &mut AstPass<'_, 'b, DB>,
-    ) -> QueryResult<bool> {
-        match field {
-            "now" => out.push_sql(DB::NOW),
-            "locks" => self.table.push("", out)?,
-            "pins" => self.table.push("_pins", out)?,
-            "setup" => self.table.push("_setup", out)?,
-            value => return self.bind(value, out).map(|()| true),
-        }
-        Ok(false)
-    }
-
     fn bind<'b, DB: Dialect>(
         &'b self,
-        field: &str,
+        value: Value,
         out: &mut AstPass<'_, 'b, DB>,
     ) -> QueryResult<()> {
         let binds = &self.binds;
-        match field {
-            "name" => DB::text(&binds.name, out),
-            "token" => DB::token(&binds.token, out),
-            "owner" => DB::text(&binds.owner, out),
-            "data" => DB::nullable_text(&binds.data, out),
-            "fence" => DB::number(&binds.fence, out),
-            "next_fence" => DB::number(&binds.next_fence, out),
-            "time" => DB::number(&binds.time, out),
-            "local" => DB::number(&binds.local, out),
-            "longest" => DB::number(&binds.longest, out),
-            "late" => DB::number(&binds.late, out),
-            "from" => DB::text(&binds.from, out),
-            "until" => DB::text(&binds.until, out),
-            "after" => DB::text(&binds.after, out),
-            "inside" => DB::number(&binds.inside, out),
-            "held" => DB::number(&binds.held, out),
-            "limit" => DB::number(&binds.limit, out),
-            "names" => DB::text(&binds.names, out),
-            "batch" => DB::batch(&binds.batch, out),
-            "gate" => DB::text(&binds.gate, out),
-            "schema" => DB::nullable_text(&binds.schema, out),
-            unknown => unreachable!("no field {{{unknown}}} in a dialect's SQL"),
+        match value {
+            Value::Name => DB::text(&binds.name, out),
+            Value::Token => DB::token(&binds.token, out),
+            Value::Owner => DB::text(&binds.owner, out),
+            Value::Data => DB::nullable_text(&binds.data, out),
+            Value::Fence => DB::number(&binds.fence, out),
+            Value::NextFence => DB::number(&binds.next_fence, out),
+            Value::Time => DB::number(&binds.time, out),
+            Value::Local => DB::number(&binds.local, out),
+            Value::Longest => DB::number(&binds.longest, out),
+            Value::Late => DB::number(&binds.late, out),
+            Value::From => DB::text(&binds.from, out),
+            Value::Until => DB::text(&binds.until, out),
+            Value::After => DB::text(&binds.after, out),
+            Value::Inside => DB::number(&binds.inside, out),
+            Value::Held => DB::number(&binds.held, out),
+            Value::Limit => DB::number(&binds.limit, out),
+            Value::Names => DB::text(&binds.names, out),
+            Value::Batch => DB::batch(&binds.batch, out),
+            Value::Gate => DB::text(&binds.gate, out),
+            Value::Schema => DB::nullable_text(&binds.schema, out),
         }
     }
 }

@@ -85,6 +85,9 @@ impl Table {
             out.push_identifier(schema)?;
             out.push_sql(".");
         }
+        if suffix.is_empty() {
+            return out.push_identifier(self.name());
+        }
         out.push_identifier(&format!("{}{suffix}", self.name()))
     }
 

@@ -24,7 +24,7 @@
 
 use diesel::mysql::Mysql;
 
-use super::{Dialect, Operation};
+use super::{Dialect, Operation, Templates};
 use crate::error::Result;
 use crate::fact::Need;
 use crate::lock::Lock;
@@ -90,6 +90,11 @@ impl Dialect for Mysql {
             | Operation::CreateAll
             | Operation::LookAll => unreachable!("a set is acquired one after the other"),
         }
+    }
+
+    fn templates() -> &'static Templates {
+        static TEMPLATES: Templates = Templates::new();
+        &TEMPLATES
     }
 
     async fn acquire<E: Executor<Backend = Self>>(

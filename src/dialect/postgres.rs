@@ -18,7 +18,7 @@
 
 use diesel::pg::Pg;
 
-use super::{Dialect, Operation};
+use super::{Dialect, Operation, Templates};
 use crate::error::Result;
 use crate::fact::Need;
 use crate::lock::Lock;
@@ -86,6 +86,11 @@ impl Dialect for Pg {
             | Operation::Renew
             | Operation::PurgeOne => unreachable!("{operation:?} is MySQL's"),
         }
+    }
+
+    fn templates() -> &'static Templates {
+        static TEMPLATES: Templates = Templates::new();
+        &TEMPLATES
     }
 
     async fn acquire<E: Executor<Backend = Self>>(

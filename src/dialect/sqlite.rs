@@ -10,7 +10,7 @@
 
 use diesel::sqlite::Sqlite;
 
-use super::{Dialect, Operation};
+use super::{Dialect, Operation, Templates};
 use crate::error::Result;
 use crate::fact::Need;
 use crate::lock::Lock;
@@ -72,6 +72,11 @@ impl Dialect for Sqlite {
             | Operation::Renew
             | Operation::PurgeOne => unreachable!("{operation:?} is MySQL's"),
         }
+    }
+
+    fn templates() -> &'static Templates {
+        static TEMPLATES: Templates = Templates::new();
+        &TEMPLATES
     }
 
     async fn acquire<E: Executor<Backend = Self>>(
