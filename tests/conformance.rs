@@ -224,6 +224,7 @@ conformance! {
         t42_waiting_for_what_is_run_out_but_pinned_costs_as_little,
         t42_nobody_in_a_line_is_forgotten,
         t43_who_listens_hears_of_a_release_elsewhere,
+        t43_who_listens_hears_of_the_release_after_a_takeover,
         t43_a_release_of_which_nothing_was_heard_is_found_all_the_same,
         t43_those_who_listen_stand_in_line_and_cost_next_to_nothing;
     keeping:

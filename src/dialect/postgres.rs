@@ -10,7 +10,9 @@
 //!   its pins, and wait only while somebody else's takeover is not decided yet.
 //!
 //! A name that is used for the first time has no row to lock. A transaction that inserts one would make
-//! the next wait at the unique index, so only who gets the advisory lock of the name (`born`) inserts.
+//! the next wait at the unique index, so only who gets the advisory lock of the name (`born`) inserts. One wait is left:
+//! whoever cannot see the row because it was born after his snapshot waits at the index for a transaction that has
+//! changed it meanwhile. With a snapshot for each statement, that is all within an instant.
 //! The advisory lock ends with its transaction, and no session-level one is ever taken: poolers leak them.
 //!
 //! Functions are qualified, because a session's `search_path` could otherwise replace the clock.
@@ -137,7 +139,8 @@ impl Dialect for Pg {
     }
 }
 
-/// How a free row becomes the asker's. Whoever wanted to be told of the last holder's release was told, or asks again.
+/// How a free row becomes the asker's. Whoever wanted to be told of the last holder's release was told; but not where it
+/// was taken over without one.
 macro_rules! take {
     ($now:literal) => {
         concat!(
@@ -149,7 +152,8 @@ acquired_at = ",
             $now,
             ", expires_at = ",
             $now,
-            " + {time}, data = COALESCE({data}, l.data), wanted_until = NULL"
+            " + {time}, data = COALESCE({data}, l.data),
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END"
         )
     };
 }
@@ -413,8 +417,9 @@ const EXTEND_BY: &str = change!(
 const RETIRE: &str = change!(holder!(), "expires_at = {now} + {time}");
 
 /// Who gives back changes the row and nothing else, because it is done as often as acquiring: whether the lease had run
-/// out is told by where its end is afterwards, now or before. Passes pins of the same lease that are still open; the next
-/// holder waits for those (I6).
+/// out is told by where its end is afterwards, now or before. (Now is when the statement began: a lease that ran out while it
+/// waited for the row had not when it was given back.) Passes pins of the same lease that are still open; the next holder
+/// waits for those (I6).
 macro_rules! release {
     ($how:literal) => {
         concat!(

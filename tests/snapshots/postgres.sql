@@ -142,7 +142,8 @@ SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::
 FROM (SELECT) one LEFT JOIN "diesel_locks" l ON l.name = $1),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, seen.now),
-acquired_at = seen.now, expires_at = seen.now + $4, data = COALESCE($5, l.data), wanted_until = NULL
+acquired_at = seen.now, expires_at = seen.now + $4, data = COALESCE($5, l.data),
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END
 FROM seen WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND (l.token IS NULL
 OR l.expires_at <= (SELECT now FROM seen)) FOR UPDATE SKIP LOCKED) RETURNING l.fence),
 born AS (
@@ -182,7 +183,8 @@ enough AS MATERIALIZED (
 SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT(*) FROM asked) AS yes),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data), wanted_until = NULL
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data),
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)
@@ -209,7 +211,8 @@ AND (l.token IS NULL OR (l.expires_at <= (SELECT now FROM clock) AND l.token <> 
 LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
-acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data), wanted_until = NULL
+acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data),
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)

@@ -424,6 +424,39 @@ pub async fn t43_who_listens_hears_of_a_release_elsewhere(world: &World) {
     there.close().await;
 }
 
+/// Nobody was told when the first holder lost it, so the wish outlives it.
+pub async fn t43_who_listens_hears_of_the_release_after_a_takeover(world: &World) {
+    let (mut first, mut next) = (world.session().await, world.session().await);
+    let ((locks, traffic), recorder) = (world.watched_locks(2).await, Recorder::default());
+    let locks = world.listening(&*locks.observe(recorder.observer()));
+    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lease = first.take(&lock).await;
+    let waiter = waiting(&*locks, &lock, if_not_told(world));
+    soon("it waits", async || recorder.count("waiting") == 1).await;
+    if world.is_postgres() {
+        let mut asked = 0;
+        soon(
+            "it has asked to be told, and looked once more",
+            async || {
+                asked += traffic.spent().len();
+                asked >= 3 && traffic.at_work() == 0
+            },
+        )
+        .await;
+        assert!(is_wanted(&mut *next, &lock).await);
+    }
+    world.let_run_out(&mut *first, &lease).await;
+    if let Some(lease) = next.try_acquire(&lock).await.unwrap().acquired() {
+        assert_eq!(next.release(&lease).await.unwrap(), Outcome::Done);
+    } else {
+        assert!(!world.is_postgres(), "who looks often may be quicker");
+    }
+    let began = Instant::now();
+    waiter.await.unwrap().unwrap().release().await.unwrap();
+    assert!(began.elapsed() < secs(8), "{:?}", began.elapsed());
+    locks.close().await;
+}
+
 async fn is_wanted(conn: &mut dyn Session, lock: &Lock) -> bool {
     let sql = format!(
         "SELECT COALESCE(wanted_until, 0) AS number FROM diesel_locks WHERE name = '{}'",
