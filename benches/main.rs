@@ -107,6 +107,7 @@ const CHAPTERS: [(&str, Chapter); 11] = [
     ("keeping", keeping::measure),
     ("waiters", waiters::measure),
     ("memory", memory::measure),
-    ("growth", growth::measure),
+    // Before there are ten million rows: whoever analyzes those keeps old versions of these.
     ("churn", churn::measure),
+    ("growth", growth::measure),
 ];
