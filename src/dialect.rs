@@ -164,6 +164,7 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Counted by the last one.
     const COUNT: usize = Self::Purge as usize + 1;
 }
 

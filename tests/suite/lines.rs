@@ -431,7 +431,13 @@ pub async fn t43_who_listens_hears_of_the_release_after_a_takeover(world: &World
     let locks = world.listening(&*locks.observe(recorder.observer()));
     let lock = world.lock("x").ttl(secs(600)).unwrap();
     let lease = first.take(&lock).await;
-    let waiter = waiting(&*locks, &lock, if_not_told(world));
+    let rhythm = if world.is_postgres() {
+        secs(40)
+    } else {
+        ms(200)
+    };
+    let wait = Wait::up_to(secs(60)).every(rhythm).without_jitter();
+    let waiter = waiting(&*locks, &lock, wait);
     soon("it waits", async || recorder.count("waiting") == 1).await;
     if world.is_postgres() {
         let mut asked = 0;
