@@ -25,7 +25,6 @@
 
 mod connection;
 mod connections;
-mod ground;
 mod guard;
 mod lease;
 mod list;
@@ -34,9 +33,9 @@ mod listen;
 mod lock;
 mod locks;
 mod migrations;
+mod pool;
 mod set;
 mod table;
-mod work;
 
 pub use connection::AsyncLockConnection;
 pub use connections::AsyncConnections;

@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::managed::event::Observer;
-use crate::managed::kept::Kept;
-use crate::managed::roster::Roster;
+use crate::managed::held_lease::HeldLease;
+use crate::managed::schedule::Schedule;
 use crate::token::Token;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub fn lease(name: &str) -> Result<Lease> {
 
 /// What decides when which lease is extended.
 pub struct Keeper {
-    roster: Roster,
+    schedule: Schedule,
     now: Moment,
 }
 
@@ -37,25 +37,25 @@ impl Keeper {
     /// # Errors
     /// Where the system has no randomness.
     pub fn with(leases: usize) -> Result<Self> {
-        let (mut roster, now) = (Roster::default(), Moment::now());
+        let (mut schedule, now) = (Schedule::default(), Moment::now());
         for number in 0..leases {
-            let kept = Kept::new(lease(&format!("kept-{number}"))?, None, Observer::default());
-            roster.add(Arc::new(kept), EVERY, now);
+            let held = HeldLease::new(lease(&format!("kept-{number}"))?, None, Observer::default());
+            schedule.add(Arc::new(held), EVERY, now);
         }
-        Ok(Self { roster, now })
+        Ok(Self { schedule, now })
     }
 
     /// Looks when nothing is due: how many are.
     pub fn look(&mut self) -> usize {
-        self.roster.beat(self.now).due.len() + self.roster.ended(self.now).len()
+        self.schedule.beat(self.now).due.len() + self.schedule.ended(self.now).len()
     }
 
     /// Goes on to the next beat, takes out who is due, and takes in the answers: how many.
     pub fn beat(&mut self) -> usize {
         self.now = self.now.after(EVERY);
-        let due = self.roster.beat(self.now).due;
+        let due = self.schedule.beat(self.now).due;
         for due in &due {
-            self.roster.extended(due.number, self.now);
+            self.schedule.extended(due.number, self.now);
         }
         due.len()
     }

@@ -21,27 +21,27 @@
 
 mod connection;
 mod connections;
-mod ground;
 mod guard;
-mod in_turn;
 mod lease;
 mod list;
 #[cfg(feature = "listen")]
 mod listen;
 mod lock;
 mod locks;
+mod migrations;
+mod pool;
 mod set;
 mod table;
 
 pub use connection::LockConnection;
 #[cfg(all(test, feature = "sqlite"))]
-pub(crate) use connection::{Blocking, at_once};
+pub(crate) use connection::{Blocking, ready};
 pub use connections::Connections;
 pub use guard::Guard;
-pub use in_turn::run_migrations_in_turn;
 pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
 pub use locks::Locks;
+pub use migrations::run_migrations_in_turn;
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};

@@ -1,37 +1,46 @@
 //! What a database says about the table, the session and itself, and whether locks can work there. No I/O.
 //!
-//! The table itself is judged, not a version that somebody noted: so the answer is right whoever made it, and a
-//! database that is ahead of this version of the crate will do as long as everything needed is there.
+//! The check looks at the table itself, not at the version of a migration. So it is right for a table that any tool
+//! created, and a table that is ahead of this version of the crate passes while everything needed is there.
 
 use diesel::query_source::Column;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::Text;
 
-use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::row::Row;
 use crate::schema::diesel_locks as locks;
 use crate::table::Table;
 
 /// One thing that a database says about the table of the locks, the session or itself: a `column`, the `engine`, …
 #[derive(Clone, Debug, PartialEq, Eq, diesel::Queryable)]
-#[non_exhaustive]
 pub struct Fact {
-    /// What is told.
-    pub what: String,
-    /// What it is.
-    pub value: String,
+    kind: String,
+    value: String,
 }
 
-/// The SQL type of [`Fact`].
 pub type FactSql = (Text, Text);
+
+impl Row for Fact {
+    type Sql = FactSql;
+}
 
 /// What every fact of a kind must be.
 #[derive(Clone, Copy, Debug)]
-pub struct Need {
+pub struct Requirement {
     pub(crate) fact: &'static str,
-    /// Any of these; or, where they are numbers, at least the only one, part by part.
+    /// The allowed values. One that starts with a digit is a minimum version.
     pub(crate) values: &'static [&'static str],
     pub(crate) remedy: &'static str,
+}
+
+/// What an engine requires of the table, the session and the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Requirements {
+    pub(crate) engine: &'static str,
+    /// Whether the table of pins is needed beside the table of the locks.
+    pub(crate) pins: bool,
+    pub(crate) each: &'static [Requirement],
 }
 
 const MIGRATE: &str = "run this version's migrations: `migrate`, or `diesel-locks migrations write` and `diesel migration run`";
@@ -49,7 +58,7 @@ pub(crate) fn columns() -> [&'static str; 8] {
     ]
 }
 
-/// Beside the table, where an UPDATE cannot return rows: see `dialect/mysql.rs`.
+/// The columns of the table of pins: see `dialect/mysql.rs`.
 const PINS: [&str; 3] = ["_pins.name", "_pins.token", "_pins.fence"];
 
 /// Whether the table is there at all.
@@ -57,54 +66,55 @@ pub(crate) fn is_there(facts: &[Fact]) -> bool {
     of(facts, "column").any(|column| !column.starts_with("_pins."))
 }
 
-/// The first thing that will not do, with its remedy.
-pub(crate) fn judge<DB: Dialect>(table: &Table, facts: &[Fact]) -> Result<()> {
+/// Returns the first unmet requirement as an error that names its remedy.
+pub(crate) fn check(table: &Table, facts: &[Fact], requirements: &Requirements) -> Result<()> {
     if !is_there(facts) {
         return Err(Error::TableMissing {
-            engine: DB::ENGINE,
+            engine: requirements.engine,
             source: DieselError::NotFound,
         });
     }
-    let pins = PINS.into_iter().filter(|_| !DB::RETURNING);
+    let pins = PINS.into_iter().filter(|_| requirements.pins);
     for column in columns().into_iter().chain(pins) {
         if !of(facts, "column").any(|there| there == column) {
             let (beside, column) = column.split_once('.').unwrap_or(("", column));
             let table = table.beside(beside).quoted();
-            return unfit(format!("{table} has no column {column}"), MIGRATE);
+            return unmet(format!("{table} has no column {column}"), MIGRATE);
         }
     }
     if !of(facts, "key").eq([locks::name::NAME]) {
         let remedy = "two rows of one name would be two holders: create the table with this crate's migrations";
-        return unfit(
+        return unmet(
             format!("the primary key of {} is not the name", table.quoted()),
             remedy,
         );
     }
-    for need in DB::NEEDS {
-        if let Some(value) = of(facts, need.fact).find(|value| !need.is_met(value)) {
-            let found = format!("for {} the {} is {value}", table.quoted(), need.fact);
-            return unfit(found, need.remedy);
+    for requirement in requirements.each {
+        let mut values = of(facts, requirement.fact);
+        if let Some(value) = values.find(|value| !requirement.is_met(value)) {
+            let found = format!("for {} the {} is {value}", table.quoted(), requirement.fact);
+            return unmet(found, requirement.remedy);
         }
     }
     Ok(())
 }
 
-fn of<'f>(facts: &'f [Fact], what: &'f str) -> impl Iterator<Item = &'f str> {
-    let about = facts.iter().filter(move |fact| fact.what == what);
+fn of<'f>(facts: &'f [Fact], kind: &'f str) -> impl Iterator<Item = &'f str> {
+    let about = facts.iter().filter(move |fact| fact.kind == kind);
     about.map(|fact| fact.value.as_str())
 }
 
-fn unfit(found: String, remedy: &'static str) -> Result<()> {
+fn unmet(found: String, remedy: &'static str) -> Result<()> {
     Err(Error::Setup { found, remedy })
 }
 
-impl Need {
+impl Requirement {
     fn is_met(&self, value: &str) -> bool {
-        self.values.iter().any(|need| {
-            if need.starts_with(|c: char| c.is_ascii_digit()) {
-                numbers(value) >= numbers(need)
+        self.values.iter().any(|allowed| {
+            if allowed.starts_with(|c: char| c.is_ascii_digit()) {
+                numbers(value) >= numbers(allowed)
             } else {
-                *need == value
+                *allowed == value
             }
         })
     }
@@ -121,30 +131,34 @@ fn numbers(version: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::Need;
+    use super::Requirement;
 
     #[test]
     fn a_version_is_new_enough_or_not() {
-        let need = Need {
+        let requirement = Requirement {
             fact: "server",
             values: &["10.6"],
             remedy: "",
         };
         for good in ["10.6", "10.6.1", "10.11.19-MariaDB-0+deb12u1", "11.4 (x)"] {
-            assert!(need.is_met(good), "{good}");
+            assert!(requirement.is_met(good), "{good}");
         }
         for bad in ["10.5.29-MariaDB", "9.9", "10", ""] {
-            assert!(!need.is_met(bad), "{bad}");
+            assert!(!requirement.is_met(bad), "{bad}");
         }
     }
 
     #[test]
     fn another_fact_is_one_of_the_values() {
-        let need = Need {
+        let requirement = Requirement {
             fact: "engine",
             values: &["InnoDB", "Other"],
             remedy: "",
         };
-        assert!(need.is_met("InnoDB") && need.is_met("Other") && !need.is_met("MyISAM"));
+        assert!(
+            requirement.is_met("InnoDB")
+                && requirement.is_met("Other")
+                && !requirement.is_met("MyISAM")
+        );
     }
 }

@@ -1,13 +1,20 @@
 //! A lock that is held and kept alive: what the guards of both modes have in common.
 
+mod requests;
+mod transaction;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
-use crate::managed::ground::Ground;
-use crate::managed::hold::Hold;
+use crate::locks::Locks;
+use crate::managed::chore::Chore;
+use crate::managed::event::What;
+use crate::managed::held_lease::HeldLease;
+use crate::managed::pool::Pool;
 
 /// A lock that is held, and kept alive in the background until it is released, dropped or lost.
 ///
@@ -17,12 +24,16 @@ use crate::managed::hold::Hold;
 /// This is [`blocking::Guard`](crate::blocking::Guard) or [`asynchronous::Guard`](crate::asynchronous::Guard), with the same
 /// methods; see there.
 #[must_use = "dropping the guard gives the lock back"]
-pub struct Guard<G: Ground> {
-    pub(crate) hold: Hold<G>,
+pub struct Guard<P: Pool> {
+    locks: Locks<P>,
+    number: u64,
+    held: Arc<HeldLease>,
+    /// Whether nothing is left to give back.
+    is_done: bool,
 }
 
 /// What it knows without asking the database.
-impl<G: Ground> Guard<G> {
+impl<P: Pool> Guard<P> {
     /// The lock that is held.
     #[must_use]
     pub fn lock(&self) -> Lock {
@@ -40,7 +51,7 @@ impl<G: Ground> Guard<G> {
     /// copy; the row is extended for both.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        self.hold.lease()
+        self.held.lease()
     }
 
     /// Whether the lock may still be relied on, by the clock: once it may not, it never may again. It is no proof, because
@@ -48,13 +59,13 @@ impl<G: Ground> Guard<G> {
     /// transaction under it.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        self.hold.kept().goes_on()
+        self.held.goes_on()
     }
 
     /// How long the lock may be relied on if it is not extended again; zero once it is lost.
     #[must_use]
     pub fn trusted_for(&self) -> Duration {
-        self.hold.kept().left()
+        self.held.left()
     }
 
     /// An error once the lock is lost: for loops, with `?`.
@@ -62,24 +73,66 @@ impl<G: Ground> Guard<G> {
     /// # Errors
     /// [`Error::Lost`](crate::Error::Lost).
     pub fn check(&self) -> Result<()> {
-        self.hold.check()
+        if self.is_valid() {
+            return Ok(());
+        }
+        Err(self.lease().lost())
     }
 
     /// Calls back once when the lock is lost, from the background; at once if it is. Let it be quick: set a flag, cancel a
     /// request.
     pub fn on_lost(&self, callback: impl FnOnce() + Send + 'static) {
-        self.hold.kept().on_lost(Box::new(callback));
+        self.held.on_lost(Box::new(callback));
     }
 
     /// The lease, for another process or another `Locks` to [adopt](crate::asynchronous::Locks::adopt). Nobody
     /// extends it from here on.
     #[must_use]
-    pub fn into_lease(self) -> Lease {
-        self.hold.into_lease()
+    pub fn into_lease(mut self) -> Lease {
+        self.end();
+        self.lease()
     }
 }
 
-impl<G: Ground> fmt::Debug for Guard<G> {
+impl<P: Pool> Guard<P> {
+    pub(crate) fn new(locks: Locks<P>, number: u64, held: Arc<HeldLease>) -> Self {
+        Self {
+            locks,
+            number,
+            held,
+            is_done: false,
+        }
+    }
+
+    pub(crate) fn tell(&self, what: What<'_>) {
+        self.held.tell(&self.lease(), what);
+    }
+
+    /// Nothing is left to give back.
+    fn end(&mut self) {
+        self.is_done = true;
+        self.leave();
+    }
+
+    /// Keeps the lease alive no longer, and calls nothing that happens to it a loss. `false` if it is being given back
+    /// already.
+    fn leave(&self) -> bool {
+        self.locks.keeper.leave(self.number);
+        self.held.let_go()
+    }
+}
+
+impl<P: Pool> Drop for Guard<P> {
+    fn drop(&mut self) {
+        if self.is_done || !self.leave() {
+            return;
+        }
+        let chore = Chore::Release(self.held.clone(), self.locks.settings.release);
+        self.locks.keeper.later(chore);
+    }
+}
+
+impl<P: Pool> fmt::Debug for Guard<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Guard").field(&self.lease()).finish()
     }

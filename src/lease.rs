@@ -117,6 +117,12 @@ impl Lease {
         self.token.reveal()
     }
 
+    pub(crate) fn lost(&self) -> Error {
+        Error::Lost {
+            name: self.lock.key().to_owned(),
+        }
+    }
+
     /// When this process must no longer rely on it.
     pub(crate) fn trusted_until(&self) -> Moment {
         self.trusted_until.unwrap_or_default()

@@ -73,20 +73,28 @@
 
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Each engine uses its own part of the statements.
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(dead_code)
+)]
 
 mod answer;
 #[cfg(feature = "async")]
 pub mod asynchronous;
+mod batch;
 #[cfg(feature = "_bench")]
 #[doc(hidden)]
 pub mod bench;
 pub mod blocking;
 mod clock;
+mod connection;
 mod dialect;
 mod error;
 mod fact;
 mod guard;
 pub mod guide;
+mod json;
 mod lease;
 mod list;
 mod lock;
@@ -97,12 +105,14 @@ mod name;
 mod owner;
 mod protocol;
 pub mod query;
+mod row;
 pub mod schema;
 mod set;
 pub mod statement;
 mod table;
 mod token;
 mod wait;
+mod work;
 
 pub use answer::{Attempt, Forced, Holder, Outcome, Pin, Record, Run};
 pub use dialect::Dialect;

@@ -5,16 +5,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 pub use crate::guard::Guard;
 use crate::lock::{Lock, valid_ttl};
+use crate::managed::event::Observer;
 pub use crate::managed::event::{Event, What};
-use crate::managed::ground::Ground;
-use crate::managed::manager::Manager;
+use crate::managed::keeper::Keeper;
+use crate::managed::listening::Listening;
+use crate::managed::pool::{Pool, Runtime};
 pub use crate::managed::purging::Purging;
+use crate::managed::queue::Queues;
+use crate::managed::request::{Database, no_answer, on_connection};
 pub use crate::managed::settings::Named;
-use crate::managed::settings::Settings;
+use crate::managed::settings::{Settings, SettingsOf};
 use crate::table::Table;
+use crate::work::AsyncWork;
 
 /// Locks on the application's pool: they wait, keep alive, tell the work, and let go.
 ///
@@ -23,13 +30,17 @@ use crate::table::Table;
 /// `locks.clone().ttl(…)?` holds its locks in another way.
 ///
 /// This is [`blocking::Locks`](crate::blocking::Locks) or [`asynchronous::Locks`](crate::asynchronous::Locks), with the
-/// same methods; see there. `G` is what it stands on: threads or tasks, and the pool.
-pub struct Locks<G: Ground> {
-    pub(crate) manager: Manager<G>,
+/// same methods; see there. `P` is what it stands on: threads or tasks, and the pool.
+pub struct Locks<P: Pool> {
+    pub(crate) pool: P,
+    pub(crate) keeper: Arc<Keeper<P::Runtime>>,
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) listening: Option<Arc<Listening>>,
+    pub(crate) settings: Arc<Settings>,
 }
 
 /// How locks are held.
-impl<G: Ground> Locks<G> {
+impl<P: Pool> Locks<P> {
     /// How long a lease lives unless it is extended: 30 seconds if you don't say. While the process lives it is extended
     /// every third of that, so this is how long others wait when it dies, and how long a database may be away
     /// before the work is told to stop.
@@ -38,7 +49,7 @@ impl<G: Ground> Locks<G> {
     /// [`Error::Invalid`] for less than 1 ms or more than 100 years.
     pub fn ttl(self, ttl: Duration) -> Result<Self> {
         let ttl = valid_ttl(ttl)?;
-        Ok(self.with(|settings| settings.pattern.ttl = ttl))
+        Ok(self.with(|settings| settings.prototype.ttl = ttl))
     }
 
     /// The label by which people recognise the holder; `program[process]@host` if you don't say.
@@ -46,14 +57,14 @@ impl<G: Ground> Locks<G> {
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
     pub fn owner(self, label: &str) -> Result<Self> {
-        let pattern = self.manager.settings.pattern.clone().owner(label)?;
-        Ok(self.with(|settings| settings.pattern = pattern))
+        let prototype = self.settings.prototype.clone().owner(label)?;
+        Ok(self.with(|settings| settings.prototype = prototype))
     }
 
     /// The table that the locks live in, if it isn't `diesel_locks`.
     #[must_use]
     pub fn table(self, table: Table) -> Self {
-        self.with(|settings| settings.pattern.table = table)
+        self.with(|settings| settings.prototype.table = table)
     }
 
     /// How often leases are extended, if every third of their ttl is not often enough.
@@ -106,7 +117,7 @@ impl<G: Ground> Locks<G> {
     /// ```
     #[must_use]
     pub fn observe(self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.observer = crate::managed::event::Observer::new(observer))
+        self.with(|settings| settings.observer = Observer::new(observer))
     }
 
     /// The lock of this name, as it is held here: to make a set of it with [`Lock::and`].
@@ -114,41 +125,75 @@ impl<G: Ground> Locks<G> {
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used.
     pub fn lock(&self, name: impl Named) -> Result<Lock> {
-        self.manager.lock(name)
+        name.lock(&SettingsOf(&self.settings))
     }
 
-    pub(crate) fn standing_on(ground: G) -> Self {
+    pub(crate) fn on(pool: P) -> Self {
+        let queues = Arc::new(Queues::default());
+        let database: Arc<dyn Database> = Arc::new(pool.clone());
         Self {
-            manager: Manager::new(ground),
+            keeper: Arc::new(Keeper::new(database, queues.clone())),
+            pool,
+            queues,
+            listening: None,
+            settings: Arc::new(Settings::new()),
         }
     }
 
+    /// With a keeper of its own, whose connections come from elsewhere.
+    pub(crate) fn kept_by(mut self, database: Arc<dyn Database>) -> Self {
+        self.keeper = Arc::new(Keeper::new(database, self.queues.clone()));
+        self
+    }
+
+    /// With notifications of releases.
+    #[cfg(any(feature = "listen", feature = "async-listen"))]
+    pub(crate) fn notified_by(mut self, open: crate::managed::listening::Open) -> Self {
+        self.listening = Some(Arc::new(Listening::new(open, self.queues.clone())));
+        self
+    }
+
+    /// Asks the database for a caller that may give up. No answer within this time is an error.
+    pub(crate) async fn ask<T, F>(&self, within: Option<Duration>, request: F) -> Result<T>
+    where
+        T: Send + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut P::Executor) -> Result<T>
+            + AsyncWork<&'r mut P::Executor, Result<T>, Future: Send>
+            + Send
+            + 'static,
+    {
+        let caller = Arc::new(());
+        let asked = on_connection(
+            self.pool.clone(),
+            within,
+            Some(Arc::downgrade(&caller)),
+            request,
+        );
+        let answer = P::Runtime::detach_after(within, asked).await;
+        drop(caller);
+        answer.unwrap_or_else(|| Err(no_answer(within)))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.manager.settings));
+        change(Arc::make_mut(&mut self.settings));
         self
     }
 }
 
-impl<G: Ground> Clone for Locks<G> {
+impl<P: Pool> Clone for Locks<P> {
     fn clone(&self) -> Self {
         Self {
-            manager: self.manager.clone(),
+            pool: self.pool.clone(),
+            keeper: self.keeper.clone(),
+            queues: self.queues.clone(),
+            listening: self.listening.clone(),
+            settings: self.settings.clone(),
         }
     }
 }
 
-impl<G: Ground> fmt::Debug for Locks<G> {
+impl<P: Pool> fmt::Debug for Locks<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Locks")
-            .field(&self.manager.settings)
-            .finish()
-    }
-}
-
-/// A wait that ended without the lock.
-pub(crate) fn busy(lock: &Lock, holder: Option<crate::answer::Holder>) -> Error {
-    Error::Busy {
-        name: lock.key().to_owned(),
-        holder: holder.map(Box::new),
+        f.debug_tuple("Locks").field(&self.settings).finish()
     }
 }

@@ -1,31 +1,33 @@
 //! Managed locks: who waits, what is kept alive, who is told. Written once for threads and for tasks.
 //!
-//! - [`life`]: whether a lease may be relied on; [`kept`]: that, shared by a guard and the keeper.
-//! - [`roster`]: which leases are to be extended when; [`keeper`]: what does it in the background.
-//! - [`line`]: those who wait for the same lock; [`waiting`]: how they do.
-//! - [`manager`]: what a `Locks` does; [`hold`]: what its guards do.
-//! - [`asking`]: what is asked of the database; [`chore`]: what is given back for guards that are gone.
-//! - [`listening`]: hearing of releases; [`event`]: telling what happens.
-//! - [`ground`]: all that differs between blocking and async.
+//! - [`pool`]: all that differs between blocking and async; [`request`]: asking the database on a connection of the pool.
+//! - [`acquiring`]: the wait for a lock; [`attempt`]: one try; [`queue`]: whose turn it is.
+//! - [`holding`]: from a lease to a guard; [`held_lease`]: what a guard and the keeper share; [`trust`]: until when the
+//!   lease may be trusted.
+//! - [`keeper`]: the background; [`beat`]: its extensions; [`schedule`]: when each lease is extended.
+//! - [`releasing`]: how a lease is given back; [`chore`]: for guards that are gone.
+//! - [`listening`]: notifications of releases; [`event`]: what observers are told.
 
-pub(crate) mod asking;
+pub(crate) mod acquiring;
+pub(crate) mod attempt;
+mod beat;
 pub(crate) mod bell;
+pub(crate) mod checkout;
 pub(crate) mod chore;
 pub(crate) mod event;
-pub(crate) mod fetched;
-pub(crate) mod ground;
-pub(crate) mod hold;
+pub(crate) mod held_lease;
+mod holding;
 pub(crate) mod keeper;
-pub(crate) mod kept;
-mod life;
-mod line;
 pub(crate) mod listening;
-pub(crate) mod manager;
+pub(crate) mod pool;
 pub(crate) mod purging;
-pub(crate) mod roster;
+pub(crate) mod queue;
+pub(crate) mod releasing;
+pub(crate) mod request;
+pub(crate) mod schedule;
 pub(crate) mod settings;
 pub(crate) mod span;
-pub(crate) mod waiting;
+mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -36,7 +36,7 @@ impl Name {
     }
 
     /// Stands where a name will be.
-    pub(crate) fn pattern() -> Self {
+    pub(crate) fn placeholder() -> Self {
         Self("".into())
     }
 

@@ -39,7 +39,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Bool, Text};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Bound, Dialect};
 use crate::table::Table;
 
 /// True for the rows whose lock nobody holds, by the name that the expression gives.
@@ -62,7 +62,7 @@ pub fn locked<K: Expression<SqlType = Text>>(key: K) -> LockTerm<K> {
 pub struct LockTerm<K> {
     key: K,
     exists: &'static str,
-    prefix: Option<String>,
+    prefix: Option<Bound>,
     table: Table,
 }
 
@@ -79,7 +79,7 @@ impl<K> LockTerm<K> {
     /// The expression gives names within this group; otherwise it gives whole keys, such as `jobs|42`.
     #[must_use]
     pub fn in_group(mut self, group: &str) -> Self {
-        self.prefix = Some(format!("{group}|"));
+        self.prefix = Some(format!("{group}|").into());
         self
     }
 
@@ -130,7 +130,7 @@ impl<K> LockTerm<K> {
         let [open, between, close] = DB::CONCATENATION;
         out.push_sql(open);
         if let Some(prefix) = &self.prefix {
-            DB::text(prefix, out)?;
+            DB::bind(prefix, out)?;
             out.push_sql(between);
         }
         self.key.walk_ast(out.reborrow())?;

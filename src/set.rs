@@ -1,10 +1,9 @@
 //! Several locks at once. No I/O.
 
 use crate::error::{Error, Result};
+use crate::json::{array, quoted};
 use crate::lock::Lock;
 use crate::name::Name;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::statement::{array, quoted};
 
 const LARGEST: usize = 10_000;
 
@@ -80,7 +79,7 @@ impl LockSet {
     }
 
     /// How they are held: there is at least one.
-    pub(crate) fn pattern(&self) -> &Lock {
+    pub(crate) fn prototype(&self) -> &Lock {
         &self.locks[0]
     }
 
@@ -90,7 +89,6 @@ impl LockSet {
     }
 
     /// Their keys as a JSON array, which every engine can read as rows.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn keys(&self) -> String {
         array(self.locks.iter().map(|lock| quoted(lock.key())))
     }

@@ -18,7 +18,6 @@
 //! # Ok::<(), diesel_locks::Error>(())
 //! ```
 
-mod batch;
 #[cfg(all(test, feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod snapshots;
 
@@ -27,133 +26,34 @@ use std::time::Duration;
 
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Nullable, Text};
 
+use crate::batch::Batch;
 use crate::clock::on_the_wall;
-use crate::dialect::{Dialect, Operation, Part, Value};
+use crate::dialect::{Bound, Dialect, Operation, Part, Value};
 use crate::error::Result;
+use crate::fact::Fact;
 use crate::lease::Lease;
 use crate::list::List;
-use crate::lock::{LONGEST_TTL, Lock, micros};
+use crate::lock::{LONGEST_TTL, Lock};
 use crate::name::Range;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::row::{LeaseState, LockRow, Row};
 use crate::set::LockSet;
 use crate::table::Table;
 use crate::token::Token;
 
-pub use crate::fact::{Fact, FactSql};
-pub use batch::Batch;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use batch::{array, quoted};
-
-/// A statement whose rows are `R`: [`Seen`], [`Late`], [`Fact`], or `()` where only the number of rows counts.
+/// A statement with its values. `R` is the type of its rows, or `()` where only the number of rows counts.
 ///
 /// Statements are cached by their text, because the table's name is only known at run time.
 #[derive(Clone, Debug)]
 pub struct Statement<R> {
-    pub(crate) operation: Operation,
-    pub(crate) table: Table,
-    pub(crate) binds: Binds,
+    operation: Operation,
+    table: Table,
+    /// The values that the SQL names, in no order. The last one of a kind counts.
+    values: Vec<(Value, Bound)>,
     rows: PhantomData<fn() -> R>,
 }
 
-/// The values of a statement; each uses a few of them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Binds {
-    pub(crate) name: String,
-    pub(crate) token: Option<Token>,
-    pub(crate) owner: String,
-    pub(crate) data: Option<String>,
-    pub(crate) fence: i64,
-    pub(crate) next_fence: i64,
-    /// Microseconds: a ttl, an increment, an age or a window.
-    pub(crate) time: i64,
-    /// Microseconds since 1970 by the clock of this process, where that is the database's too. SQLite.
-    pub(crate) local: i64,
-    /// Microseconds: no lease is without an end, however often something is added to it.
-    pub(crate) longest: i64,
-    /// Whether the lease may have run out (1), or must not (0): see [`Dialect::TELLS_LATE`].
-    pub(crate) late: i64,
-    pub(crate) from: String,
-    pub(crate) until: String,
-    pub(crate) after: String,
-    pub(crate) held: i64,
-    /// Whether it runs inside a transaction.
-    pub(crate) inside: i64,
-    pub(crate) limit: i64,
-    /// The keys of a set, as a JSON array.
-    pub(crate) names: String,
-    pub(crate) batch: Batch,
-    /// The table's schema, where its facts are asked for.
-    pub(crate) schema: Option<String>,
-    /// The table, as PostgreSQL finds it: what tells the advisory locks of its names from those of another's.
-    pub(crate) gate: String,
-}
-
-/// What a statement saw of a lock's row, and whether it won it. Never the token itself.
-#[derive(Clone, Debug, diesel::Queryable)]
-#[non_exhaustive]
-pub struct Seen {
-    /// The database's clock, in microseconds since 1970.
-    pub now: i64,
-    /// The fence, if this statement acquired the lock.
-    pub won: Option<i64>,
-    /// On MySQL and MariaDB: what about the session makes a difference to acquiring.
-    pub session: i64,
-    /// The key, or `None` where there is no row.
-    pub name: Option<String>,
-    /// The label of the holder, or of the last one.
-    pub owner: Option<String>,
-    /// The number of the latest acquisition.
-    pub fence: Option<i64>,
-    /// When it was, in microseconds since 1970.
-    pub acquired_at: Option<i64>,
-    /// When its lease ends or ended, in microseconds since 1970.
-    pub expires_at: Option<i64>,
-    /// The text left with the lock.
-    pub data: Option<String>,
-    /// 0: released; 1: the row names a holder; 2: and the token is the one asked with.
-    pub state: Option<i64>,
-}
-
-/// The SQL type of [`Seen`].
-pub type SeenSql = (
-    BigInt,
-    Nullable<BigInt>,
-    BigInt,
-    Nullable<Text>,
-    Nullable<Text>,
-    Nullable<BigInt>,
-    Nullable<BigInt>,
-    Nullable<BigInt>,
-    Nullable<Text>,
-    Nullable<BigInt>,
-);
-
-/// The row of a lease that is still its holder's: 1 if it had run out before the statement, otherwise 0.
-/// No row: the lease is lost; or, on MySQL, MariaDB and SQLite, it has run out, and the statement has to be run for that
-/// case: the operations do.
-pub type Late = i64;
-
-/// What a type of rows is to Diesel.
-pub trait Rows {
-    /// Its SQL type.
-    type Sql;
-}
-
-impl Rows for Seen {
-    type Sql = SeenSql;
-}
-
-impl Rows for Fact {
-    type Sql = FactSql;
-}
-
-impl Rows for Late {
-    type Sql = BigInt;
-}
-
-impl Statement<Seen> {
+impl Statement<LockRow> {
     /// Acquires the lock, with the lock's own token or a random one. PostgreSQL and SQLite.
     ///
     /// # Errors
@@ -166,14 +66,14 @@ impl Statement<Seen> {
         Ok(Self::acquire_as(lock, Some(token)))
     }
 
-    /// Acquires it with this token, which nobody has used before unless it is the lock's own.
+    /// Acquires the lock with this token, which is new unless it is the lock's own.
     pub(crate) fn acquire_as(lock: &Lock, token: Option<Token>) -> Self {
         let operation = if lock.token.is_some() {
             Operation::AcquireAgain
         } else {
             Operation::Acquire
         };
-        Self::of(operation, lock, acquisition(lock, token))
+        Self::acquiring(operation, lock, token)
     }
 
     /// Reads the row of a lock.
@@ -184,59 +84,79 @@ impl Statement<Seen> {
 
     /// Reads the row of a lock, and whether this token is its holder's.
     pub(crate) fn look_as(lock: &Lock, token: Option<Token>) -> Self {
-        let binds = Binds {
-            token,
-            ..named(lock)
-        };
-        Self::of(Operation::Look, lock, binds)
+        Self::looking(Operation::Look, lock, token)
     }
 
-    /// The same as the first step of acquiring. MySQL and MariaDB.
-    #[cfg(feature = "mysql")]
+    /// Reads the row and the session as the first step of acquiring. MySQL and MariaDB.
     pub(crate) fn look_to_acquire(lock: &Lock, token: Option<Token>, inside: bool) -> Self {
-        let mut query = Self::look_as(lock, token);
-        query.operation = Operation::LookToAcquire;
-        query.binds.inside = i64::from(inside);
-        query
+        Self::looking(Operation::LookToAcquire, lock, token).with(Value::Inside, inside)
+    }
+
+    /// Reads the identity of a lock's holder without ever waiting, and keeps it from changing until the end
+    /// of the transaction. MySQL and MariaDB.
+    pub(crate) fn peek(lock: &Lock, token: Option<Token>) -> Self {
+        Self::looking(Operation::Peek, lock, token)
+    }
+
+    /// As [`peek`](Self::peek), but a row that another transaction has locked is an error. MySQL and MariaDB.
+    pub(crate) fn peek_nowait(lock: &Lock, token: Option<Token>) -> Self {
+        Self::looking(Operation::PeekNowait, lock, token)
     }
 
     /// Acquires all locks of a set or none, where all have a row. PostgreSQL and SQLite.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn acquire_all(set: &LockSet, token: &Token) -> Self {
-        Self::of_set(Operation::AcquireAll, set, token)
+        Self::acquiring_set(Operation::AcquireAll, set, token)
     }
 
     /// Acquires any lock of a set. PostgreSQL and SQLite.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn acquire_any(set: &LockSet, token: &Token) -> Self {
-        Self::of_set(Operation::AcquireAny, set, token)
+        Self::acquiring_set(Operation::AcquireAny, set, token)
     }
 
     /// Reads the rows of a set. SQLite.
-    #[cfg(feature = "sqlite")]
     pub(crate) fn look_all(set: &LockSet, token: &Token) -> Self {
-        Self::of_set(Operation::LookAll, set, token)
-    }
-
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    fn of_set(operation: Operation, set: &LockSet, token: &Token) -> Self {
-        let binds = Binds {
-            names: set.keys(),
-            ..acquisition(set.pattern(), Some(token.clone()))
-        };
-        Self::of(operation, set.pattern(), binds)
+        Self::of(Operation::LookAll, set.prototype())
+            .with(Value::Token, Some(token.clone()))
+            .with(Value::Names, set.keys())
     }
 
     /// Reads a page of rows.
     #[must_use]
     pub fn list(list: &List) -> Self {
-        let binds = Binds {
-            after: list.after.clone().unwrap_or_default(),
-            held: i64::from(list.held),
-            limit: list.limit,
-            ..within(list.range())
-        };
-        Self::new(Operation::List, list.table.clone(), binds)
+        Self::on(Operation::List, &list.table)
+            .within(list.range())
+            .with(Value::After, list.after.clone().unwrap_or_default())
+            .with(Value::Held, list.held)
+            .with(Value::Limit, list.limit)
+    }
+
+    /// Extends the leases of one table, each to its own ttl, except those whose rows are locked.
+    pub(crate) fn keep_alive(leases: &[&Lease]) -> Self {
+        Self::of_batch(Operation::KeepAlive, leases)
+    }
+
+    /// Reads the rows of those leases that are still their holders'.
+    pub(crate) fn look_mine(leases: &[&Lease]) -> Self {
+        Self::of_batch(Operation::LookMine, leases)
+    }
+
+    fn looking(operation: Operation, lock: &Lock, token: Option<Token>) -> Self {
+        Self::of(operation, lock).with(Value::Token, token)
+    }
+
+    fn acquiring_set(operation: Operation, set: &LockSet, token: &Token) -> Self {
+        Self::acquiring(operation, set.prototype(), Some(token.clone()))
+            .with(Value::Names, set.keys())
+    }
+
+    fn of_batch(operation: Operation, leases: &[&Lease]) -> Self {
+        let table = leases.first().map(|lease| lease.lock.table.clone());
+        Self::on(operation, &table.unwrap_or_default())
+            .with(Value::Batch, Batch::of(leases))
+            .with(
+                Value::Limit,
+                i64::try_from(leases.len()).unwrap_or(i64::MAX),
+            )
     }
 }
 
@@ -244,192 +164,213 @@ impl Statement<Fact> {
     /// Asks what the database knows about the table, the session and itself.
     #[must_use]
     pub fn facts(table: &Table) -> Self {
-        let binds = Binds {
-            name: table.name().to_owned(),
-            schema: table.schema().map(str::to_owned),
-            gate: table.quoted(),
-            ..Binds::default()
-        };
-        Self::new(Operation::Facts, table.clone(), binds)
+        Self::on(Operation::Facts, table)
+            .with(Value::Name, table.name())
+            .with(Value::Schema, table.schema().map(str::to_owned))
+            .with(Value::QuotedTable, table.quoted())
     }
 }
 
-impl Statement<Late> {
-    /// Reads which migrations [`migrate`](crate::blocking::migrate) has run, by their numbers.
+impl Statement<i64> {
+    /// Reads the numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
     pub(crate) fn steps(table: &Table) -> Self {
-        Self::new(Operation::Steps, table.clone(), Binds::default())
+        Self::on(Operation::Steps, table)
     }
 
     /// Asks whether this transaction goes on seeing what was there when it began.
     pub(crate) fn snapshot() -> Self {
-        Self::new(Operation::Snapshot, Table::default(), Binds::default())
+        Self::on(Operation::Snapshot, &Table::default())
     }
+}
 
+impl Statement<LeaseState> {
     /// Extends a lease to this ttl from now.
     #[must_use]
     pub fn extend(lease: &Lease, ttl: Duration) -> Self {
-        Self::of_lease(Operation::Extend, lease, ttl)
+        Self::of_lease(Operation::Extend, lease).with(Value::Time, ttl)
     }
 
-    /// Adds so much to what is left of a lease.
+    /// Adds this time to what is left of a lease. No lease is without an end, however often something is added to it.
     #[must_use]
     pub fn extend_by(lease: &Lease, by: Duration) -> Self {
-        Self::of_lease(Operation::ExtendBy, lease, by)
+        Self::of_lease(Operation::ExtendBy, lease)
+            .with(Value::Time, by)
+            .with(Value::Longest, LONGEST_TTL)
     }
 
     /// Releases a lease.
     #[must_use]
     pub fn release(lease: &Lease) -> Self {
-        Self::of_lease(Operation::Release, lease, Duration::ZERO)
+        Self::of_lease(Operation::Release, lease)
     }
 
-    /// The same with a commit that does not wait for the disk, which costs the ttl if the server crashes right then.
-    /// PostgreSQL.
-    pub(crate) fn release_soon(lease: &Lease) -> Self {
-        Self::of_lease(Operation::ReleaseSoon, lease, Duration::ZERO)
+    /// Releases a lease with a commit that does not wait for the disk: if the server crashes right then, the lock is free
+    /// after the ttl. PostgreSQL.
+    pub(crate) fn release_async(lease: &Lease) -> Self {
+        Self::of_lease(Operation::ReleaseAsync, lease)
     }
 
-    /// The same, after the pins of the lease that are open. MySQL and MariaDB, where they would be in the way.
+    /// Releases a lease after its open pins, which would be in the way. MySQL and MariaDB.
     pub(crate) fn release_waiting(lease: &Lease) -> Self {
-        Self::of_lease(Operation::ReleaseWaiting, lease, Duration::ZERO)
+        Self::of_lease(Operation::ReleaseWaiting, lease)
     }
 
-    /// Lets a lease run out after so long, be that sooner or later than it would.
+    /// Lets a lease expire after this time, sooner or later than it would.
     pub(crate) fn retire(lease: &Lease, rest: Duration) -> Self {
-        Self::of_lease(Operation::Retire, lease, rest)
+        Self::of_lease(Operation::Retire, lease).with(Value::Time, rest)
     }
 
     /// Pins a lease until the end of the transaction.
     #[must_use]
     pub fn pin(lease: &Lease) -> Self {
-        Self::of_lease(Operation::Pin, lease, Duration::ZERO)
+        Self::of_lease(Operation::Pin, lease)
     }
 
     /// Pins a lease with a write, where row locks are not enough: [`Lock::pin_by_writing`]. MySQL and MariaDB.
     pub(crate) fn pin_by_writing(lease: &Lease) -> Self {
-        Self::of_lease(Operation::PinByWriting, lease, Duration::ZERO)
+        Self::of_lease(Operation::PinByWriting, lease)
     }
 
     /// Replaces the text left with the lock.
     #[must_use]
     pub fn set_data(lease: &Lease, data: Option<&str>) -> Self {
-        let mut statement = Self::of_lease(Operation::SetData, lease, Duration::ZERO);
-        statement.binds.data = data.map(str::to_owned);
-        statement
+        Self::of_lease(Operation::SetData, lease).with(Value::Data, data.map(str::to_owned))
     }
 
     /// Takes the lock away from its holder.
     #[must_use]
     pub fn force_release(lock: &Lock) -> Self {
-        Self::of(Operation::ForceRelease, lock, named(lock))
+        Self::of(Operation::ForceRelease, lock).with(Value::Expired, false)
     }
 
-    /// The same, where the lease has run out: see [`Dialect::TELLS_LATE`].
-    pub(crate) fn though_late(mut self) -> Self {
-        self.binds.late = 1;
-        self
+    /// The same statement for a lease that has expired: see [`Sql::REPORTS_EXPIRY`](crate::dialect::Sql::REPORTS_EXPIRY).
+    pub(crate) fn though_expired(self) -> Self {
+        self.with(Value::Expired, true)
     }
 
-    fn of_lease(operation: Operation, lease: &Lease, time: Duration) -> Self {
-        let binds = Binds {
-            token: Some(lease.token.clone()),
-            fence: lease.fence,
-            time: micros(time),
-            longest: micros(LONGEST_TTL),
-            ..named(&lease.lock)
-        };
-        Self::of(operation, &lease.lock, binds)
+    fn of_lease(operation: Operation, lease: &Lease) -> Self {
+        Self::of(operation, &lease.lock)
+            .with(Value::Token, Some(lease.token.clone()))
+            .with(Value::Fence, lease.fence)
+            .with(Value::Expired, false)
     }
 }
 
 impl Statement<()> {
-    /// Makes the rows that a set has not got yet, free. PostgreSQL.
-    #[cfg(feature = "postgres")]
+    /// Creates the row of the pin of a lock that was never used. MySQL and MariaDB.
+    pub(crate) fn create_pin(lock: &Lock, fence: i64) -> Self {
+        Self::of(Operation::CreatePin, lock).with(Value::Fence, fence)
+    }
+
+    /// Creates the row of a lock that was never used, free. MySQL and MariaDB.
+    pub(crate) fn create_lock(lock: &Lock) -> Self {
+        Self::of(Operation::CreateLock, lock)
+    }
+
+    /// Acquires a lock whose latest fence is known. MySQL and MariaDB.
+    pub(crate) fn acquire_after(
+        lock: &Lock,
+        token: Option<Token>,
+        fence: i64,
+        next_fence: i64,
+    ) -> Self {
+        Self::acquiring(Operation::Acquire, lock, token)
+            .with(Value::Fence, fence)
+            .with(Value::NextFence, next_fence)
+    }
+
+    /// Extends what the same token acquired before. MySQL and MariaDB.
+    pub(crate) fn renew(lock: &Lock, token: Option<Token>, fence: i64) -> Self {
+        Self::acquiring(Operation::Renew, lock, token).with(Value::Fence, fence)
+    }
+
+    /// Creates the rows that a set has not got yet, free. PostgreSQL.
     pub(crate) fn create_all(set: &LockSet) -> Self {
-        let binds = Binds {
-            names: set.keys(),
-            ..acquisition(set.pattern(), None)
-        };
-        Self::of(Operation::CreateAll, set.pattern(), binds)
+        Self::of(Operation::CreateAll, set.prototype())
+            .with(Value::Names, set.keys())
+            .with(Value::QuotedTable, set.prototype().table.quoted())
     }
 
     /// Asks for a notification when the lock is released within this time. PostgreSQL.
     pub(crate) fn want(lock: &Lock, window: Duration) -> Self {
-        let binds = Binds {
-            time: micros(window),
-            ..named(lock)
-        };
-        Self::of(Operation::Want, lock, binds)
+        Self::of(Operation::Want, lock).with(Value::Time, window)
     }
 
     /// Removes the rows of locks that nobody has held for longer than `age`. PostgreSQL and SQLite.
     pub(crate) fn purge(list: &List, age: Duration) -> Self {
-        let binds = Binds {
-            time: micros(age),
-            ..within(list.range())
-        };
-        Self::new(Operation::Purge, list.table.clone(), binds)
+        Self::on(Operation::Purge, &list.table)
+            .within(list.range())
+            .with(Value::Time, age)
     }
 
-    /// Removes one such row. MySQL and MariaDB, where a scan would lock the rows it passes.
+    /// Removes one such row. MySQL and MariaDB, where a scan would lock the rows that it passes.
     pub(crate) fn purge_one(table: &Table, key: String, age: Duration) -> Self {
-        let binds = Binds {
-            name: key,
-            time: micros(age),
-            ..Binds::default()
-        };
-        Self::new(Operation::PurgeOne, table.clone(), binds)
+        Self::on(Operation::PurgeOne, table)
+            .with(Value::Name, key)
+            .with(Value::Time, age)
     }
 }
 
 impl<R> Statement<R> {
-    pub(crate) fn of(operation: Operation, lock: &Lock, binds: Binds) -> Self {
-        Self::new(operation, lock.table.clone(), binds)
-    }
-
-    fn new(operation: Operation, table: Table, binds: Binds) -> Self {
+    fn on(operation: Operation, table: &Table) -> Self {
         Self {
             operation,
-            table,
-            binds,
+            table: table.clone(),
+            values: Vec::with_capacity(8),
             rows: PhantomData,
         }
     }
 
-    /// The same statement with other rows, for a database that answers with their number instead.
+    fn of(operation: Operation, lock: &Lock) -> Self {
+        Self::on(operation, &lock.table).with(Value::Name, lock.key())
+    }
+
+    /// With a token it is for a lease of the lock's ttl; without one for nobody.
+    fn acquiring(operation: Operation, lock: &Lock, token: Option<Token>) -> Self {
+        let ttl = token.as_ref().map_or(Duration::ZERO, |_| lock.ttl);
+        Self::of(operation, lock)
+            .with(Value::Token, token)
+            .with(Value::Owner, &*lock.owner)
+            .with(Value::Data, lock.data.clone())
+            .with(Value::Time, ttl)
+            .with(Value::Local, on_the_wall())
+            .with(Value::QuotedTable, lock.table.quoted())
+    }
+
+    fn within(self, range: Range) -> Self {
+        self.with(Value::From, range.from)
+            .with(Value::Until, range.until)
+    }
+
+    fn with(mut self, value: Value, bound: impl Into<Bound>) -> Self {
+        self.values.push((value, bound.into()));
+        self
+    }
+
+    fn bound(&self, value: Value) -> &Bound {
+        let mut values = self.values.iter().rev();
+        let found = values.find(|(it, _)| *it == value);
+        let missing = || unreachable!("{:?} has no value for {value:?}", self.operation);
+        found.map_or_else(missing, |(_, bound)| bound)
+    }
+
+    /// Whether it is the form for a lease that has expired.
+    pub(crate) fn is_for_expired(&self) -> bool {
+        matches!(self.bound(Value::Expired), Bound::Number(1))
+    }
+
+    /// The same statement without rows, for a database that answers with their number instead.
     pub(crate) fn counted(self) -> Statement<()> {
-        Statement::new(self.operation, self.table, self.binds)
+        Statement {
+            operation: self.operation,
+            table: self.table,
+            values: self.values,
+            rows: PhantomData,
+        }
     }
 }
 
-pub(crate) fn named(lock: &Lock) -> Binds {
-    Binds {
-        name: lock.key().to_owned(),
-        ..Binds::default()
-    }
-}
-
-pub(crate) fn acquisition(lock: &Lock, token: Option<Token>) -> Binds {
-    Binds {
-        local: on_the_wall(),
-        time: token.as_ref().map_or(0, |_| micros(lock.ttl)),
-        token,
-        owner: lock.owner.to_string(),
-        data: lock.data.clone(),
-        gate: lock.table.quoted(),
-        ..named(lock)
-    }
-}
-
-fn within(range: Range) -> Binds {
-    Binds {
-        from: range.from,
-        until: range.until,
-        ..Binds::default()
-    }
-}
-
-impl<R: Rows> Query for Statement<R> {
+impl<R: Row> Query for Statement<R> {
     type SqlType = R::Sql;
 }
 
@@ -446,41 +387,9 @@ impl<R, DB: Dialect> QueryFragment<DB> for Statement<R> {
             match part {
                 Part::Sql(sql) => out.push_sql(sql),
                 Part::Table(suffix) => self.table.push(suffix, &mut out)?,
-                Part::Value(value) => self.bind(*value, &mut out)?,
+                Part::Value(value) => DB::bind(self.bound(*value), &mut out)?,
             }
         }
         Ok(())
-    }
-}
-
-impl<R> Statement<R> {
-    fn bind<'b, DB: Dialect>(
-        &'b self,
-        value: Value,
-        out: &mut AstPass<'_, 'b, DB>,
-    ) -> QueryResult<()> {
-        let binds = &self.binds;
-        match value {
-            Value::Name => DB::text(&binds.name, out),
-            Value::Token => DB::token(&binds.token, out),
-            Value::Owner => DB::text(&binds.owner, out),
-            Value::Data => DB::nullable_text(&binds.data, out),
-            Value::Fence => DB::number(&binds.fence, out),
-            Value::NextFence => DB::number(&binds.next_fence, out),
-            Value::Time => DB::number(&binds.time, out),
-            Value::Local => DB::number(&binds.local, out),
-            Value::Longest => DB::number(&binds.longest, out),
-            Value::Late => DB::number(&binds.late, out),
-            Value::From => DB::text(&binds.from, out),
-            Value::Until => DB::text(&binds.until, out),
-            Value::After => DB::text(&binds.after, out),
-            Value::Inside => DB::number(&binds.inside, out),
-            Value::Held => DB::number(&binds.held, out),
-            Value::Limit => DB::number(&binds.limit, out),
-            Value::Names => DB::text(&binds.names, out),
-            Value::Batch => DB::batch(&binds.batch, out),
-            Value::Gate => DB::text(&binds.gate, out),
-            Value::Schema => DB::nullable_text(&binds.schema, out),
-        }
     }
 }

@@ -124,10 +124,10 @@ impl Wait {
         }
     }
 
-    /// The pauses of one who is woken by most releases, and waits in a line.
-    pub(crate) fn pauses_in_line(&self) -> Pauses<'_> {
+    /// The pauses of a waiter in a queue, which most releases wake.
+    pub(crate) fn pauses_in_queue(&self) -> Pauses<'_> {
         Pauses {
-            usual: &USUAL_IN_LINE,
+            usual: &USUAL_IN_QUEUE,
             ..self.pauses()
         }
     }
@@ -142,7 +142,7 @@ impl Wait {
 type Doubling = (Duration, Duration);
 static USUAL: Doubling = (Duration::from_millis(10), Duration::from_millis(500));
 /// On average less than two tries a second from the beginning on.
-static USUAL_IN_LINE: Doubling = (Duration::from_millis(40), Duration::from_secs(2));
+static USUAL_IN_QUEUE: Doubling = (Duration::from_millis(40), Duration::from_secs(2));
 
 impl fmt::Debug for Rhythm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

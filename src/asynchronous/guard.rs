@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use super::connections::AsyncConnections;
-use super::ground::Pooled;
-use super::work::AsyncWork;
+use super::pool::AsyncPool;
 use crate::answer::Outcome;
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::work::AsyncWork;
 
 /// [`blocking::Guard`](crate::blocking::Guard), async: a lock that is held, and kept alive in the background.
-pub type Guard<P> = guard::Guard<Pooled<P>>;
+pub type Guard<P> = guard::Guard<AsyncPool<P>>;
 
 impl<P: AsyncConnections> Guard<P> {
     /// Until the lock is lost: to select on beside the work. It stays pending while the lock is held.
     pub async fn lost(&self) {
-        self.hold.lost(None).await;
+        self.wait_for_loss(None).await;
     }
 
     /// [`blocking::Guard::transaction`](crate::blocking::Guard::transaction), async.
@@ -33,7 +33,7 @@ impl<P: AsyncConnections> Guard<P> {
             + Send
             + 'a,
     {
-        let mut guarded = self.hold.open().await?;
+        let mut guarded = self.open_transaction().await?;
         let done = work(guarded.connection()).await;
         guarded.close(done).await
     }
@@ -51,10 +51,10 @@ impl<P: AsyncConnections> Guard<P> {
             + Send
             + 'a,
     {
-        let mut guarded = self.hold.open().await?;
+        let mut guarded = self.open_transaction().await?;
         let done = work(guarded.connection()).await;
         let value = guarded.finish(done).await?;
-        self.hold.finished();
+        self.finished();
         Ok(value)
     }
 
@@ -63,7 +63,7 @@ impl<P: AsyncConnections> Guard<P> {
     /// # Errors
     /// As there.
     pub async fn extend(&self) -> Result<Outcome> {
-        self.hold.extend(None).await
+        self.extend_lease(None).await
     }
 
     /// [`blocking::Guard::extend_to`](crate::blocking::Guard::extend_to), async.
@@ -71,7 +71,7 @@ impl<P: AsyncConnections> Guard<P> {
     /// # Errors
     /// As there.
     pub async fn extend_to(&self, ttl: Duration) -> Result<Outcome> {
-        self.hold.extend(Some(ttl)).await
+        self.extend_lease(Some(ttl)).await
     }
 
     /// [`blocking::Guard::set_data`](crate::blocking::Guard::set_data), async.
@@ -79,7 +79,7 @@ impl<P: AsyncConnections> Guard<P> {
     /// # Errors
     /// As there.
     pub async fn set_data(&self, data: Option<&str>) -> Result<Outcome> {
-        self.hold.set_data(data).await
+        self.replace_data(data).await
     }
 
     /// [`blocking::Guard::release`](crate::blocking::Guard::release), async. Dropping the future leaves it to the background.
@@ -87,6 +87,6 @@ impl<P: AsyncConnections> Guard<P> {
     /// # Errors
     /// As there.
     pub async fn release(self) -> Result<Outcome> {
-        self.hold.release().await
+        self.give_back().await
     }
 }

@@ -4,12 +4,12 @@ use std::borrow::BorrowMut;
 use std::time::Duration;
 
 use super::connection::{AsyncLockConnection, Asynchronous};
-use super::work::AsyncWork;
 use crate::answer::{Outcome, Pin};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::protocol;
 use crate::protocol::guarded::{self, End};
+use crate::work::AsyncWork;
 
 /// What the holder of a [`Lease`] can do with it: [`blocking::LeaseDsl`](crate::blocking::LeaseDsl), async.
 pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
@@ -61,7 +61,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
             + Send
             + 'a,
     {
-        guard(self.borrow_mut(), conn, End::Keep, work)
+        run_guarded(self.borrow_mut(), conn, End::Keep, work)
     }
 
     /// [`blocking::LeaseDsl::finish`](crate::blocking::LeaseDsl::finish), async; see [`transaction`](Self::transaction).
@@ -79,7 +79,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
             + Send
             + 'a,
     {
-        guard(self.borrow_mut(), conn, End::Release, work)
+        run_guarded(self.borrow_mut(), conn, End::Release, work)
     }
 
     /// [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release), async.
@@ -136,7 +136,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
 impl LeaseDsl for Lease {}
 
-async fn guard<'a, C, T, X, F>(
+async fn run_guarded<'a, C, T, X, F>(
     lease: &'a mut Lease,
     conn: &'a mut C,
     end: End,

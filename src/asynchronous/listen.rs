@@ -11,8 +11,8 @@ use futures_core::Stream;
 use super::connections::AsyncConnections;
 use super::locks::Locks;
 use crate::error::{Error, Result};
-use crate::managed::ground::Boxed;
 use crate::managed::listening::{Ear, LISTEN, Open};
+use crate::managed::pool::Boxed;
 
 impl<P: AsyncConnections> Locks<P> {
     /// Those who wait are woken by PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock, instead of
@@ -38,9 +38,7 @@ impl<P: AsyncConnections> Locks<P> {
         connect: impl AsyncConnections<Connection = AsyncPgConnection> + Clone,
     ) -> Self {
         let open: Open = Box::new(move || Box::pin(open(connect.clone())));
-        Self {
-            manager: self.manager.told_by(open),
-        }
+        self.notified_by(open)
     }
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::connection::{AsyncLockConnection, Asynchronous};
-use super::work::AsyncLeasedWork;
 use crate::answer::{Attempt, Forced, Record};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
@@ -12,6 +11,7 @@ use crate::lock::Lock;
 use crate::protocol;
 use crate::protocol::guarded::{self, End};
 use crate::wait::Wait;
+use crate::work::AsyncLeasedWork;
 
 /// Acquiring a [`Lock`], and looking at one: [`blocking::LockDsl`](crate::blocking::LockDsl), async.
 pub trait LockDsl: Borrow<Lock> + Sync {

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connections::AsyncConnections;
-use super::ground::{First, Pooled, first_of};
 use super::guard::Guard;
-use super::work::AsyncWork;
+use super::pool::{AsyncPool, unless};
 use crate::answer::{Attempt, Forced, Record, Run};
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::list::List;
-use crate::locks::{self, Named, busy};
-use crate::managed::hold::Hold;
+use crate::locks::{self, Named};
+use crate::managed::acquiring::one;
 use crate::managed::purging::Purging;
 use crate::managed::span;
-use crate::managed::waiting::Wanted;
+use crate::protocol::{self, sets::Choice};
 use crate::set::LockSet;
 use crate::wait::Wait;
+use crate::work::AsyncWork;
 
 /// [`blocking::Locks`](crate::blocking::Locks), async: locks on the application's pool that wait, keep alive, tell the work,
 /// and let go.
@@ -52,21 +52,19 @@ use crate::wait::Wait;
 /// # let _ = std::fs::remove_file(file);
 /// # Ok(()) }
 /// ```
-pub type Locks<P> = locks::Locks<Pooled<P>>;
+pub type Locks<P> = locks::Locks<AsyncPool<P>>;
 
 impl<P: AsyncConnections> Locks<P> {
     /// Locks on this pool; nothing happens until the first is acquired.
     pub fn new(pool: P) -> Self {
-        Self::standing_on(Pooled::new(pool))
+        Self::on(AsyncPool::new(pool))
     }
 
     /// The same locks with a keeper of its own, which gets its connections from here: so that leases are extended
     /// although the pool is exhausted. One connection is enough.
     #[must_use]
     pub fn keep_with(self, pool: impl AsyncConnections) -> Self {
-        Self {
-            manager: self.manager.kept_by(Arc::new(Pooled::new(pool))),
-        }
+        self.kept_by(Arc::new(AsyncPool::new(pool)))
     }
 
     /// [`blocking::Locks::try_acquire`](crate::blocking::Locks::try_acquire), async.
@@ -76,12 +74,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// As there.
     pub async fn try_acquire(&self, name: impl Named + Send) -> Result<Attempt<Guard<P>>> {
-        let lock = self.lock(name)?;
-        let attempt = self
-            .manager
-            .acquire(&Wanted::One(lock), &Wait::never())
-            .await?;
-        Ok(attempt.map(one))
+        self.attempt_one(name, Wait::never()).await
     }
 
     /// [`blocking::Locks::acquire`](crate::blocking::Locks::acquire), async.
@@ -96,18 +89,7 @@ impl<P: AsyncConnections> Locks<P> {
         name: impl Named + Send,
         wait: Wait,
     ) -> impl Future<Output = Result<Guard<P>>> + Send {
-        let wanted = self.lock(name).map(Wanted::One);
-        // Not an `async fn`, for the reason that is given where it waits.
-        async move {
-            let wanted = match wanted {
-                Ok(ref wanted) => wanted,
-                Err(error) => return Err(error),
-            };
-            match self.manager.acquire(wanted, &wait).await? {
-                Attempt::Acquired(holds) => Ok(one(holds)),
-                Attempt::Busy(holder) => Err(busy(wanted.pattern(), holder)),
-            }
-        }
+        self.wait_for_one(name, wait)
     }
 
     /// [`blocking::Locks::try_acquire_all`](crate::blocking::Locks::try_acquire_all), async.
@@ -115,11 +97,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// As there.
     pub async fn try_acquire_all(&self, set: &LockSet) -> Result<Attempt<Vec<Guard<P>>>> {
-        let attempt = self
-            .manager
-            .acquire(&Wanted::All(set.clone()), &Wait::never())
-            .await?;
-        Ok(attempt.map(all))
+        self.try_set(set, Choice::All).await
     }
 
     /// [`blocking::Locks::acquire_all`](crate::blocking::Locks::acquire_all), async.
@@ -127,14 +105,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// As there.
     pub async fn acquire_all(&self, set: &LockSet, wait: Wait) -> Result<Vec<Guard<P>>> {
-        match self
-            .manager
-            .acquire(&Wanted::All(set.clone()), &wait)
-            .await?
-        {
-            Attempt::Acquired(holds) => Ok(all(holds)),
-            Attempt::Busy(holder) => Err(busy(set.pattern(), holder)),
-        }
+        self.wait_for_set(set, Choice::All, wait).await
     }
 
     /// [`blocking::Locks::try_acquire_any`](crate::blocking::Locks::try_acquire_any), async.
@@ -142,10 +113,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// As there.
     pub async fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
-        let attempt = self
-            .manager
-            .acquire(&Wanted::Any(set.clone()), &Wait::never())
-            .await?;
+        let attempt = self.try_set(set, Choice::Any).await?;
         Ok(attempt.map(one))
     }
 
@@ -154,14 +122,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// As there.
     pub async fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
-        match self
-            .manager
-            .acquire(&Wanted::Any(set.clone()), &wait)
-            .await?
-        {
-            Attempt::Acquired(holds) => Ok(one(holds)),
-            Attempt::Busy(holder) => Err(busy(set.pattern(), holder)),
-        }
+        self.wait_for_set(set, Choice::Any, wait).await.map(one)
     }
 
     /// [`blocking::Locks::adopt`](crate::blocking::Locks::adopt), async.
@@ -169,8 +130,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// As there.
     pub async fn adopt(&self, lease: Lease) -> Result<Guard<P>> {
-        let hold = self.manager.adopt(lease).await?;
-        Ok(Guard { hold })
+        self.adopt_lease(lease).await
     }
 
     /// Acquires the lock, does the work, and gives the lock back: whatever happens.
@@ -188,16 +148,14 @@ impl<P: AsyncConnections> Locks<P> {
         for<'r> F:
             AsyncFnOnce(&'r Guard<P>) -> T + AsyncWork<&'r Guard<P>, T, Future: Send> + Send + 'a,
     {
-        let lock = self.lock(name)?;
-        let guard = match self.manager.acquire(&Wanted::One(lock), &wait).await? {
-            Attempt::Acquired(holds) => one(holds),
+        let guard = match self.attempt_one(name, wait).await? {
+            Attempt::Acquired(guard) => guard,
             Attempt::Busy(holder) => return Ok(Run::Busy(holder)),
         };
-        let done = match first_of(span::around(&guard.lease(), work(&guard)), guard.lost()).await {
-            First::One(value) => Some(value),
-            First::Other(()) => None,
-        };
-        Ok(guard.hold.conclude(done).await)
+        let lease = guard.lease();
+        let work = span::around(&lease, work(&guard));
+        let done = unless(guard.lost(), work).await;
+        Ok(guard.conclude(done).await)
     }
 
     /// [`blocking::Locks::inspect`](crate::blocking::Locks::inspect), async.
@@ -206,7 +164,10 @@ impl<P: AsyncConnections> Locks<P> {
     /// Whatever the pool or the database says.
     pub async fn inspect(&self, name: impl Named + Send) -> Result<Option<Record>> {
         let lock = self.lock(name)?;
-        self.manager.inspect(lock).await
+        self.ask(None, async move |executor: &mut _| {
+            protocol::inspect(executor, &lock).await
+        })
+        .await
     }
 
     /// [`blocking::Locks::list`](crate::blocking::Locks::list), async.
@@ -214,7 +175,11 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub async fn list(&self, list: &List) -> Result<Vec<Record>> {
-        self.manager.list(list).await
+        let list = list.clone();
+        self.ask(None, async move |executor: &mut _| {
+            protocol::list(executor, &list).await
+        })
+        .await
     }
 
     /// [`blocking::Locks::force_release`](crate::blocking::Locks::force_release), async.
@@ -222,8 +187,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub async fn force_release(&self, name: impl Named + Send) -> Result<Forced> {
-        let lock = self.lock(name)?;
-        self.manager.force_release(lock).await
+        self.take_away(self.lock(name)?).await
     }
 
     /// [`blocking::Locks::purge`](crate::blocking::Locks::purge), async.
@@ -231,28 +195,20 @@ impl<P: AsyncConnections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub async fn purge(&self, list: &List, age: Duration) -> Result<usize> {
-        self.manager.purge(list, age).await
+        let list = list.clone();
+        self.ask(None, async move |executor: &mut _| {
+            protocol::purge(executor, &list, age).await
+        })
+        .await
     }
 
     /// [`blocking::Locks::purge_every`](crate::blocking::Locks::purge_every), async.
     pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
-        self.manager.purge_every(interval, list, age)
+        self.start_purging(interval, list, age)
     }
 
     /// [`blocking::Locks::close`](crate::blocking::Locks::close), async.
     pub async fn close(&self) {
-        self.manager.close().await;
+        self.end().await;
     }
-}
-
-fn one<P: AsyncConnections>(holds: Vec<Hold<Pooled<P>>>) -> Guard<P> {
-    let hold = holds
-        .into_iter()
-        .next()
-        .expect("what is acquired is at least one lock");
-    Guard { hold }
-}
-
-fn all<P: AsyncConnections>(holds: Vec<Hold<Pooled<P>>>) -> Vec<Guard<P>> {
-    holds.into_iter().map(|hold| Guard { hold }).collect()
 }

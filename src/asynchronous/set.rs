@@ -6,7 +6,7 @@ use super::connection::{AsyncLockConnection, Asynchronous};
 use crate::answer::Attempt;
 use crate::error::Result;
 use crate::lease::Lease;
-use crate::protocol::several;
+use crate::protocol::sets;
 use crate::set::LockSet;
 use crate::wait::Wait;
 
@@ -26,7 +26,7 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
         conn: &mut C,
         wait: Wait,
     ) -> impl Future<Output = Result<Attempt<Vec<Lease>>>> + Send {
-        async move { several::acquire_all(&mut Asynchronous::on(conn), self.borrow(), wait).await }
+        async move { sets::acquire_all(&mut Asynchronous::on(conn), self.borrow(), wait).await }
     }
 
     /// [`blocking::LockSetDsl::try_acquire_any`](crate::blocking::LockSetDsl::try_acquire_any), async.
@@ -43,7 +43,7 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
         conn: &mut C,
         wait: Wait,
     ) -> impl Future<Output = Result<Attempt<Lease>>> + Send {
-        async move { several::acquire_any(&mut Asynchronous::on(conn), self.borrow(), wait).await }
+        async move { sets::acquire_any(&mut Asynchronous::on(conn), self.borrow(), wait).await }
     }
 }
 

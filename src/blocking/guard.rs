@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use super::connection::at_once;
+use super::connection::ready;
 use super::connections::Connections;
-use super::ground::Pooled;
+use super::pool::BlockingPool;
 use crate::answer::Outcome;
 use crate::error::{Error, Result};
 use crate::guard;
 
 /// A lock that is held, and kept alive in the background until it is released, dropped or lost. What it knows without
 /// asking the database is at [`locks::Guard`](crate::locks::Guard).
-pub type Guard<P> = guard::Guard<Pooled<P>>;
+pub type Guard<P> = guard::Guard<BlockingPool<P>>;
 
 impl<P: Connections> Guard<P> {
     /// Waits until the lock is lost, for so long at most; whether it is. For a thread that stops the work.
     #[must_use]
     pub fn lost_within(&self, time: Duration) -> bool {
-        at_once(self.hold.lost(Some(time)))
+        ready(self.wait_for_loss(Some(time)))
     }
 
     /// Does the work in a transaction on a connection of the pool, in which the lease is pinned: what is written there
@@ -36,9 +36,9 @@ impl<P: Connections> Guard<P> {
     where
         X: From<Error>,
     {
-        let mut guarded = at_once(self.hold.open())?;
+        let mut guarded = ready(self.open_transaction())?;
         let done = work(guarded.connection());
-        at_once(guarded.close(done))
+        ready(guarded.close(done))
     }
 
     /// The same as [`transaction`](Self::transaction), and releases the lock with the commit: the last transaction under it.
@@ -49,10 +49,10 @@ impl<P: Connections> Guard<P> {
     where
         X: From<Error>,
     {
-        let mut guarded = at_once(self.hold.open())?;
+        let mut guarded = ready(self.open_transaction())?;
         let done = work(guarded.connection());
-        let value = at_once(guarded.finish(done))?;
-        self.hold.finished();
+        let value = ready(guarded.finish(done))?;
+        self.finished();
         Ok(value)
     }
 
@@ -62,7 +62,7 @@ impl<P: Connections> Guard<P> {
     /// # Errors
     /// Whatever the pool or the database says. Then the lease is neither extended nor lost.
     pub fn extend(&self) -> Result<Outcome> {
-        at_once(self.hold.extend(None))
+        ready(self.extend_lease(None))
     }
 
     /// Extends the lease to this ttl, now and from now on.
@@ -70,7 +70,7 @@ impl<P: Connections> Guard<P> {
     /// # Errors
     /// [`Error::Invalid`] for a ttl out of bounds; otherwise as [`extend`](Self::extend).
     pub fn extend_to(&self, ttl: Duration) -> Result<Outcome> {
-        at_once(self.hold.extend(Some(ttl)))
+        ready(self.extend_lease(Some(ttl)))
     }
 
     /// Replaces the text left with the lock, or removes it with `None`.
@@ -78,7 +78,7 @@ impl<P: Connections> Guard<P> {
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, and whatever the pool or the database says.
     pub fn set_data(&self, data: Option<&str>) -> Result<Outcome> {
-        at_once(self.hold.set_data(data))
+        ready(self.replace_data(data))
     }
 
     /// Gives the lock back, and tells whether it was still held.
@@ -86,6 +86,6 @@ impl<P: Connections> Guard<P> {
     /// # Errors
     /// Whatever the pool or the database says; then it is free after its ttl.
     pub fn release(self) -> Result<Outcome> {
-        at_once(self.hold.release())
+        ready(self.give_back())
     }
 }

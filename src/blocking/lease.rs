@@ -3,7 +3,7 @@
 use std::borrow::BorrowMut;
 use std::time::Duration;
 
-use super::connection::{Blocking, LockConnection, at_once};
+use super::connection::{Blocking, LockConnection, ready};
 use crate::answer::{Outcome, Pin};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
@@ -35,7 +35,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// [`Error::Lost`] and [`Error::RunOut`], for the transaction to return; and whatever the database says.
     fn pin<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
-        at_once(protocol::pin(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::pin(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// The same as [`pin`](Self::pin), with all three answers as a value.
@@ -43,7 +43,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// Whatever the database says.
     fn try_pin<C: LockConnection>(&self, conn: &mut C) -> Result<Pin> {
-        at_once(protocol::try_pin(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::try_pin(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Does the work in a transaction that is pinned: BEGIN, pin, work, COMMIT. In an open transaction it is a savepoint.
@@ -83,7 +83,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         C: LockConnection,
         X: From<Error>,
     {
-        guard(self.borrow_mut(), conn, End::Keep, work)
+        run_guarded(self.borrow_mut(), conn, End::Keep, work)
     }
 
     /// The same as [`transaction`](Self::transaction), and releases the lock with the commit: the last transaction under
@@ -100,7 +100,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         C: LockConnection,
         X: From<Error>,
     {
-        guard(self.borrow_mut(), conn, End::Release, work)
+        run_guarded(self.borrow_mut(), conn, End::Release, work)
     }
 
     /// Gives the lock back. In a transaction it takes effect with the commit, and should be the last statement.
@@ -108,7 +108,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// Whatever the database says.
     fn release<C: LockConnection>(&self, conn: &mut C) -> Result<Outcome> {
-        at_once(protocol::release(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::release(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Extends the lease to the lock's ttl from now on. Do it well before [`Lease::trusted_for`] is zero: at a
@@ -120,7 +120,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// Whatever the database says. Then the lease is neither extended nor lost: try again while it is trusted.
     fn extend<C: LockConnection>(&mut self, conn: &mut C) -> Result<Outcome> {
-        at_once(protocol::extend(&mut Blocking::on(conn), self.borrow_mut()))
+        ready(protocol::extend(&mut Blocking::on(conn), self.borrow_mut()))
     }
 
     /// The same as [`extend`](Self::extend), to this ttl instead of the lock's.
@@ -128,7 +128,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// As [`extend`](Self::extend).
     fn extend_to<C: LockConnection>(&mut self, conn: &mut C, ttl: Duration) -> Result<Outcome> {
-        at_once(protocol::extend_to(
+        ready(protocol::extend_to(
             &mut Blocking::on(conn),
             self.borrow_mut(),
             ttl,
@@ -141,7 +141,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// As [`extend`](Self::extend).
     fn extend_by<C: LockConnection>(&mut self, conn: &mut C, by: Duration) -> Result<Outcome> {
-        at_once(protocol::extend_by(
+        ready(protocol::extend_by(
             &mut Blocking::on(conn),
             self.borrow_mut(),
             by,
@@ -154,7 +154,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// Whatever the database says.
     fn is_mine<C: LockConnection>(&self, conn: &mut C) -> Result<bool> {
-        at_once(protocol::is_mine(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::is_mine(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Replaces the text left with the lock, or removes it with `None`.
@@ -162,7 +162,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, and whatever the database says.
     fn set_data<C: LockConnection>(&self, conn: &mut C, data: Option<&str>) -> Result<Outcome> {
-        at_once(protocol::set_data(
+        ready(protocol::set_data(
             &mut Blocking::on(conn),
             self.borrow(),
             data,
@@ -172,7 +172,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
 
 impl LeaseDsl for Lease {}
 
-pub(super) fn guard<C, T, X>(
+pub(super) fn run_guarded<C, T, X>(
     lease: &mut Lease,
     conn: &mut C,
     end: End,
@@ -182,9 +182,9 @@ where
     C: LockConnection,
     X: From<Error>,
 {
-    let guarded = at_once(guarded::open(&mut Blocking::on(conn), lease))?;
+    let guarded = ready(guarded::open(&mut Blocking::on(conn), lease))?;
     let done = work(conn);
-    at_once(guarded::close(
+    ready(guarded::close(
         &mut Blocking::on(conn),
         lease,
         guarded,

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::time::Duration;
 
-use super::connection::{Blocking, LockConnection, at_once};
+use super::connection::{Blocking, LockConnection, ready};
 use crate::answer::Record;
 use crate::error::Result;
 use crate::list::List;
@@ -16,7 +16,7 @@ pub trait ListDsl: Borrow<List> {
     /// # Errors
     /// Whatever the database says.
     fn load<C: LockConnection>(&self, conn: &mut C) -> Result<Vec<Record>> {
-        at_once(protocol::list(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::list(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Removes the rows of all locks within the list's group and prefix that nobody has held for longer than
@@ -26,7 +26,7 @@ pub trait ListDsl: Borrow<List> {
     /// # Errors
     /// Whatever the database says.
     fn purge<C: LockConnection>(&self, conn: &mut C, age: Duration) -> Result<usize> {
-        at_once(protocol::purge(&mut Blocking::on(conn), self.borrow(), age))
+        ready(protocol::purge(&mut Blocking::on(conn), self.borrow(), age))
     }
 }
 

@@ -9,8 +9,8 @@ use diesel::{Connection, PgConnection};
 use super::connections::Connections;
 use super::locks::Locks;
 use crate::error::{Error, Result};
-use crate::managed::ground::Boxed;
 use crate::managed::listening::{Ear, LISTEN, Open};
+use crate::managed::pool::Boxed;
 
 impl<P: Connections> Locks<P> {
     /// Those who wait are woken by PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock, instead of
@@ -25,9 +25,7 @@ impl<P: Connections> Locks<P> {
             let opened = open(&url);
             Box::pin(async { opened })
         });
-        Self {
-            manager: self.manager.told_by(open),
-        }
+        self.notified_by(open)
     }
 }
 

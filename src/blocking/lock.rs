@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 use std::time::Duration;
 
-use super::connection::{Blocking, LockConnection, at_once};
-use super::lease::guard;
+use super::connection::{Blocking, LockConnection, ready};
+use super::lease::run_guarded;
 use crate::answer::{Attempt, Forced, Record};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
@@ -24,7 +24,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// Whatever the database says, but contention only where it has ended the caller's transaction; and
     /// [`Error::TooLate`].
     fn try_acquire<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt> {
-        at_once(protocol::try_acquire(
+        ready(protocol::try_acquire(
             &mut Blocking::on(conn),
             self.borrow(),
         ))
@@ -36,7 +36,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire).
     fn acquire<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt> {
-        at_once(protocol::acquire(
+        ready(protocol::acquire(
             &mut Blocking::on(conn),
             self.borrow(),
             wait,
@@ -69,7 +69,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// [`Error::NoTransaction`], and whatever the database says.
     fn try_hold<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt<i64>> {
-        at_once(protocol::try_hold(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::try_hold(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Acquires the lock, does the work in a transaction that is pinned, and releases the lock with its commit: acquire,
@@ -111,8 +111,8 @@ pub trait LockDsl: Borrow<Lock> {
             Attempt::Busy(holder) => return Ok(Attempt::Busy(holder)),
         };
         let copy = lease.clone();
-        let done = guard(&mut lease, conn, End::Release, |conn| work(conn, &copy));
-        at_once(guarded::finish(&mut Blocking::on(conn), &lease, done))
+        let done = run_guarded(&mut lease, conn, End::Release, |conn| work(conn, &copy));
+        ready(guarded::finish(&mut Blocking::on(conn), &lease, done))
     }
 
     /// Reads the lock's row; `None` if the lock was never used, or purged since.
@@ -120,7 +120,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// Whatever the database says.
     fn inspect<C: LockConnection>(&self, conn: &mut C) -> Result<Option<Record>> {
-        at_once(protocol::inspect(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::inspect(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Whether somebody holds the lock. For people: to decide anything, try to acquire it.
@@ -128,7 +128,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// Whatever the database says.
     fn is_held<C: LockConnection>(&self, conn: &mut C) -> Result<bool> {
-        at_once(protocol::is_held(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::is_held(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// The label of who holds the lock, if somebody does.
@@ -136,7 +136,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// Whatever the database says.
     fn current_owner<C: LockConnection>(&self, conn: &mut C) -> Result<Option<String>> {
-        at_once(protocol::current_owner(
+        ready(protocol::current_owner(
             &mut Blocking::on(conn),
             self.borrow(),
         ))
@@ -147,7 +147,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// Whatever the database says.
     fn time_left<C: LockConnection>(&self, conn: &mut C) -> Result<Duration> {
-        at_once(protocol::time_left(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::time_left(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// The text that the holder, or the last one, left with the lock.
@@ -155,7 +155,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// Whatever the database says.
     fn read_data<C: LockConnection>(&self, conn: &mut C) -> Result<Option<String>> {
-        at_once(protocol::read_data(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::read_data(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Takes the lock away from whoever holds it. For people who know that the holder is gone, or want it to stop:
@@ -164,7 +164,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// Whatever the database says.
     fn force_release<C: LockConnection>(&self, conn: &mut C) -> Result<Forced> {
-        at_once(protocol::force_release(
+        ready(protocol::force_release(
             &mut Blocking::on(conn),
             self.borrow(),
         ))

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::at_once;
+use super::connection::ready;
 use super::connections::Connections;
-use super::ground::Pooled;
 use super::guard::Guard;
+use super::pool::BlockingPool;
 use crate::answer::{Attempt, Forced, Record, Run};
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::list::List;
-use crate::locks::{self, Named, busy};
-use crate::managed::hold::Hold;
+use crate::locks::{self, Named};
+use crate::managed::acquiring::one;
 use crate::managed::purging::Purging;
 use crate::managed::span;
-use crate::managed::waiting::Wanted;
+use crate::protocol::{self, sets::Choice};
 use crate::set::LockSet;
 use crate::wait::Wait;
 
@@ -57,25 +57,19 @@ use crate::wait::Wait;
 /// # let _ = std::fs::remove_file(file);
 /// # Ok::<(), Error>(())
 /// ```
-pub type Locks<P> = locks::Locks<Pooled<P>>;
+pub type Locks<P> = locks::Locks<BlockingPool<P>>;
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a wait is made where it is used, as everywhere in this crate"
-)]
 impl<P: Connections> Locks<P> {
     /// Locks on this pool; nothing happens until the first is acquired.
     pub fn new(pool: P) -> Self {
-        Self::standing_on(Pooled::new(pool))
+        Self::on(BlockingPool::new(pool))
     }
 
     /// The same locks with a keeper of its own, which gets its connections from here: so that leases are extended
     /// although the pool is exhausted. One connection is enough.
     #[must_use]
     pub fn keep_with(self, pool: impl Connections) -> Self {
-        Self {
-            manager: self.manager.kept_by(Arc::new(Pooled::new(pool))),
-        }
+        self.kept_by(Arc::new(BlockingPool::new(pool)))
     }
 
     /// Tries once, without waiting for whoever holds the lock: a guard, or busy and with whom.
@@ -84,9 +78,7 @@ impl<P: Connections> Locks<P> {
     /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and those of
     /// [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
     pub fn try_acquire(&self, name: impl Named) -> Result<Attempt<Guard<P>>> {
-        let lock = self.lock(name)?;
-        let attempt = at_once(self.manager.acquire(&Wanted::One(lock), &Wait::never()));
-        Ok(attempt?.map(one))
+        ready(self.attempt_one(name, Wait::never()))
     }
 
     /// Waits for the lock: the guard, or an error when the wait is over.
@@ -97,11 +89,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) when the wait is over, and those of [`try_acquire`](Self::try_acquire).
     pub fn acquire(&self, name: impl Named, wait: Wait) -> Result<Guard<P>> {
-        let wanted = Wanted::One(self.lock(name)?);
-        match at_once(self.manager.acquire(&wanted, &wait))? {
-            Attempt::Acquired(holds) => Ok(one(holds)),
-            Attempt::Busy(holder) => Err(busy(wanted.pattern(), holder)),
-        }
+        ready(self.wait_for_one(name, wait))
     }
 
     /// Tries once to acquire all locks of a set: the guards in the order of their keys, or busy and none.
@@ -109,11 +97,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_all(&self, set: &LockSet) -> Result<Attempt<Vec<Guard<P>>>> {
-        let attempt = at_once(
-            self.manager
-                .acquire(&Wanted::All(set.clone()), &Wait::never()),
-        );
-        Ok(attempt?.map(all))
+        ready(self.try_set(set, Choice::All))
     }
 
     /// Waits for all locks of a set. Nothing is held meanwhile, and there is no order among those who wait.
@@ -121,10 +105,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_all(&self, set: &LockSet, wait: Wait) -> Result<Vec<Guard<P>>> {
-        match at_once(self.manager.acquire(&Wanted::All(set.clone()), &wait))? {
-            Attempt::Acquired(holds) => Ok(all(holds)),
-            Attempt::Busy(holder) => Err(busy(set.pattern(), holder)),
-        }
+        ready(self.wait_for_set(set, Choice::All, wait))
     }
 
     /// Tries once to acquire any lock of a set that is free.
@@ -132,11 +113,8 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
-        let attempt = at_once(
-            self.manager
-                .acquire(&Wanted::Any(set.clone()), &Wait::never()),
-        );
-        Ok(attempt?.map(one))
+        let attempt = ready(self.try_set(set, Choice::Any))?;
+        Ok(attempt.map(one))
     }
 
     /// Waits for any lock of a set. There is no order among those who wait.
@@ -144,10 +122,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
-        match at_once(self.manager.acquire(&Wanted::Any(set.clone()), &wait))? {
-            Attempt::Acquired(holds) => Ok(one(holds)),
-            Attempt::Busy(holder) => Err(busy(set.pattern(), holder)),
-        }
+        ready(self.wait_for_set(set, Choice::Any, wait)).map(one)
     }
 
     /// Extends a lease from elsewhere, and keeps it alive from now on: one that another process handed over as text, or
@@ -156,8 +131,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// [`Error::Lost`](crate::Error::Lost) if the lock was taken over, and those of [`try_acquire`](Self::try_acquire).
     pub fn adopt(&self, lease: Lease) -> Result<Guard<P>> {
-        let hold = at_once(self.manager.adopt(lease))?;
-        Ok(Guard { hold })
+        ready(self.adopt_lease(lease))
     }
 
     /// Acquires the lock, does the work, and gives the lock back: whatever happens.
@@ -174,13 +148,12 @@ impl<P: Connections> Locks<P> {
         wait: Wait,
         work: impl FnOnce(&Guard<P>) -> T,
     ) -> Result<Run<T>> {
-        let lock = self.lock(name)?;
-        let guard = match at_once(self.manager.acquire(&Wanted::One(lock), &wait))? {
-            Attempt::Acquired(holds) => one(holds),
+        let guard = match ready(self.attempt_one(name, wait))? {
+            Attempt::Acquired(guard) => guard,
             Attempt::Busy(holder) => return Ok(Run::Busy(holder)),
         };
         let done = span::within(&guard.lease(), || work(&guard));
-        Ok(at_once(guard.hold.conclude(Some(done))))
+        Ok(ready(guard.conclude(Some(done))))
     }
 
     /// Reads the lock's row; `None` if the lock was never used, or purged since.
@@ -188,7 +161,10 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn inspect(&self, name: impl Named) -> Result<Option<Record>> {
-        at_once(self.manager.inspect(self.lock(name)?))
+        let lock = self.lock(name)?;
+        ready(self.ask(None, async move |executor: &mut _| {
+            protocol::inspect(executor, &lock).await
+        }))
     }
 
     /// Reads a page of locks.
@@ -196,7 +172,10 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn list(&self, list: &List) -> Result<Vec<Record>> {
-        at_once(self.manager.list(list))
+        let list = list.clone();
+        ready(self.ask(None, async move |executor: &mut _| {
+            protocol::list(executor, &list).await
+        }))
     }
 
     /// Takes the lock away from whoever holds it: see [`LockDsl::force_release`](super::LockDsl::force_release).
@@ -204,7 +183,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn force_release(&self, name: impl Named) -> Result<Forced> {
-        at_once(self.manager.force_release(self.lock(name)?))
+        ready(self.take_away(self.lock(name)?))
     }
 
     /// Removes the rows of locks that nobody has held for longer than `age`: see
@@ -213,7 +192,10 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn purge(&self, list: &List, age: Duration) -> Result<usize> {
-        at_once(self.manager.purge(list, age))
+        let list = list.clone();
+        ready(self.ask(None, async move |executor: &mut _| {
+            protocol::purge(executor, &list, age).await
+        }))
     }
 
     /// [Purges](Self::purge) now and after each interval, in the background, until the returned value is dropped. One
@@ -238,35 +220,23 @@ impl<P: Connections> Locks<P> {
     /// let purging = locks.purge_every(day, List::all(), 7 * day);
     /// # // One that purges all at once, to see that it does, and that it ends.
     /// # assert!(locks.inspect("invoice:42")?.is_some());
-    /// # let at_once = locks.purge_every(day, List::all(), Duration::ZERO);
+    /// # let ready = locks.purge_every(day, List::all(), Duration::ZERO);
     /// # let began = std::time::Instant::now();
     /// # while locks.inspect("invoice:42")?.is_some() { assert!(began.elapsed() < Duration::from_secs(20)); }
-    /// # at_once.stop();
+    /// # ready.stop();
     /// // … when the application ends:
     /// purging.stop();
     /// # let _ = std::fs::remove_file(file);
     /// # Ok::<(), diesel_locks::Error>(())
     /// ```
     pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
-        self.manager.purge_every(interval, list, age)
+        self.start_purging(interval, list, age)
     }
 
     /// Gives all locks back, of all clones, acquires nothing any more, and returns when nothing goes on in the
     /// background, or after the time that [giving back](Self::release_within) may take. Work under a guard is told that
     /// the lock is lost. For the end of the process.
     pub fn close(&self) {
-        at_once(self.manager.close());
+        ready(self.end());
     }
-}
-
-fn one<P: Connections>(holds: Vec<Hold<Pooled<P>>>) -> Guard<P> {
-    let hold = holds
-        .into_iter()
-        .next()
-        .expect("what is acquired is at least one lock");
-    Guard { hold }
-}
-
-fn all<P: Connections>(holds: Vec<Hold<Pooled<P>>>) -> Vec<Guard<P>> {
-    holds.into_iter().map(|hold| Guard { hold }).collect()
 }

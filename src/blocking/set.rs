@@ -2,11 +2,11 @@
 
 use std::borrow::Borrow;
 
-use super::connection::{Blocking, LockConnection, at_once};
+use super::connection::{Blocking, LockConnection, ready};
 use crate::answer::Attempt;
 use crate::error::Result;
 use crate::lease::Lease;
-use crate::protocol::several;
+use crate::protocol::sets;
 use crate::set::LockSet;
 use crate::wait::Wait;
 
@@ -33,7 +33,7 @@ pub trait LockSetDsl: Borrow<LockSet> {
         conn: &mut C,
         wait: Wait,
     ) -> Result<Attempt<Vec<Lease>>> {
-        at_once(several::acquire_all(
+        ready(sets::acquire_all(
             &mut Blocking::on(conn),
             self.borrow(),
             wait,
@@ -54,7 +54,7 @@ pub trait LockSetDsl: Borrow<LockSet> {
     /// # Errors
     /// As [`LockDsl::acquire`](super::LockDsl::acquire).
     fn acquire_any<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt<Lease>> {
-        at_once(several::acquire_any(
+        ready(sets::acquire_any(
             &mut Blocking::on(conn),
             self.borrow(),
             wait,

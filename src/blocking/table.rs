@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::connection::{Blocking, LockConnection, at_once};
+use super::connection::{Blocking, LockConnection, ready};
 use crate::error::Result;
 use crate::protocol;
 use crate::table::Table;
@@ -45,7 +45,7 @@ pub trait TableDsl: Borrow<Table> {
     /// [`Error::Setup`](crate::Error::Setup) inside a transaction, and where the table is there but was not made here; and
     /// whatever the database says.
     fn migrate<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
-        at_once(protocol::migrate(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::migrate(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Looks, at start-up for one, whether locks will work here: the table is there with all that this version needs,
@@ -56,7 +56,7 @@ pub trait TableDsl: Borrow<Table> {
     /// [`Error::TableMissing`](crate::Error::TableMissing); [`Error::Setup`](crate::Error::Setup), which says what will not
     /// do and what to do about it; and whatever the database says.
     fn verify<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
-        at_once(protocol::verify(&mut Blocking::on(conn), self.borrow()))
+        ready(protocol::verify(&mut Blocking::on(conn), self.borrow()))
     }
 }
 

@@ -24,36 +24,35 @@
 
 use diesel::mysql::Mysql;
 
-use super::{Dialect, Operation, Templates};
-use crate::error::Result;
-use crate::fact::Need;
-use crate::lock::Lock;
+use super::{Dialect, Operation, Sql, Templates};
+use crate::fact::{Requirement, Requirements};
 use crate::migrations::{Step, step};
-use crate::protocol::in_turn;
-use crate::protocol::several::Several;
-use crate::protocol::{Executor, Won};
-use crate::set::LockSet;
-use crate::statement::{Binds, Seen, Statement, acquisition, named};
-use crate::token::Token;
 
 impl Dialect for Mysql {
     const ENGINE: &str = "mysql";
+}
+
+impl Sql for Mysql {
     const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     const RETURNING: bool = false;
-    const TELLS_LATE: bool = false;
-    const LOCKS_IN_VAIN: bool = true;
-    const WAKES: bool = false;
-    const COMMITS_SOON: bool = false;
-    const NUMBERS_BINDS: bool = false;
+    const REPORTS_EXPIRY: bool = false;
+    const KEEPS_UNMATCHED_ROW_LOCKS: bool = true;
+    const NOTIFIES: bool = false;
+    const ASYNC_COMMIT: bool = false;
+    const NUMBERED_PLACEHOLDERS: bool = false;
     const QUOTE: &str = "`";
     const CONCATENATION: [&str; 3] = ["CONCAT(", ", ", ")"];
     const STEPS: &[Step] = &[step!("mysql", "2026-11-20-084137_diesel_locks_create")];
     const DDL_IN_TRANSACTION: bool = false;
-    const TURN: [&str; 2] = [
+    const MIGRATION_LOCK: [&str; 2] = [
         "SELECT GET_LOCK(CONCAT('diesel_locks ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)), 60)",
         "SELECT RELEASE_LOCK(CONCAT('diesel_locks ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)))",
     ];
-    const NEEDS: &[Need] = NEEDS;
+    const REQUIREMENTS: Requirements = Requirements {
+        engine: Self::ENGINE,
+        pins: true,
+        each: REQUIREMENTS,
+    };
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
@@ -81,202 +80,13 @@ impl Dialect for Mysql {
             Operation::Pin => PIN,
             Operation::ForceRelease => FORCE_RELEASE,
             Operation::PurgeOne => PURGE_ONE,
-            Operation::Purge => unreachable!("a scan would lock every row that it passes"),
-            Operation::ReleaseSoon | Operation::Want => {
-                unreachable!("{operation:?} is PostgreSQL's")
-            }
-            Operation::AcquireAll
-            | Operation::AcquireAny
-            | Operation::CreateAll
-            | Operation::LookAll => unreachable!("a set is acquired one after the other"),
+            other => unreachable!("{other:?} is not needed on {}", Self::ENGINE),
         }
     }
 
     fn templates() -> &'static Templates {
         static TEMPLATES: Templates = Templates::new();
         &TEMPLATES
-    }
-
-    async fn acquire<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        lock: &Lock,
-        token: Option<&Token>,
-    ) -> Result<Won> {
-        let query = Statement::look_to_acquire(lock, token.cloned(), executor.in_transaction());
-        let Some(seen) = executor.load(query).await?.pop() else {
-            return Ok(Won::Busy(None));
-        };
-        if let Some(holder) = seen.other_holder() {
-            return Ok(Won::Busy(Some(holder)));
-        }
-        let open = seen.session & OPEN != 0;
-        if open {
-            executor.note_transaction();
-        }
-        let absent = seen.name.is_none();
-        let mut identity = None;
-        if absent && (!open || seen.session & READS_LOCK != 0) {
-            match see_identity(executor, lock, token, &seen).await? {
-                Identity::Busy => return Ok(Won::Busy(None)),
-                Identity::ToBeHad(row) => identity = row,
-            }
-        }
-        if absent && identity.is_none() {
-            let create = Statement::create(Operation::CreatePin, lock, seen.now);
-            executor.run(create).await?;
-        }
-        let seen = identity.unwrap_or(seen);
-        let known = if absent || open {
-            let peek = Statement::peek(lock, token.cloned());
-            let now = executor.load(peek).await?.pop();
-            now.filter(|now| now.is_to_be_had_since(&seen))
-        } else {
-            Some(seen)
-        };
-        let Some(known) = known else {
-            return Ok(Won::Busy(None));
-        };
-        if absent {
-            let create = Statement::create(Operation::CreateLock, lock, 0);
-            executor.run(create).await?;
-        }
-        take(executor, lock, token, &known).await
-    }
-
-    async fn acquire_all<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        set: &LockSet,
-        token: &Token,
-    ) -> Result<Several> {
-        in_turn::all(executor, set, token).await
-    }
-
-    async fn acquire_any<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        set: &LockSet,
-        token: &Token,
-    ) -> Result<Several> {
-        in_turn::any(executor, set, token).await
-    }
-}
-
-/// In [`Seen::session`]: there is a transaction, whether or not Diesel has begun it.
-const OPEN: i64 = 1;
-/// It is SERIALIZABLE, where every read locks, so the lock's row was not read.
-const READS_LOCK: i64 = 2;
-/// A row that cannot be locked at once would cost the whole transaction.
-const TIMEOUT_ROLLS_BACK: i64 = 4;
-
-/// Who holds a lock whose own row was not seen.
-enum Identity {
-    Busy,
-    /// Nobody, or the one who asks; without a row if the lock was never used.
-    ToBeHad(Option<Seen>),
-}
-
-/// Sees who the holder is where the lock's row cannot tell: it is not there, and may be about to be; or it must not be
-/// read. Whether somebody else's lease has run out cannot be seen then: it counts as held.
-///
-/// Not in other transactions, where looking for a row that is not there locks the gap.
-async fn see_identity<E: Executor<Backend = Mysql>>(
-    executor: &mut E,
-    lock: &Lock,
-    token: Option<&Token>,
-    seen: &Seen,
-) -> Result<Identity> {
-    if seen.session & (OPEN | TIMEOUT_ROLLS_BACK) == OPEN | TIMEOUT_ROLLS_BACK {
-        return Ok(Identity::Busy);
-    }
-    match executor
-        .load(Statement::peek_nowait(lock, token.cloned()))
-        .await
-    {
-        Ok(rows) => Ok(match rows.into_iter().next() {
-            Some(row) if row.state == Some(1) => Identity::Busy,
-            row => Identity::ToBeHad(row),
-        }),
-        Err(error) if error.is_transient() => Ok(Identity::Busy),
-        Err(error) => Err(error),
-    }
-}
-
-impl Seen {
-    /// Whether the lock is to be had by what a peek saw of its identity: it is free, or mine, or still in
-    /// the hands of the holder that was seen to have run out.
-    fn is_to_be_had_since(&self, seen: &Self) -> bool {
-        self.state != Some(1) || self.fence == seen.fence
-    }
-}
-
-/// The line that decides: nobody else has acquired the lock since `known` was read, or nothing is changed.
-async fn take<E: Executor<Backend = Mysql>>(
-    executor: &mut E,
-    lock: &Lock,
-    token: Option<&Token>,
-    known: &Seen,
-) -> Result<Won> {
-    let fence = known.fence.unwrap_or_default();
-    let next = known.now.max(fence + 1);
-    let (statement, won) = if known.state == Some(2) {
-        let renew = Statement::renew(lock, token.cloned(), fence);
-        (renew, Won::Renewed(fence))
-    } else {
-        let take = Statement::acquire_after(lock, token.cloned(), fence, next);
-        (take, Won::Fence(next))
-    };
-    let changed = executor.run(statement).await?;
-    Ok(if changed == 0 { Won::Busy(None) } else { won })
-}
-
-impl Statement<()> {
-    /// Makes one of the two rows of a lock that was never used, free.
-    pub(crate) fn create(operation: Operation, lock: &Lock, fence: i64) -> Self {
-        let binds = Binds {
-            fence,
-            ..named(lock)
-        };
-        Self::of(operation, lock, binds)
-    }
-
-    /// Acquires a lock whose latest fence is known.
-    pub(crate) fn acquire_after(
-        lock: &Lock,
-        token: Option<Token>,
-        fence: i64,
-        next_fence: i64,
-    ) -> Self {
-        let binds = Binds {
-            fence,
-            next_fence,
-            ..acquisition(lock, token)
-        };
-        Self::of(Operation::Acquire, lock, binds)
-    }
-
-    /// Extends what the same token acquired before.
-    pub(crate) fn renew(lock: &Lock, token: Option<Token>, fence: i64) -> Self {
-        let binds = Binds {
-            fence,
-            ..acquisition(lock, token)
-        };
-        Self::of(Operation::Renew, lock, binds)
-    }
-}
-
-impl Statement<Seen> {
-    /// Reads the identity of a lock's holder without ever waiting, and keeps it from changing until the end
-    /// of the transaction.
-    pub(crate) fn peek(lock: &Lock, token: Option<Token>) -> Self {
-        let mut peek = Self::look_as(lock, token);
-        peek.operation = Operation::Peek;
-        peek
-    }
-
-    /// The same, with an error instead of no row where somebody has it locked.
-    pub(crate) fn peek_nowait(lock: &Lock, token: Option<Token>) -> Self {
-        let mut peek = Self::look_as(lock, token);
-        peek.operation = Operation::PeekNowait;
-        peek
     }
 }
 
@@ -337,7 +147,6 @@ SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time}), l.data = COALESCE
 const SNAPSHOT: &str = "\
 SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))";
 
-/// Trailing spaces don't count in a comparison here, so `{from}` would find the name without them, too.
 /// The numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
 const STEPS: &str = "SELECT version FROM {setup}";
 
@@ -356,35 +165,36 @@ WHERE t.table_schema = COALESCE({schema}, DATABASE()) AND t.table_name IN ({name
 UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
 UNION ALL SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'server'), CONVERT(VERSION() USING utf8mb4)";
 
-const NEEDS: &[Need] = &[
-    Need {
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
         fact: "engine",
         values: &["InnoDB"],
         remedy: "row locks carry the promises: ALTER TABLE … ENGINE = InnoDB, for the table and its pins",
     },
-    Need {
+    Requirement {
         fact: "collation",
         values: &["utf8mb4_bin", "utf8mb4_0900_bin"],
         remedy: "another collation takes different names for one: \
                  ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, for the table and its pins",
     },
-    Need {
+    Requirement {
         fact: "autocommit",
         values: &["on"],
         remedy: "every statement would begin a transaction that Diesel does not see: SET autocommit = 1",
     },
-    Need {
+    Requirement {
         fact: "server",
         values: &["8"],
         remedy: "use MySQL 8.0 or newer",
     },
-    Need {
+    Requirement {
         fact: "MariaDB",
         values: &["10.6"],
         remedy: "use MariaDB 10.6 or newer: older ones have no SKIP LOCKED",
     },
 ];
 
+/// Trailing spaces do not count in a comparison here, so `{from}` alone would also find the name without them.
 const LIST: &str = "\
 SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
 CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
@@ -394,12 +204,12 @@ AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > {now})) ORDER BY l.na
 
 const EXTEND: &str = "\
 UPDATE {locks} l SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time})
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
 const EXTEND_BY: &str = "\
 UPDATE {locks} l SET l.expires_at =
 GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest}))
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
 /// The rows of the leases of a batch. The collation is said where it decides, so that the names are compared exactly and
 /// by the primary key, whatever collation the server gives to a column of `JSON_TABLE`.
@@ -437,7 +247,7 @@ CAST(NULL AS CHAR), 2
 
 const RETIRE: &str = "\
 UPDATE {locks} l SET l.expires_at = {now} + {time} + (l.expires_at = {now} + {time})
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
 /// Skips a row that is locked: a stale holder that waited for the pins of the new one would have its next pins wait.
 const RELEASE: &str = "\
@@ -446,17 +256,17 @@ WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} LIMIT 1 FOR UP
 STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = mine.name
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
 SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
-WHERE (l.expires_at <= {now}) <= {late}";
+WHERE (l.expires_at <= {now}) <= {expired}";
 
 /// Waits for the pins of the same lease that are still open. Only who is known to hold it gets here.
 const RELEASE_WAITING: &str = "\
 UPDATE {pins} p FORCE INDEX (PRIMARY) STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = p.name
 SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
-WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
 const SET_DATA: &str = "\
 UPDATE {locks} l SET l.data = {data}, l.expires_at = l.expires_at + 1
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {late}";
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
 /// By the primary key alone, comparing what comes back: a locking read that finds no row locks the gap.
 /// The expiry is read without a lock: it only says whether the holder still keeps the lease alive. At SERIALIZABLE it

@@ -20,38 +20,37 @@
 
 use diesel::pg::Pg;
 
-use super::{Dialect, Operation, Templates};
-use crate::error::Result;
-use crate::fact::Need;
-use crate::lock::Lock;
+use super::{Dialect, Operation, Sql, Templates};
+use crate::fact::{Requirement, Requirements};
 use crate::migrations::{Step, step};
-use crate::protocol::several::Several;
-use crate::protocol::{Executor, Won};
-use crate::set::LockSet;
-use crate::statement::Statement;
-use crate::token::Token;
 
 impl Dialect for Pg {
     const ENGINE: &str = "postgres";
+}
 
+impl Sql for Pg {
     /// Not `now()`: that is when the caller's transaction began, and the lease would be born run out (I2).
     const NOW: &str =
         "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint";
     const RETURNING: bool = true;
-    const TELLS_LATE: bool = true;
-    const LOCKS_IN_VAIN: bool = false;
-    const WAKES: bool = true;
-    const COMMITS_SOON: bool = true;
-    const NUMBERS_BINDS: bool = true;
+    const REPORTS_EXPIRY: bool = true;
+    const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
+    const NOTIFIES: bool = true;
+    const ASYNC_COMMIT: bool = true;
+    const NUMBERED_PLACEHOLDERS: bool = true;
     const QUOTE: &str = "\"";
     const CONCATENATION: [&str; 3] = ["(", " || ", r#") COLLATE "C""#];
     const STEPS: &[Step] = &[step!("postgres", "2026-11-20-084137_diesel_locks_create")];
     const DDL_IN_TRANSACTION: bool = true;
-    const TURN: [&str; 2] = [
+    const MIGRATION_LOCK: [&str; 2] = [
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(7235425822644662123)",
         "",
     ];
-    const NEEDS: &[Need] = NEEDS;
+    const REQUIREMENTS: Requirements = Requirements {
+        engine: Self::ENGINE,
+        pins: false,
+        each: REQUIREMENTS,
+    };
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
@@ -68,7 +67,7 @@ impl Dialect for Pg {
             Operation::LookMine => LOOK_MINE,
             Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
-            Operation::ReleaseSoon => RELEASE_SOON,
+            Operation::ReleaseAsync => RELEASE_ASYNC,
             Operation::Want => WANT,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
@@ -77,65 +76,13 @@ impl Dialect for Pg {
             Operation::AcquireAll => ACQUIRE_ALL,
             Operation::AcquireAny => ACQUIRE_ANY,
             Operation::CreateAll => CREATE_ALL,
-            Operation::LookAll => unreachable!("the acquiring statement names the holder"),
-            Operation::CreatePin
-            | Operation::CreateLock
-            | Operation::Peek
-            | Operation::PeekNowait
-            | Operation::LookToAcquire
-            | Operation::PinByWriting
-            | Operation::ReleaseWaiting
-            | Operation::Renew
-            | Operation::PurgeOne => unreachable!("{operation:?} is MySQL's"),
+            other => unreachable!("{other:?} is not needed on {}", Self::ENGINE),
         }
     }
 
     fn templates() -> &'static Templates {
         static TEMPLATES: Templates = Templates::new();
         &TEMPLATES
-    }
-
-    async fn acquire<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        lock: &Lock,
-        token: Option<&Token>,
-    ) -> Result<Won> {
-        let statement = Statement::acquire_as(lock, token.cloned());
-        let seen = executor.load(statement).await?.pop();
-        Ok(seen.as_ref().map_or(Won::Busy(None), Won::or_holder))
-    }
-
-    async fn acquire_all<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        set: &LockSet,
-        token: &Token,
-    ) -> Result<Several> {
-        let mut seen = executor.load(Statement::acquire_all(set, token)).await?;
-        if seen.len() < set.locks.len() {
-            executor.run(Statement::create_all(set)).await?;
-            seen = executor.load(Statement::acquire_all(set, token)).await?;
-        }
-        Ok(Several::all_of(set, seen))
-    }
-
-    async fn acquire_any<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        set: &LockSet,
-        token: &Token,
-    ) -> Result<Several> {
-        let query = Statement::acquire_any(set, token);
-        let mut seen = executor.load(query.clone()).await?;
-        // A name that was born after the statement began was not seen as used: the next one sees it.
-        for _ in &set.locks {
-            if seen
-                .iter()
-                .any(|seen| seen.won.is_some() || seen.session == 0)
-            {
-                break;
-            }
-            seen = executor.load(query.clone()).await?;
-        }
-        Ok(Several::any_of(seen))
     }
 }
 
@@ -195,7 +142,7 @@ OR ",
             "born AS (
 INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT {name}, {token}, {owner}, seen.now, seen.now, seen.now + {time}, {data} FROM seen WHERE seen.name IS NULL
-AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({gate})::pg_catalog.oid, {name}), 0))
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({quoted_table})::pg_catalog.oid, {name}), 0))
 ON CONFLICT (name) DO NOTHING RETURNING fence)
 SELECT seen.now, COALESCE((SELECT fence FROM taken), ",
             $fence,
@@ -267,7 +214,7 @@ missing AS MATERIALIZED (
 SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM {locks} l WHERE l.name = asked.name)),
 gated AS MATERIALIZED (
 SELECT name FROM missing
-WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({gate})::pg_catalog.oid, name), 0)))
+WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({quoted_table})::pg_catalog.oid, name), 0)))
 INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT gated.name, NULL, '', clock.now, clock.now, clock.now, NULL FROM clock, gated ORDER BY gated.name
 ON CONFLICT (name) DO NOTHING";
@@ -304,7 +251,7 @@ SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM seen WHERE seen.name 
 AND NOT EXISTS (SELECT FROM seen WHERE seen.token = {token}) AND NOT EXISTS (SELECT FROM free)),
 gated AS MATERIALIZED (
 SELECT name FROM missing
-WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({gate})::pg_catalog.oid, name), 0)) LIMIT 1),
+WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({quoted_table})::pg_catalog.oid, name), 0)) LIMIT 1),
 born AS (
 INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT gated.name, {token}, {owner}, clock.now, clock.now, clock.now + {time}, {data} FROM clock, gated
@@ -329,7 +276,7 @@ SELECT (pg_catalog.current_setting('transaction_isolation') IN ('repeatable read
 const STEPS: &str = "SELECT version FROM {setup}";
 
 const FACTS: &str = "\
-WITH l AS MATERIALIZED (SELECT pg_catalog.to_regclass({gate})::pg_catalog.oid AS oid),
+WITH l AS MATERIALIZED (SELECT pg_catalog.to_regclass({quoted_table})::pg_catalog.oid AS oid),
 a AS MATERIALIZED (
 SELECT a.attname, a.attnum, a.attcollation, a.attrelid FROM l
 JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped)
@@ -340,14 +287,14 @@ SELECT 'collation', c.collname::text FROM a
 JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation WHERE a.attname = 'name' UNION ALL
 SELECT 'server', pg_catalog.current_setting('server_version')";
 
-const NEEDS: &[Need] = &[
-    Need {
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
         fact: "collation",
         values: &["C", "POSIX", "ucs_basic"],
         remedy: "names are sorted and compared by their bytes: \
                  ALTER TABLE … ALTER COLUMN name TYPE text COLLATE \"C\"",
     },
-    Need {
+    Requirement {
         fact: "server",
         values: &["12"],
         remedy: "use PostgreSQL 12 or newer",
@@ -438,7 +385,7 @@ RETURNING (l.expires_at <> clock.now)::int::bigint",
 const RELEASE: &str = release!("");
 
 /// The setting is the transaction's: it ends with the commit for which it is made.
-const RELEASE_SOON: &str =
+const RELEASE_ASYNC: &str =
     release!(" AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'");
 
 const FORCE_RELEASE: &str = change!(

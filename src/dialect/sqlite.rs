@@ -10,32 +10,32 @@
 
 use diesel::sqlite::Sqlite;
 
-use super::{Dialect, Operation, Templates};
-use crate::error::Result;
-use crate::fact::Need;
-use crate::lock::Lock;
+use super::{Dialect, Operation, Sql, Templates};
+use crate::fact::{Requirement, Requirements};
 use crate::migrations::{Step, step};
-use crate::protocol::several::Several;
-use crate::protocol::{Executor, Won};
-use crate::set::LockSet;
-use crate::statement::Statement;
-use crate::token::Token;
 
 impl Dialect for Sqlite {
     const ENGINE: &str = "sqlite";
+}
+
+impl Sql for Sqlite {
     const NOW: &str = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000";
     const RETURNING: bool = true;
-    const TELLS_LATE: bool = false;
-    const LOCKS_IN_VAIN: bool = false;
-    const WAKES: bool = false;
-    const COMMITS_SOON: bool = false;
-    const NUMBERS_BINDS: bool = false;
+    const REPORTS_EXPIRY: bool = false;
+    const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
+    const NOTIFIES: bool = false;
+    const ASYNC_COMMIT: bool = false;
+    const NUMBERED_PLACEHOLDERS: bool = false;
     const QUOTE: &str = "`";
     const CONCATENATION: [&str; 3] = ["(", " || ", ")"];
     const STEPS: &[Step] = &[step!("sqlite", "2026-11-20-084137_diesel_locks_create")];
     const DDL_IN_TRANSACTION: bool = true;
-    const TURN: [&str; 2] = ["", ""];
-    const NEEDS: &[Need] = NEEDS;
+    const MIGRATION_LOCK: [&str; 2] = ["", ""];
+    const REQUIREMENTS: Requirements = Requirements {
+        engine: Self::ENGINE,
+        pins: false,
+        each: REQUIREMENTS,
+    };
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
@@ -58,85 +58,13 @@ impl Dialect for Sqlite {
             Operation::AcquireAll => ACQUIRE_ALL,
             Operation::AcquireAny => ACQUIRE_ANY,
             Operation::LookAll => LOOK_ALL,
-            Operation::ReleaseSoon | Operation::Want => {
-                unreachable!("{operation:?} is PostgreSQL's")
-            }
-            Operation::CreateAll => unreachable!("the acquiring statement creates"),
-            Operation::CreatePin
-            | Operation::CreateLock
-            | Operation::Peek
-            | Operation::PeekNowait
-            | Operation::LookToAcquire
-            | Operation::PinByWriting
-            | Operation::ReleaseWaiting
-            | Operation::Renew
-            | Operation::PurgeOne => unreachable!("{operation:?} is MySQL's"),
+            other => unreachable!("{other:?} is not needed on {}", Self::ENGINE),
         }
     }
 
     fn templates() -> &'static Templates {
         static TEMPLATES: Templates = Templates::new();
         &TEMPLATES
-    }
-
-    async fn acquire<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        lock: &Lock,
-        token: Option<&Token>,
-    ) -> Result<Won> {
-        let query = Statement::look_as(lock, token.cloned());
-        let in_transaction = executor.in_transaction();
-        if !in_transaction {
-            let seen = executor.load(query.clone()).await?.pop();
-            if let Some(holder) = seen.and_then(|seen| seen.other_holder()) {
-                return Ok(Won::Busy(Some(holder)));
-            }
-        }
-        let write = Statement::acquire_as(lock, token.cloned());
-        if let Some(seen) = executor.load(write).await?.pop() {
-            return Ok(Won::or_holder(&seen));
-        }
-        let seen = executor.load(query).await?.pop();
-        Ok(Won::Busy(seen.and_then(|seen| seen.other_holder())))
-    }
-
-    async fn acquire_all<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        set: &LockSet,
-        token: &Token,
-    ) -> Result<Several> {
-        let query = Statement::look_all(set, token);
-        if !executor.in_transaction() {
-            let seen = executor.load(query.clone()).await?;
-            if let busy @ Several::Busy(Some(_)) = Several::soonest_of(&seen) {
-                return Ok(busy);
-            }
-        }
-        let seen = executor.load(Statement::acquire_all(set, token)).await?;
-        if !seen.is_empty() {
-            return Ok(Several::all_of(set, seen));
-        }
-        Ok(Several::soonest_of(&executor.load(query).await?))
-    }
-
-    async fn acquire_any<E: Executor<Backend = Self>>(
-        executor: &mut E,
-        set: &LockSet,
-        token: &Token,
-    ) -> Result<Several> {
-        let query = Statement::look_all(set, token);
-        if !executor.in_transaction() {
-            let seen = executor.load(query.clone()).await?;
-            let held = seen.iter().filter(|seen| seen.other_holder().is_some());
-            if held.count() == set.locks.len() {
-                return Ok(Several::soonest_of(&seen));
-            }
-        }
-        let seen = executor.load(Statement::acquire_any(set, token)).await?;
-        if !seen.is_empty() {
-            return Ok(Several::any_of(seen));
-        }
-        Ok(Several::soonest_of(&executor.load(query).await?))
     }
 }
 
@@ -218,13 +146,13 @@ UNION ALL SELECT 'collation', c.coll FROM pragma_index_list({name}, {schema}) i,
 WHERE i.origin = 'pk' AND c.key = 1 AND c.name = 'name'
 UNION ALL SELECT 'server', sqlite_version()";
 
-const NEEDS: &[Need] = &[
-    Need {
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
         fact: "collation",
         values: &["BINARY"],
         remedy: "another collation takes different names for one: create the table with this crate's migrations",
     },
-    Need {
+    Requirement {
         fact: "server",
         values: &["3.35"],
         remedy: "use SQLite 3.35 or newer",
@@ -239,11 +167,11 @@ AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > {now})) ORDER BY l.na
 
 const EXTEND: &str = "\
 UPDATE {locks} SET expires_at = MAX(expires_at, {now} + {time})
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
 const EXTEND_BY: &str = "\
 UPDATE {locks} SET expires_at = MIN(MAX(expires_at, {now}) + {time}, {now} + {longest})
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
 /// How a row is found to be that of a lease of the batch.
 macro_rules! asked {
@@ -272,15 +200,15 @@ FROM json_each({batch}) asked JOIN {locks} ON ",
 
 const RETIRE: &str = "\
 UPDATE {locks} SET expires_at = {now} + {time}
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
 const RELEASE: &str = "\
 UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
 const SET_DATA: &str = "\
 UPDATE {locks} SET data = {data}
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {late} RETURNING {late}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
 /// A write that changes nothing, to be the one writer until the transaction ends.
 const PIN: &str = "\

@@ -46,7 +46,7 @@ values! {
     "time" Time,
     "local" Local,
     "longest" Longest,
-    "late" Late,
+    "expired" Expired,
     "from" From,
     "until" Until,
     "after" After,
@@ -55,7 +55,7 @@ values! {
     "limit" Limit,
     "names" Names,
     "batch" Batch,
-    "gate" Gate,
+    "quoted_table" QuotedTable,
     "schema" Schema,
 }
 
@@ -87,7 +87,7 @@ fn split<DB: Dialect>(template: &'static str) -> Vec<Part> {
             Piece::Field(field) => {
                 let value = Value::of(field);
                 match bound.iter().position(|it| *it == value) {
-                    Some(place) if DB::NUMBERS_BINDS => Part::Sql(PLACES[place]),
+                    Some(place) if DB::NUMBERED_PLACEHOLDERS => Part::Sql(PLACES[place]),
                     _ => {
                         bound.push(value);
                         Part::Value(value)

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::bell::Bell;
-use super::ground::{Boxed, Mode};
-use super::line::Lines;
 use super::locked;
+use super::pool::{Boxed, Runtime};
+use super::queue::Queues;
 use crate::clock::Moment;
 use crate::error::Result;
 
@@ -32,7 +32,7 @@ pub(crate) const LISTEN: &str = "LISTEN diesel_locks";
 
 pub(crate) struct Listening {
     open: Open,
-    lines: Arc<Lines>,
+    queues: Arc<Queues>,
     state: Mutex<State>,
     bell: Bell,
 }
@@ -55,23 +55,23 @@ impl Listening {
         not(any(feature = "listen", feature = "async-listen")),
         expect(dead_code, reason = "nobody listens without these features")
     )]
-    pub(crate) fn new(open: Open, lines: Arc<Lines>) -> Self {
+    pub(crate) fn new(open: Open, queues: Arc<Queues>) -> Self {
         Self {
             open,
-            lines,
+            queues,
             state: Mutex::default(),
             bell: Bell::default(),
         }
     }
 
     /// Whether a release would be heard now. If not, it is seen to.
-    pub(crate) fn hears<M: Mode>(self: &Arc<Self>) -> bool {
+    pub(crate) fn hears<R: Runtime>(self: &Arc<Self>) -> bool {
         let mut state = locked(&self.state);
         if !state.running && !state.closed {
-            if let Some(mode) = M::here() {
+            if let Some(runtime) = R::here() {
                 state.running = true;
                 drop(state);
-                mode.spawn(Running(self.clone()).run::<M>());
+                runtime.spawn(Running(self.clone()).run::<R>());
                 return false;
             }
         }
@@ -85,7 +85,7 @@ impl Listening {
 
     fn set_hears(&self, hears: bool) {
         locked(&self.state).hears = hears;
-        self.lines.wake_all();
+        self.queues.wake_all();
     }
 }
 
@@ -93,7 +93,7 @@ impl Listening {
 struct Running(Arc<Listening>);
 
 impl Running {
-    async fn run<M: Mode>(self) {
+    async fn run<R: Runtime>(self) {
         let mut last_waited = Moment::now();
         while self.is_wanted(&mut last_waited) {
             let seen = self.0.bell.rings();
@@ -102,7 +102,7 @@ impl Running {
                 self.listen(ear, &mut last_waited).await;
                 self.0.set_hears(false);
             } else {
-                M::wait(&self.0.bell, seen, PAUSE).await;
+                R::wait(&self.0.bell, seen, PAUSE).await;
             }
         }
     }
@@ -111,7 +111,7 @@ impl Running {
     async fn listen(&self, mut ear: Box<dyn Ear>, last_waited: &mut Moment) {
         while self.is_wanted(last_waited) {
             match ear.hear(LOOK).await {
-                Ok(Some(name)) => self.0.lines.announced(&name),
+                Ok(Some(name)) => self.0.queues.announced(&name),
                 Ok(None) => {}
                 Err(_) => return, // it is opened anew
             }
@@ -120,7 +120,7 @@ impl Running {
 
     fn is_wanted(&self, last_waited: &mut Moment) -> bool {
         let now = Moment::now();
-        if !self.0.lines.are_empty() {
+        if !self.0.queues.are_empty() {
             *last_waited = now;
         }
         now.since(*last_waited) < LINGER && !locked(&self.0.state).closed

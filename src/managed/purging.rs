@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::bell::Bell;
-use super::ground::{Ground, Mode};
-use super::manager::Manager;
+use super::pool::{Pool, Runtime};
 use crate::list::List;
+use crate::locks::Locks;
+use crate::protocol;
 
-/// After this it is tried again if it failed: a database that was busy for a moment is no reason to wait for a day.
+/// How long to pause after a failure. A database that was busy for a moment is no reason to wait for a day.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Purges in the background until it is stopped or dropped.
@@ -35,23 +36,27 @@ impl Drop for Purging {
     }
 }
 
-impl<G: Ground> Manager<G> {
+impl<P: Pool> Locks<P> {
     /// Purges at once, and again after each interval; sooner where it failed.
-    pub(crate) fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
-        let (manager, stop) = (self.clone(), Arc::new(Stop::default()));
+    pub(crate) fn start_purging(&self, interval: Duration, list: List, age: Duration) -> Purging {
+        let (locks, stop) = (self.clone(), Arc::new(Stop::default()));
         let purging = Purging(stop.clone());
-        if let Some(mode) = G::Mode::here() {
-            mode.spawn(async move {
-                while !stop.stopped.load(Ordering::Acquire) && !manager.keeper.is_closed() {
+        if let Some(runtime) = P::Runtime::here() {
+            runtime.spawn(async move {
+                while !stop.stopped.load(Ordering::Acquire) && !locks.keeper.is_closed() {
                     let seen = stop.bell.rings();
-                    let purged = manager.purge(&list, age).await;
+                    let list = list.clone();
+                    let purge = async move |executor: &mut P::Executor| {
+                        protocol::purge(executor, &list, age).await
+                    };
+                    let purged = locks.ask(None, purge).await;
                     let pause = if purged.is_ok() {
                         interval
                     } else {
                         interval.min(SOON)
                     };
                     if !stop.stopped.load(Ordering::Acquire) {
-                        G::Mode::wait(&stop.bell, seen, pause).await;
+                        P::Runtime::wait(&stop.bell, seen, pause).await;
                     }
                 }
             });

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::asking::Release;
 use super::event::Observer;
+use super::releasing::Release;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::lock::Lock;
@@ -13,7 +13,7 @@ use crate::name::Name;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The ttl, owner and table of locks that are named by a text.
-    pub(crate) pattern: Lock,
+    pub(crate) prototype: Lock,
     pub(crate) every: Option<Duration>,
     pub(crate) release: Release,
     pub(crate) at_least: Duration,
@@ -31,7 +31,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 impl Settings {
     pub(crate) fn new() -> Self {
         Self {
-            pattern: Lock::named(Name::pattern()),
+            prototype: Lock::named(Name::placeholder()),
             every: None,
             release: Release {
                 within: RELEASE_WITHIN,
@@ -47,7 +47,7 @@ impl Settings {
     pub(crate) fn lock(&self, name: Name) -> Lock {
         Lock {
             name,
-            ..self.pattern.clone()
+            ..self.prototype.clone()
         }
     }
 

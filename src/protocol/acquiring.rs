@@ -2,10 +2,11 @@
 
 use std::slice;
 
-use super::{Executor, Won, release};
+use super::executor::Executor;
+use super::holding::release;
+use super::winning::{Winning, Won};
 use crate::answer::Attempt;
 use crate::clock::Moment;
-use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::lease::{Lease, can_be_trusted};
 use crate::lock::Lock;
@@ -13,12 +14,15 @@ use crate::statement::Statement;
 use crate::token::Token;
 use crate::wait::{Pauses, Wait};
 
-pub(crate) async fn try_acquire<E: Executor>(executor: &mut E, lock: &Lock) -> Result<Attempt> {
+pub(crate) async fn try_acquire<E: Executor<Backend: Winning>>(
+    executor: &mut E,
+    lock: &Lock,
+) -> Result<Attempt> {
     try_as(executor, lock, &token_for(lock)?).await
 }
 
 /// Cancel-safe between two tries: then nothing is held. A token of our own is used for one try only.
-pub(crate) async fn acquire<E: Executor>(
+pub(crate) async fn acquire<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
     wait: Wait,
@@ -71,12 +75,15 @@ impl<'w> Waiting<'w> {
 
 /// Waiting in a transaction that never sees the release cannot end.
 async fn sees_snapshot<E: Executor>(executor: &mut E) -> Result<bool> {
-    let answer = executor.ask(Statement::snapshot()).await?;
+    let answer = executor.numbers(Statement::snapshot()).await?;
     Ok(answer.first().is_some_and(|snapshot| *snapshot != 0))
 }
 
-/// Wins the lock for nobody: its row stays locked until the transaction ends, and is free then.
-pub(crate) async fn try_hold<E: Executor>(executor: &mut E, lock: &Lock) -> Result<Attempt<i64>> {
+/// Acquires the lock without a holder: the row lock excludes others until the transaction ends, then the lock is free.
+pub(crate) async fn try_hold<E: Executor<Backend: Winning>>(
+    executor: &mut E,
+    lock: &Lock,
+) -> Result<Attempt<i64>> {
     if !executor.in_transaction() {
         return Err(Error::NoTransaction {
             name: lock.key().to_owned(),
@@ -92,7 +99,7 @@ pub(crate) fn token_for(lock: &Lock) -> Result<Token> {
     lock.token.clone().map_or_else(Token::random, Ok)
 }
 
-pub(crate) async fn try_as<E: Executor>(
+pub(crate) async fn try_as<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
     token: &Token,

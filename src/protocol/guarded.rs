@@ -11,13 +11,14 @@
 //!   failure is an error, and nothing is extended.
 //! - Trust is only moved by a commit that nobody can take back.
 
+use super::executor::{Executor, Transactions};
 use super::holding::{ask_pin, extend, release};
 use super::looking::is_released;
-use super::{Executor, Transactions};
 use crate::answer::{Attempt, Pin};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
+use crate::row::LeaseState;
 
 /// What is to become of the lease with the commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(crate) struct Guarded {
 /// Opens a transaction, or in one a savepoint, and pins the lease.
 pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -> Result<Guarded> {
     if is_short(lease) && !executor.in_transaction() && extend(executor, lease).await?.is_lost() {
-        return Err(lost(lease));
+        return Err(lease.lost());
     }
     let nested = executor.in_transaction();
     executor.begin().await?;
@@ -104,10 +105,10 @@ pub(crate) async fn finish<E: Executor, T, X>(
 }
 
 async fn pinned<E: Executor>(executor: &mut E, lease: &Lease, nested: bool) -> Result<Guarded> {
-    let answer = ask_pin(executor, lease).await?;
-    Pin::read(answer).or_stop(lease)?;
+    let state = ask_pin(executor, lease).await?;
+    Pin::of(state).or_stop(lease)?;
     Ok(Guarded {
-        sees_snapshot: answer == Some(Pin::PINNED_IN_SNAPSHOT),
+        sees_snapshot: state == Some(LeaseState::LiveInSnapshot),
         nested,
     })
 }
@@ -131,16 +132,10 @@ async fn settle<E: Executor>(executor: &mut E, lease: &mut Lease, end: End) -> R
     if is_released(executor, lease).await? {
         return Ok(Settled::Otherwise);
     }
-    Err(lost(lease))
+    Err(lease.lost())
 }
 
 /// Whether less than half of the ttl is left to trust.
 fn is_short(lease: &Lease) -> bool {
     lease.trusted_for() < lease.lock.ttl / 2
-}
-
-fn lost(lease: &Lease) -> Error {
-    Error::Lost {
-        name: lease.lock.key().to_owned(),
-    }
 }

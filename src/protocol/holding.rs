@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::Executor;
+use super::executor::Executor;
 use crate::answer::{Outcome, Pin};
 use crate::clock::Moment;
-use crate::dialect::Dialect;
+use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lock::{valid_data, valid_ttl};
-use crate::statement::{Late, Statement};
+use crate::row::LeaseState;
+use crate::statement::Statement;
 
 pub(crate) async fn extend<E: Executor>(executor: &mut E, lease: &mut Lease) -> Result<Outcome> {
     extend_to(executor, lease, lease.lock.ttl).await
@@ -48,11 +49,11 @@ pub(crate) async fn extend_by<E: Executor>(
 }
 
 pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
-    if !E::Backend::LOCKS_IN_VAIN {
+    if !E::Backend::KEEPS_UNMATCHED_ROW_LOCKS {
         return tell(executor, lease, Statement::release(lease)).await;
     }
     if !executor.in_transaction() {
-        // This one waits for nobody. A stale holder must not: the pins of the new one would wait behind it.
+        // `RELEASE` skips a locked row. A stale holder must never queue here, ahead of the new holder's pins.
         if answer(executor, Statement::release(lease)).await?.is_some() {
             return Ok(Outcome::Done);
         }
@@ -65,9 +66,9 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
 
 /// The same where losing the release in a crash of the server, which costs the ttl, is better than waiting for its disk.
 /// Not on a connection whose transaction Diesel doesn't know of: its commit would not wait either.
-pub(crate) async fn release_soon<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
-    if E::Backend::COMMITS_SOON && !executor.in_transaction() {
-        return tell(executor, lease, Statement::release_soon(lease)).await;
+pub(crate) async fn release_async<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
+    if E::Backend::ASYNC_COMMIT && !executor.in_transaction() {
+        return tell(executor, lease, Statement::release_async(lease)).await;
     }
     release(executor, lease).await
 }
@@ -96,19 +97,20 @@ pub(crate) async fn set_data<E: Executor>(
 async fn tell<E: Executor>(
     executor: &mut E,
     lease: &Lease,
-    statement: Statement<Late>,
+    statement: Statement<LeaseState>,
 ) -> Result<Outcome> {
-    if E::Backend::LOCKS_IN_VAIN && executor.in_transaction() {
+    if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS && executor.in_transaction() {
         let identity = executor.ask(Statement::pin(lease)).await?.pop();
-        if Pin::read(identity) == Pin::Lost {
+        if Pin::of(identity) == Pin::Lost {
             return Ok(Outcome::Lost);
         }
     }
     Ok(match answer(executor, statement.clone()).await? {
-        Some(0) => Outcome::Done,
-        Some(_) => Outcome::DoneLate,
-        None if E::Backend::TELLS_LATE => Outcome::Lost,
-        None => match answer(executor, statement.though_late()).await? {
+        Some(LeaseState::Live | LeaseState::LiveInSnapshot) => Outcome::Done,
+        Some(LeaseState::Expired) => Outcome::DoneLate,
+        Some(LeaseState::Lost) => Outcome::Lost,
+        None if E::Backend::REPORTS_EXPIRY => Outcome::Lost,
+        None => match answer(executor, statement.though_expired()).await? {
             Some(_) => Outcome::DoneLate,
             None => Outcome::Lost,
         },
@@ -118,8 +120,8 @@ async fn tell<E: Executor>(
 /// A statement that contention made fail is run again, where it was a transaction of its own.
 pub(super) async fn answer<E: Executor>(
     executor: &mut E,
-    statement: Statement<Late>,
-) -> Result<Option<Late>> {
+    statement: Statement<LeaseState>,
+) -> Result<Option<LeaseState>> {
     let mut tries = Tries::default();
     loop {
         match answer_once(executor, statement.clone()).await {
@@ -145,34 +147,42 @@ impl Tries {
 
 async fn answer_once<E: Executor>(
     executor: &mut E,
-    statement: Statement<Late>,
-) -> Result<Option<Late>> {
+    statement: Statement<LeaseState>,
+) -> Result<Option<LeaseState>> {
     if E::Backend::RETURNING {
         return Ok(executor.ask(statement).await?.pop());
     }
-    let late = statement.binds.late;
+    let state = if statement.is_for_expired() {
+        LeaseState::Expired
+    } else {
+        LeaseState::Live
+    };
     let found = executor.run(statement.counted()).await?;
-    Ok((found > 0).then_some(late))
+    Ok((found > 0).then_some(state))
 }
 
 /// Where the database has a pin of its own that is weaker than a write, the lock may ask for the write.
-pub(super) async fn ask_pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Option<Late>> {
-    if E::Backend::LOCKS_IN_VAIN && lease.lock.pins_by_writing {
+pub(super) async fn ask_pin<E: Executor>(
+    executor: &mut E,
+    lease: &Lease,
+) -> Result<Option<LeaseState>> {
+    if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS && lease.lock.pins_by_writing {
         let written = executor
             .run(Statement::pin_by_writing(lease).counted())
             .await?;
         if written > 0 {
-            return Ok(Some(0));
+            return Ok(Some(LeaseState::Live));
         }
-        // If it is still mine, it has run out.
-        let answer = executor.ask(Statement::pin(lease)).await?.pop();
-        return Ok(answer.map(|answer| answer.max(1)));
+        // Nothing was written: the lease is lost; or its row still names it, and it has expired.
+        let state = executor.ask(Statement::pin(lease)).await?.pop();
+        let is_mine = state.is_some_and(|state| state != LeaseState::Lost);
+        return Ok(is_mine.then_some(LeaseState::Expired));
     }
     Ok(executor.ask(Statement::pin(lease)).await?.pop())
 }
 
 pub(crate) async fn try_pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Pin> {
-    Ok(Pin::read(ask_pin(executor, lease).await?))
+    Ok(Pin::of(ask_pin(executor, lease).await?))
 }
 
 pub(crate) async fn pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<()> {
@@ -181,31 +191,29 @@ pub(crate) async fn pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<
 
 pub(crate) async fn is_mine<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
     let look = Statement::look_as(&lease.lock, Some(lease.token.clone()));
-    let seen = executor.load(look).await?.pop();
-    Ok(seen.is_some_and(|seen| {
-        seen.state == Some(2) && seen.fence == Some(lease.fence) && seen.time_left().is_some()
+    let row = executor.load(look).await?.pop();
+    Ok(row.is_some_and(|row| {
+        row.is_mine() && row.fence == Some(lease.fence) && row.time_left().is_some()
     }))
 }
 
 impl Pin {
-    /// The answer of a pin in a transaction that will go on seeing what was there when it began.
-    pub(crate) const PINNED_IN_SNAPSHOT: Late = 3;
-
-    pub(crate) fn read(answer: Option<Late>) -> Self {
-        match answer {
-            Some(0 | Self::PINNED_IN_SNAPSHOT) => Self::Pinned,
-            Some(1) => Self::RunOut,
-            _ => Self::Lost,
+    pub(crate) fn of(state: Option<LeaseState>) -> Self {
+        match state {
+            Some(LeaseState::Live | LeaseState::LiveInSnapshot) => Self::Pinned,
+            Some(LeaseState::Expired) => Self::RunOut,
+            Some(LeaseState::Lost) | None => Self::Lost,
         }
     }
 
     /// Pinned, or the error for the transaction to return.
     pub(crate) fn or_stop(self, lease: &Lease) -> Result<()> {
-        let name = lease.lock.key().to_owned();
         match self {
             Self::Pinned => Ok(()),
-            Self::RunOut => Err(Error::RunOut { name }),
-            Self::Lost => Err(Error::Lost { name }),
+            Self::RunOut => Err(Error::RunOut {
+                name: lease.lock.key().to_owned(),
+            }),
+            Self::Lost => Err(lease.lost()),
         }
     }
 }

@@ -7,18 +7,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::Executor;
+use super::executor::Executor;
 use super::holding::Tries;
 use crate::clock::Moment;
-use crate::dialect::Dialect;
+use crate::dialect::Sql;
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
-use crate::statement::{Seen, Statement};
+use crate::row::LockRow;
+use crate::statement::Statement;
 
 /// What became of a lease that was to be kept alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Renewal {
     /// Extended, and to be trusted until then.
     Until(Moment),
     /// Still mine, but its row is locked, so it was not extended. What is left of it is to be trusted until then, unless
@@ -32,7 +33,7 @@ pub(crate) enum Kept {
 pub(crate) async fn keep_alive<E: Executor>(
     executor: &mut E,
     leases: &[Lease],
-) -> Result<Vec<Kept>> {
+) -> Result<Vec<Renewal>> {
     let leases: Vec<&Lease> = leases.iter().collect();
     let mut tries = Tries::default();
     loop {
@@ -43,7 +44,7 @@ pub(crate) async fn keep_alive<E: Executor>(
     }
 }
 
-async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Vec<Kept>> {
+async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Vec<Renewal>> {
     let sent = Moment::now();
     let extended = extend_all(executor, leases).await?;
     let others = leases.iter().zip(&extended).filter(|(_, known)| !**known);
@@ -53,17 +54,17 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
     let took = Moment::now().since(sent);
     let kept = |(lease, extended): (&&Lease, bool)| {
         if extended {
-            return Kept::Until(lease.trust_until(sent, lease.lock.ttl));
+            return Renewal::Until(lease.trust_until(sent, lease.lock.ttl));
         }
         let Some(left) = left.get(&acquisition(lease)) else {
-            return Kept::Lost;
+            return Renewal::Lost;
         };
         let until = left.map(|left| lease.trust_until(asked, left));
         match (until, *left) {
             // So much is only left of what was extended since we sent the first: by it, where the number of rows is all
             // that a database tells.
-            (Some(until), Some(left)) if left + took >= lease.lock.ttl => Kept::Until(until),
-            (until, _) => Kept::Locked(until),
+            (Some(until), Some(left)) if left + took >= lease.lock.ttl => Renewal::Until(until),
+            (until, _) => Renewal::Locked(until),
         }
     };
     Ok(leases.iter().zip(extended).map(kept).collect())
@@ -100,8 +101,8 @@ fn acquisition(lease: &Lease) -> (String, i64) {
     (lease.lock.key().to_owned(), lease.fence)
 }
 
-fn by_acquisition(rows: Vec<Seen>) -> Mine {
-    let keyed = |row: Seen| {
+fn by_acquisition(rows: Vec<LockRow>) -> Mine {
+    let keyed = |row: LockRow| {
         let left = row.time_left();
         Some(((row.name?, row.fence?), left))
     };
@@ -115,7 +116,7 @@ pub(crate) async fn want<E: Executor>(
     lock: &Lock,
     window: Duration,
 ) -> Result<()> {
-    if !E::Backend::WAKES || executor.in_transaction() {
+    if !E::Backend::NOTIFIES || executor.in_transaction() {
         return Ok(());
     }
     match executor.run(Statement::want(lock, window)).await {

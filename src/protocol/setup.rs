@@ -3,16 +3,16 @@
 //! - Nothing is made inside a transaction of the caller's: MySQL would commit it.
 //! - What was made is noted beside the table, in `…_setup`, which is there before the table is. A table without it is
 //!   somebody else's, and left alone.
-//! - Several who start at once take turns ([`Dialect::TURN`]). Each asks anew once it has its turn, and then finds it
+//! - Several who start at once take turns ([`Sql::MIGRATION_LOCK`]). Each asks anew once it has its turn, and then finds it
 //!   done. SQLite knows no turns: there all but the one writer are refused, and try again. (A call that is cancelled on
 //!   MySQL keeps its turn until its connection ends; the others wait for a minute, and go on without.)
 //! - Where a table cannot be made in a transaction, a step can be run again after one that was cut off.
 
 use std::time::Duration;
 
-use super::{Executor, Transactions};
+use super::executor::{Executor, Transactions};
 use crate::clock::Moment;
-use crate::dialect::Dialect;
+use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::fact::{self, is_there};
 use crate::migrations::{Migrations, Step};
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn verify<E: Executor>(executor: &mut E, table: &Table) -> Result<()> {
     let facts = executor.facts(Statement::facts(table)).await?;
-    fact::judge::<E::Backend>(table, &facts)
+    fact::check(table, &facts, &E::Backend::REQUIREMENTS)
 }
 
 /// Cancel-safe: what is half made is completed by the next call.
@@ -46,7 +46,7 @@ async fn run<E: Transactions>(executor: &mut E, table: &Table, steps: &[Step]) -
     let (wait, began) = (Wait::up_to(PATIENCE), Moment::now());
     let mut pauses = wait.pauses();
     loop {
-        let answer = in_turn(executor, table, steps).await;
+        let answer = under_migration_lock(executor, table, steps).await;
         if !matches!(&answer, Err(error) if error.is_transient()) {
             return answer;
         }
@@ -57,8 +57,12 @@ async fn run<E: Transactions>(executor: &mut E, table: &Table, steps: &[Step]) -
     }
 }
 
-async fn in_turn<E: Transactions>(executor: &mut E, table: &Table, steps: &[Step]) -> Result<()> {
-    let [first, last] = E::Backend::TURN;
+async fn under_migration_lock<E: Transactions>(
+    executor: &mut E,
+    table: &Table,
+    steps: &[Step],
+) -> Result<()> {
+    let [first, last] = E::Backend::MIGRATION_LOCK;
     if !E::Backend::DDL_IN_TRANSACTION {
         executor.batch(first).await?;
         let answer = make(executor, table, steps).await;
@@ -107,7 +111,7 @@ async fn missing<'s, E: Executor>(
     table: &Table,
     steps: &'s [Step],
 ) -> Result<Vec<&'s Step>> {
-    let done = match executor.ask(Statement::steps(table)).await {
+    let done = match executor.numbers(Statement::steps(table)).await {
         Ok(done) => done,
         Err(Error::TableMissing { .. }) => Vec::new(),
         Err(error) => return Err(error),
@@ -132,8 +136,8 @@ mod tests {
     use diesel::{Connection, RunQueryDsl, SqliteConnection};
 
     use super::run;
-    use crate::blocking::{Blocking, TableDsl, at_once};
-    use crate::dialect::Dialect;
+    use crate::blocking::{Blocking, TableDsl, ready};
+    use crate::dialect::Sql;
     use crate::error::Error;
     use crate::migrations::Step;
     use crate::table::Table;
@@ -145,7 +149,7 @@ mod tests {
     };
 
     fn steps() -> Vec<Step> {
-        let shipped = <diesel::sqlite::Sqlite as Dialect>::STEPS;
+        let shipped = <diesel::sqlite::Sqlite as Sql>::STEPS;
         shipped.iter().copied().chain([NEXT]).collect()
     }
 
@@ -155,7 +159,7 @@ mod tests {
         let table = Table::new("odd `name`").unwrap();
         table.migrate(&mut conn).unwrap();
         for _ in 0..2 {
-            at_once(run(&mut Blocking::on(&mut conn), &table, &steps())).unwrap();
+            ready(run(&mut Blocking::on(&mut conn), &table, &steps())).unwrap();
         }
         let next = diesel::sql_query("SELECT next FROM `odd ``name```").execute(&mut conn);
         assert!(next.is_ok(), "{next:?}");
@@ -172,7 +176,7 @@ mod tests {
             ..NEXT
         };
         let steps: Vec<Step> = steps().into_iter().take(1).chain([broken]).collect();
-        assert!(at_once(run(&mut Blocking::on(&mut conn), &table, &steps)).is_err());
+        assert!(ready(run(&mut Blocking::on(&mut conn), &table, &steps)).is_err());
         assert!(matches!(
             table.verify(&mut conn),
             Err(Error::TableMissing { .. })

@@ -6,27 +6,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::debug_query;
-use diesel::query_builder::{QueryBuilder, QueryFragment};
+use diesel::query_builder::QueryBuilder;
 
-use super::{Fact, Late, Operation, Seen, Statement};
+use super::Statement;
 use crate::clock::Moment;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Value};
 use crate::lease::Lease;
 use crate::list::List;
 use crate::lock::Lock;
+use crate::row::LockRow;
 use crate::token::Token;
 
 /// Every operation, with the values of an example.
-enum Example {
-    Seen(Statement<Seen>),
-    Late(Statement<Late>),
-    Done(Statement<()>),
-    Fact(Statement<Fact>),
-}
-
-fn examples(engine: &str) -> Vec<Example> {
-    use Example::{Done, Fact, Late, Seen};
-
+fn examples(engine: &str) -> Vec<Statement<()>> {
     let lock = Lock::in_group("invoices", "42")
         .unwrap()
         .owner("web-1")
@@ -36,80 +28,61 @@ fn examples(engine: &str) -> Vec<Example> {
     let list = List::all().group("invoices").held();
     let day = Duration::from_secs(24 * 60 * 60);
     let mut all = vec![
-        Seen(Statement::look_as(&lock, Some(token()))),
-        Seen(Statement::list(&list)),
-        Late(Statement::extend(&lease, lock.ttl)),
-        Late(Statement::extend_by(&lease, lock.ttl)),
-        Seen(Statement::keep_alive(&[&lease, &lease])),
-        Seen(Statement::look_mine(&[&lease])),
-        Late(Statement::retire(&lease, lock.ttl)),
-        Late(Statement::release(&lease)),
-        Late(Statement::set_data(&lease, Some("text"))),
-        Late(Statement::snapshot()),
-        Late(Statement::steps(&list.table)),
-        Fact(Statement::facts(&list.table)),
-        Late(Statement::pin(&lease)),
-        Late(Statement::force_release(&lock)),
+        Statement::look_as(&lock, Some(token())).counted(),
+        Statement::list(&list).counted(),
+        Statement::extend(&lease, lock.ttl).counted(),
+        Statement::extend_by(&lease, lock.ttl).counted(),
+        Statement::keep_alive(&[&lease, &lease]).counted(),
+        Statement::look_mine(&[&lease]).counted(),
+        Statement::retire(&lease, lock.ttl).counted(),
+        Statement::release(&lease).counted(),
+        Statement::set_data(&lease, Some("text")).counted(),
+        Statement::snapshot().counted(),
+        Statement::steps(&list.table).counted(),
+        Statement::facts(&list.table).counted(),
+        Statement::pin(&lease).counted(),
+        Statement::force_release(&lock).counted(),
     ];
     if engine == "postgres" {
-        all.push(Late(Statement::release_soon(&lease)));
-        all.push(Done(Statement::want(&lock, lock.ttl)));
+        all.push(Statement::release_async(&lease).counted());
+        all.push(Statement::want(&lock, lock.ttl));
     }
     if engine == "mysql" {
-        all.push(Done(Statement::create(Operation::CreatePin, &lock, 7)));
-        all.push(Seen(Statement::look_to_acquire(&lock, Some(token()), true)));
-        all.push(Seen(Statement::peek_nowait(&lock, Some(token()))));
-        all.push(Late(Statement::pin_by_writing(&lease)));
-        all.push(Late(Statement::release_waiting(&lease)));
-        all.push(Seen(Statement::peek(&lock, Some(token()))));
-        all.push(Done(Statement::create(Operation::CreateLock, &lock, 0)));
-        all.push(Done(Statement::acquire_after(&lock, Some(token()), 7, 8)));
-        all.push(Done(Statement::renew(&lock, Some(token()), 7)));
-        all.push(Done(Statement::purge_one(
-            &list.table,
-            "invoices|42".to_owned(),
-            day,
-        )));
+        all.push(Statement::create_pin(&lock, 7));
+        all.push(Statement::look_to_acquire(&lock, Some(token()), true).counted());
+        all.push(Statement::peek_nowait(&lock, Some(token())).counted());
+        all.push(Statement::pin_by_writing(&lease).counted());
+        all.push(Statement::release_waiting(&lease).counted());
+        all.push(Statement::peek(&lock, Some(token())).counted());
+        all.push(Statement::create_lock(&lock));
+        all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));
+        all.push(Statement::renew(&lock, Some(token()), 7));
+        let key = "invoices|42".to_owned();
+        all.push(Statement::purge_one(&list.table, key, day));
     } else {
         all.push(dated(Statement::acquire_as(&lock, Some(token()))));
-        all.push(Done(Statement::purge(&list, day)));
+        all.push(Statement::purge(&list, day));
         all.extend(of_sets(engine, &lock, &token()));
     }
     all
 }
 
-/// With the same time by the clock on the wall in every run.
-fn dated(mut statement: Statement<Seen>) -> Example {
-    statement.binds.local = 1_000_000;
-    Example::Seen(statement)
+fn dated(statement: Statement<LockRow>) -> Statement<()> {
+    statement.with(Value::Local, 1_000_000).counted()
 }
 
-fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Example> {
-    use Example::{Done, Seen};
-
+fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Statement<()>> {
     let set = lock.clone().and(["43"]).unwrap();
     let mut all = vec![
         dated(Statement::acquire_all(&set, token)),
         dated(Statement::acquire_any(&set, token)),
     ];
     if engine == "sqlite" {
-        all.push(Seen(Statement::look_all(&set, token)));
+        all.push(Statement::look_all(&set, token).counted());
     } else {
-        all.push(Done(Statement::create_all(&set)));
+        all.push(Statement::create_all(&set));
     }
     all
-}
-
-fn text<R, DB>(statement: &Statement<R>) -> (Operation, String)
-where
-    DB: Dialect + Default,
-    DB::QueryBuilder: Default + QueryBuilder<DB>,
-    Statement<R>: QueryFragment<DB>,
-{
-    (
-        statement.operation,
-        debug_query::<DB, _>(statement).to_string(),
-    )
 }
 
 fn compare<DB>()
@@ -118,15 +91,10 @@ where
     DB::QueryBuilder: Default + QueryBuilder<DB>,
 {
     let mut snapshot = String::new();
-    for example in examples(DB::ENGINE) {
-        let (operation, sql) = match &example {
-            Example::Seen(statement) => text::<_, DB>(statement),
-            Example::Late(statement) => text::<_, DB>(statement),
-            Example::Done(statement) => text::<_, DB>(statement),
-            Example::Fact(statement) => text::<_, DB>(statement),
-        };
+    for statement in examples(DB::ENGINE) {
+        let sql = debug_query::<DB, _>(&statement).to_string();
         let sql = sql.replace(" -- binds: ", "\n-- binds: ");
-        write!(snapshot, "-- {operation:?}\n{sql}\n\n").unwrap();
+        write!(snapshot, "-- {:?}\n{sql}\n\n", statement.operation).unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/snapshots")

@@ -118,7 +118,7 @@ RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_tim
 THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
 -- binds: ["invoices|42"]
 
--- ReleaseSoon
+-- ReleaseAsync
 UPDATE "diesel_locks" l SET token = NULL,
 expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
 FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) clock WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'

@@ -1,21 +1,21 @@
-//! Which leases are to be extended when, by a clock that the caller reads. No I/O.
+//! When each lease is extended, by a clock that the caller reads. No I/O.
 //!
-//! Leases share beats: when one is due, those that are past the middle of their interval go with it. So
-//! however they were acquired, there are at most two beats an interval, and n leases cost n / 1,000 statements.
+//! Leases share beats: when one lease is due, all leases past the middle of their interval go with it. So there are at
+//! most two beats an interval, whenever the leases were acquired, and n leases cost n / 1,000 statements.
 //!
-//! A lease that was asked for is not asked for again before there was an answer, or time enough for one.
+//! The extension of a lease is not asked for again before there was an answer, or time enough for one.
 //!
-//! The earliest moments are remembered as bounds from below, so that who looks often looks at all leases seldom.
+//! The schedule remembers the earliest moments as lower bounds. So a frequent look at the clock seldom walks all leases.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kept::Kept;
+use super::held_lease::HeldLease;
 use crate::clock::Moment;
 
 #[derive(Debug, Default)]
-pub(crate) struct Roster {
+pub(crate) struct Schedule {
     leases: HashMap<u64, Entry>,
     numbers: u64,
     /// Nothing is due before.
@@ -26,7 +26,7 @@ pub(crate) struct Roster {
 
 #[derive(Debug)]
 struct Entry {
-    kept: Arc<Kept>,
+    held: Arc<HeldLease>,
     every: Duration,
     /// When it is to be asked for; or where it was, when to ask again though there was no answer.
     due: Moment,
@@ -37,10 +37,10 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Due {
     pub(crate) number: u64,
-    pub(crate) kept: Arc<Kept>,
+    pub(crate) held: Arc<HeldLease>,
 }
 
-/// What a look at the roster brings.
+/// What a look at the schedule brings.
 #[derive(Debug, Default)]
 pub(crate) struct Beat {
     /// To be extended now.
@@ -51,14 +51,14 @@ pub(crate) struct Beat {
     pub(crate) patience: Duration,
 }
 
-impl Roster {
-    pub(crate) fn add(&mut self, kept: Arc<Kept>, every: Duration, now: Moment) -> u64 {
+impl Schedule {
+    pub(crate) fn add(&mut self, held: Arc<HeldLease>, every: Duration, now: Moment) -> u64 {
         self.numbers += 1;
         let due = now.after(every);
         self.next_beat = earlier(self.next_beat, Some(due));
-        self.next_end = earlier(self.next_end, kept.deadline());
+        self.next_end = earlier(self.next_end, held.deadline());
         let entry = Entry {
-            kept,
+            held,
             every,
             due,
             asked: false,
@@ -71,8 +71,8 @@ impl Roster {
         self.leases.remove(&number);
     }
 
-    pub(crate) fn remove_all(&mut self) -> Vec<Arc<Kept>> {
-        self.leases.drain().map(|(_, entry)| entry.kept).collect()
+    pub(crate) fn remove_all(&mut self) -> Vec<Arc<HeldLease>> {
+        self.leases.drain().map(|(_, entry)| entry.held).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -92,9 +92,9 @@ impl Roster {
         for (number, entry) in &mut self.leases {
             let due = || Due {
                 number: *number,
-                kept: entry.kept.clone(),
+                held: entry.held.clone(),
             };
-            let patience = patience(entry.kept.deadline(), now);
+            let patience = patience(entry.held.deadline(), now);
             if entry.asked && entry.due <= now {
                 beat.unanswered.push(due());
                 beat.patience = beat.patience.max(patience);
@@ -141,7 +141,7 @@ impl Roster {
         let Some(entry) = self.leases.get(&number) else {
             return;
         };
-        let deadline = entry.kept.deadline();
+        let deadline = entry.held.deadline();
         self.next_end = earlier(self.next_end, deadline);
         if until(deadline, now) < entry.every {
             self.again(number, now);
@@ -155,19 +155,19 @@ impl Roster {
     }
 
     /// Takes out those that may be over now.
-    pub(crate) fn ended(&mut self, now: Moment) -> Vec<Arc<Kept>> {
+    pub(crate) fn ended(&mut self, now: Moment) -> Vec<Arc<HeldLease>> {
         if self.next_end.is_none_or(|next| now < next) {
             return Vec::new();
         }
         let mut ended = Vec::new();
         self.leases.retain(|_, entry| {
-            let goes_on = entry.kept.goes_on();
+            let goes_on = entry.held.goes_on();
             if !goes_on {
-                ended.push(entry.kept.clone());
+                ended.push(entry.held.clone());
             }
             goes_on
         });
-        let deadlines = self.leases.values().map(|entry| entry.kept.deadline());
+        let deadlines = self.leases.values().map(|entry| entry.held.deadline());
         self.next_end = deadlines.fold(None, earlier);
         ended
     }
@@ -203,33 +203,33 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Due, Roster};
+    use super::{Due, Schedule};
     use crate::clock::Moment;
     use crate::lease::Lease;
     use crate::lock::Lock;
     use crate::managed::event::Observer;
-    use crate::managed::kept::Kept;
+    use crate::managed::held_lease::HeldLease;
     use crate::token::Token;
 
     const TTL: Duration = Duration::from_secs(30);
     const EVERY: Duration = Duration::from_secs(10);
 
     /// A lease that is trusted for 29 seconds from this moment on.
-    fn kept(sent: Moment) -> Arc<Kept> {
+    fn kept(sent: Moment) -> Arc<HeldLease> {
         let lock = Lock::new("x").unwrap().ttl(TTL).unwrap();
         let lease = Lease::new(&lock, Token::new("t").unwrap(), 1, sent);
-        Arc::new(Kept::new(lease, None, Observer::default()))
+        Arc::new(HeldLease::new(lease, None, Observer::default()))
     }
 
-    /// A roster with so many leases, acquired a second after each other, and a clock.
-    fn roster(leases: u64) -> (Roster, impl Fn(u64) -> Moment) {
+    /// A schedule with so many leases, acquired a second after each other, and a clock.
+    fn schedule(leases: u64) -> (Schedule, impl Fn(u64) -> Moment) {
         let start = Moment::now();
         let at = move |second| start.after(Duration::from_secs(second));
-        let mut roster = Roster::default();
+        let mut schedule = Schedule::default();
         for second in 0..leases {
-            roster.add(kept(at(second)), EVERY, at(second));
+            schedule.add(kept(at(second)), EVERY, at(second));
         }
-        (roster, at)
+        (schedule, at)
     }
 
     fn numbers(due: &[Due]) -> Vec<u64> {
@@ -240,56 +240,56 @@ mod tests {
 
     #[test]
     fn nothing_is_due_before_its_time() {
-        let (mut roster, at) = roster(1);
-        assert_eq!(roster.until_beat(at(4)), Duration::from_secs(6));
-        assert!(roster.beat(at(9)).due.is_empty());
-        assert_eq!(numbers(&roster.beat(at(10)).due), [1]);
+        let (mut schedule, at) = schedule(1);
+        assert_eq!(schedule.until_beat(at(4)), Duration::from_secs(6));
+        assert!(schedule.beat(at(9)).due.is_empty());
+        assert_eq!(numbers(&schedule.beat(at(10)).due), [1]);
     }
 
     #[test]
     fn those_past_the_middle_of_their_interval_share_the_beat() {
-        let (mut roster, at) = roster(9);
+        let (mut schedule, at) = schedule(9);
         // Number 6 was acquired at 5, and is past its middle at 10; number 7 is not.
-        assert_eq!(numbers(&roster.beat(at(10)).due), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(numbers(&schedule.beat(at(10)).due), [1, 2, 3, 4, 5, 6]);
         for number in 1..=6 {
-            roster.extended(number, at(10));
+            schedule.extended(number, at(10));
         }
         assert_eq!(
-            numbers(&roster.beat(at(16)).due),
+            numbers(&schedule.beat(at(16)).due),
             [1, 2, 3, 4, 5, 6, 7, 8, 9]
         );
     }
 
     #[test]
     fn what_was_asked_for_is_not_asked_for_again_before_there_was_time_for_an_answer() {
-        let (mut roster, at) = roster(1);
-        let beat = roster.beat(at(10));
+        let (mut schedule, at) = schedule(1);
+        let beat = schedule.beat(at(10));
         // 19 seconds are left: half of that is time for an answer.
         assert_eq!(beat.patience, Duration::from_millis(9_500));
-        assert!(roster.beat(at(19)).due.is_empty());
-        let later = roster.beat(at(20));
+        assert!(schedule.beat(at(19)).due.is_empty());
+        let later = schedule.beat(at(20));
         assert_eq!(numbers(&later.unanswered), [1]);
         assert!(later.due.is_empty(), "it is tried again when that is said");
-        assert!(roster.again(1, at(21)));
-        assert_eq!(numbers(&roster.beat(at(21)).due), [1]);
+        assert!(schedule.again(1, at(21)));
+        assert_eq!(numbers(&schedule.beat(at(21)).due), [1]);
     }
 
     #[test]
     fn who_has_left_is_not_tried_again() {
-        let (mut roster, at) = roster(1);
-        roster.remove(1);
-        assert!(!roster.again(1, at(1)));
-        assert!(roster.is_empty() && roster.beat(at(60)).due.is_empty());
+        let (mut schedule, at) = schedule(1);
+        schedule.remove(1);
+        assert!(!schedule.again(1, at(1)));
+        assert!(schedule.is_empty() && schedule.beat(at(60)).due.is_empty());
     }
 
     #[test]
     fn a_pin_that_ends_with_little_left_is_followed_by_a_beat() {
-        let (mut roster, at) = roster(1);
-        roster.extended(1, at(0));
-        roster.unpinned(1, at(12));
-        assert!(roster.beat(at(9)).due.is_empty());
-        roster.extended(1, at(15));
-        roster.unpinned(1, at(22)); // 7 seconds are left, less than the interval
-        assert_eq!(numbers(&roster.beat(at(22)).due), [1]);
+        let (mut schedule, at) = schedule(1);
+        schedule.extended(1, at(0));
+        schedule.unpinned(1, at(12));
+        assert!(schedule.beat(at(9)).due.is_empty());
+        schedule.extended(1, at(15));
+        schedule.unpinned(1, at(22)); // 7 seconds are left, less than the interval
+        assert_eq!(numbers(&schedule.beat(at(22)).due), [1]);
     }
 }

@@ -1,19 +1,19 @@
 //! Managed locks on threads, and on a pool of blocking connections.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::connection::{Blocking, LockConnection, at_once};
+use super::connection::{Blocking, Statements, ready};
 use super::connections::Connections;
 use crate::error::{Error, Result};
 use crate::managed::bell::Bell;
-use crate::managed::fetched::Fetched;
-use crate::managed::ground::{Ground, Mode};
+use crate::managed::checkout::Checkout;
+use crate::managed::pool::{Pool, Pooled, Runtime};
 
 pub struct Threads;
 
-impl Mode for Threads {
+impl Runtime for Threads {
     fn here() -> Option<Self> {
         Some(Self)
     }
@@ -21,14 +21,14 @@ impl Mode for Threads {
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let thread = thread::Builder::new().name("diesel-locks".to_owned());
         // A system that has no thread left drops the work: it is tried again with the next.
-        let _ = thread.spawn(move || at_once(work));
+        let _ = thread.spawn(move || ready(work));
     }
 
     async fn wait(bell: &Bell, seen: u32, at_most: Duration) {
         bell.block(seen, at_most);
     }
 
-    async fn cut<F: Future<Output: Send> + Send>(
+    async fn cancel_after<F: Future<Output: Send> + Send>(
         _: Duration,
         _: impl Fn() -> bool + Send,
         work: F,
@@ -36,14 +36,14 @@ impl Mode for Threads {
         Some(work.await)
     }
 
-    async fn within<F: Future<Output: Send + 'static> + Send + 'static>(
+    async fn detach_after<F: Future<Output: Send + 'static> + Send + 'static>(
         _: Option<Duration>,
         work: F,
     ) -> Option<F::Output> {
         Some(work.await)
     }
 
-    async fn apart<F: Future<Output: Send + 'static> + Send + 'static>(
+    async fn in_background<F: Future<Output: Send + 'static> + Send + 'static>(
         time: Duration,
         work: F,
     ) -> Option<F::Output> {
@@ -55,39 +55,25 @@ impl Mode for Threads {
     }
 }
 
-pub struct Pooled<P>(Arc<P>);
+/// A pool of blocking connections.
+pub type BlockingPool<P> = Pooled<Threads, P>;
 
-impl<P> Pooled<P> {
-    pub(super) fn new(pool: P) -> Self {
-        Self(Arc::new(pool))
-    }
-}
-
-impl<P> Clone for Pooled<P> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<P: Connections> Ground for Pooled<P> {
-    type Mode = Threads;
+impl<P: Connections> Pool for BlockingPool<P> {
+    type Runtime = Threads;
     type Connection = P::Connection;
-    type Executor = Blocking<Fetched<P::Connection>>;
+    type Executor = Blocking<Checkout<P::Connection>>;
 
-    async fn connect(&self, within: Option<Duration>) -> Result<Self::Executor> {
-        let fetched = self.0.connect(within);
-        let conn = fetched.map_err(|source| Error::NoConnection { source })?;
-        Ok(Blocking::owning(Fetched::new(
-            conn,
-            LockConnection::discard,
-        )))
+    async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
+        let checkout = self.pool.connect(within);
+        let conn = checkout.map_err(|source| Error::NoConnection { source })?;
+        Ok(Blocking::owning(Checkout::new(conn, Statements::discard)))
     }
 
     fn put_back(executor: Self::Executor) {
         executor.conn.put_back();
     }
 
-    fn breaks_off() -> bool {
+    fn can_cancel() -> bool {
         false
     }
 

@@ -1,18 +1,18 @@
-//! The life of a lease that is kept, by a clock that the caller reads. No I/O.
+//! How long a lease that is kept alive may be trusted, by a clock that the caller reads. No I/O.
 //!
-//! - Whether the lease may be relied on is calculated from the clock, each time it is asked (I3).
-//! - Lost never becomes held: whoever asks after the deadline ends the life for ever, and an extension that is
-//!   answered after that comes too late, even if the row says otherwise.
-//! - While a guarded transaction of the guard is open the pin is its trust, and no deadline ends it: nobody can
-//!   have taken the lock over. The deadline counts again from the transaction's end. Only what the user set as the
-//!   longest time, and a row that names somebody else, ends it all the same.
+//! - Whether the lease may be trusted is computed from the clock at each question (I3).
+//! - Lost never becomes held. A question after the deadline ends the trust for ever. An extension that is answered later
+//!   comes too late, whatever the row says.
+//! - While a guarded transaction of the guard is open, no deadline ends the trust: the pin keeps other processes from
+//!   taking the lock over. The deadline counts again from the end of the transaction. Two things end the trust even then:
+//!   the longest time that the application has set, and a row that names another holder.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct Trust {
     trusted_until: Moment,
     /// When it ends however often it is extended.
     ends: Option<Moment>,
@@ -20,7 +20,7 @@ pub(crate) struct Life {
     over: bool,
 }
 
-impl Life {
+impl Trust {
     pub(crate) fn new(trusted_until: Moment, ends: Option<Moment>) -> Self {
         Self {
             trusted_until,
@@ -89,77 +89,77 @@ impl Life {
 mod tests {
     use std::time::Duration;
 
-    use super::Life;
+    use super::Trust;
     use crate::clock::Moment;
 
-    /// A life that is trusted for 10 seconds, and a clock.
-    fn life() -> (Life, impl Fn(u64) -> Moment) {
+    /// Trust for 10 seconds, and a clock.
+    fn trust() -> (Trust, impl Fn(u64) -> Moment) {
         let start = Moment::now();
         let at = move |second| start.after(Duration::from_secs(second));
-        (Life::new(at(10), None), at)
+        (Trust::new(at(10), None), at)
     }
 
     #[test]
     fn it_is_over_at_its_deadline_and_not_before() {
-        let (mut life, at) = life();
-        assert!(life.goes_on(at(9)));
-        assert_eq!(life.left(at(9)), Duration::from_secs(1));
-        assert!(!life.goes_on(at(10)));
-        assert_eq!(life.left(at(10)), Duration::ZERO);
+        let (mut trust, at) = trust();
+        assert!(trust.goes_on(at(9)));
+        assert_eq!(trust.left(at(9)), Duration::from_secs(1));
+        assert!(!trust.goes_on(at(10)));
+        assert_eq!(trust.left(at(10)), Duration::ZERO);
     }
 
     #[test]
     fn an_extension_moves_the_deadline_and_never_back() {
-        let (mut life, at) = life();
-        assert!(life.extended(at(3), at(13)));
-        assert!(life.extended(at(4), at(11)));
-        assert!(life.goes_on(at(12)) && !life.goes_on(at(13)));
+        let (mut trust, at) = trust();
+        assert!(trust.extended(at(3), at(13)));
+        assert!(trust.extended(at(4), at(11)));
+        assert!(trust.goes_on(at(12)) && !trust.goes_on(at(13)));
     }
 
     #[test]
     fn lost_never_becomes_held() {
-        let (mut life, at) = life();
-        assert!(!life.extended(at(10), at(20)), "answered too late");
-        assert!(!life.goes_on(at(11)));
-        assert!(!life.pinned(at(11)));
-        assert!(!life.goes_on(at(5)), "not even if a clock goes back");
+        let (mut trust, at) = trust();
+        assert!(!trust.extended(at(10), at(20)), "answered too late");
+        assert!(!trust.goes_on(at(11)));
+        assert!(!trust.pinned(at(11)));
+        assert!(!trust.goes_on(at(5)), "not even if a clock goes back");
     }
 
     #[test]
     fn while_it_is_pinned_no_deadline_ends_it() {
-        let (mut life, at) = life();
-        assert!(life.pinned(at(9)) && life.pinned(at(9)));
-        assert!(life.goes_on(at(60)) && life.deadline().is_none());
-        life.unpinned(at(0));
-        assert!(life.goes_on(at(60)), "one pin is left");
-        life.unpinned(at(70));
-        assert!(life.goes_on(at(69)) && !life.goes_on(at(70)));
+        let (mut trust, at) = trust();
+        assert!(trust.pinned(at(9)) && trust.pinned(at(9)));
+        assert!(trust.goes_on(at(60)) && trust.deadline().is_none());
+        trust.unpinned(at(0));
+        assert!(trust.goes_on(at(60)), "one pin is left");
+        trust.unpinned(at(70));
+        assert!(trust.goes_on(at(69)) && !trust.goes_on(at(70)));
     }
 
     #[test]
     fn a_pin_does_not_outlast_the_longest_time_nor_another_holder() {
-        let (mut life, at) = life();
-        assert!(life.pinned(at(1)));
-        life.end();
-        assert!(!life.goes_on(at(2)));
-        let mut life = Life::new(at(10), Some(at(15)));
-        assert!(life.pinned(at(1)));
-        assert!(life.goes_on(at(14)) && !life.goes_on(at(15)));
+        let (mut trust, at) = trust();
+        assert!(trust.pinned(at(1)));
+        trust.end();
+        assert!(!trust.goes_on(at(2)));
+        let mut trust = Trust::new(at(10), Some(at(15)));
+        assert!(trust.pinned(at(1)));
+        assert!(trust.goes_on(at(14)) && !trust.goes_on(at(15)));
     }
 
     #[test]
     fn unpinned_after_its_deadline_it_is_over() {
-        let (mut life, at) = life();
-        assert!(life.pinned(at(1)));
-        life.unpinned(at(0));
-        assert!(!life.goes_on(at(10)));
+        let (mut trust, at) = trust();
+        assert!(trust.pinned(at(1)));
+        trust.unpinned(at(0));
+        assert!(!trust.goes_on(at(10)));
     }
 
     #[test]
     fn it_ends_when_it_is_to_end_however_often_it_is_extended() {
-        let (_, at) = life();
-        let mut life = Life::new(at(10), Some(at(15)));
-        assert!(life.extended(at(9), at(19)));
-        assert!(life.goes_on(at(14)) && !life.goes_on(at(15)));
+        let (_, at) = trust();
+        let mut trust = Trust::new(at(10), Some(at(15)));
+        assert!(trust.extended(at(9), at(19)));
+        assert!(trust.goes_on(at(14)) && !trust.goes_on(at(15)));
     }
 }

@@ -1,16 +1,16 @@
-//! A connection of the pool.
+//! A connection that was checked out of the pool.
 
 use std::ops::{Deref, DerefMut};
 
-/// A connection of the pool. One that is dropped while something is under way on it, or that has broken, must not be used
-/// by others: they would wait for an answer that nobody reads, and some pools do not look.
-pub struct Fetched<C> {
+/// A connection that was checked out of the pool. If it is dropped in the middle of a request, or has broken, the pool must
+/// not use it again: its next user would wait for an answer that belongs to another request, and some pools do not check.
+pub struct Checkout<C> {
     pub(crate) conn: C,
     is_idle: bool,
     discard: fn(&mut C),
 }
 
-impl<C> Fetched<C> {
+impl<C> Checkout<C> {
     pub(crate) fn new(conn: C, discard: fn(&mut C)) -> Self {
         Self {
             conn,
@@ -24,7 +24,7 @@ impl<C> Fetched<C> {
     }
 }
 
-impl<C> Deref for Fetched<C> {
+impl<C> Deref for Checkout<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -32,13 +32,13 @@ impl<C> Deref for Fetched<C> {
     }
 }
 
-impl<C> DerefMut for Fetched<C> {
+impl<C> DerefMut for Checkout<C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.conn
     }
 }
 
-impl<C> Drop for Fetched<C> {
+impl<C> Drop for Checkout<C> {
     fn drop(&mut self) {
         // In a panic of its own a connection may not be able to; pools see that by themselves.
         if !self.is_idle && !std::thread::panicking() {

@@ -1,4 +1,4 @@
-//! What is done inside a guarded transaction.
+//! Async closures whose futures can be named.
 
 /// An async closure whose future can be named, to say that it is `Send`. Every async closure is one.
 #[doc(hidden)]
@@ -16,7 +16,7 @@ where
     type Future = W;
 }
 
-/// The same for two arguments.
+/// As [`AsyncWork`], for two arguments.
 #[doc(hidden)]
 pub trait AsyncLeasedWork<A, B, R>:
     AsyncFnOnce(A, B) -> R + FnOnce(A, B) -> <Self as AsyncLeasedWork<A, B, R>>::Future

@@ -12,6 +12,7 @@ use diesel_migrations::MigrationHarness;
 
 use super::{LeaseDsl, LockConnection, LockDsl, TableDsl};
 use crate::answer::Attempt;
+#[cfg(doc)]
 use crate::error::Error;
 use crate::lease::Lease;
 use crate::lock::Lock;
@@ -79,8 +80,7 @@ where
     let mut done = Vec::new();
     for migration in conn.pending_migrations(source)? {
         if lease.extend(conn)?.is_lost() {
-            let name = lease.lock().key().to_owned();
-            return Err(Error::Lost { name }.into());
+            return Err(lease.lost().into());
         }
         done.push(conn.run_migration(&*migration)?);
     }

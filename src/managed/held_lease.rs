@@ -1,6 +1,6 @@
-//! A lease that is kept: what a guard and the keeper share.
+//! A lease that is kept alive: what a guard and the keeper share.
 //!
-//! Nobody is told anything while the state is locked: whoever is told may ask.
+//! No callback and no observer runs while the state is locked: a callback may ask about the lease.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use super::bell::Bell;
 use super::event::{Observer, What};
-use super::life::Life;
 use super::locked;
+use super::trust::Trust;
 use crate::clock::Moment;
 use crate::lease::Lease;
 use crate::table::Table;
 
-pub(crate) struct Kept {
+pub(crate) struct HeldLease {
     state: Mutex<State>,
     /// Rung when it is over.
     pub(crate) bell: Bell,
@@ -26,7 +26,7 @@ pub(crate) struct Kept {
 
 struct State {
     lease: Lease,
-    life: Life,
+    trust: Trust,
     /// Whether its end was told to the guard, or is none of its business any more.
     told: bool,
     /// Whether the observer was told that it is lost, or need not be.
@@ -36,12 +36,12 @@ struct State {
     on_lost: Vec<Box<dyn FnOnce() + Send>>,
 }
 
-impl Kept {
+impl HeldLease {
     pub(crate) fn new(lease: Lease, ends: Option<Moment>, observer: Observer) -> Self {
         Self {
             table: lease.lock.table.clone(),
             state: Mutex::new(State {
-                life: Life::new(lease.trusted_until(), ends),
+                trust: Trust::new(lease.trusted_until(), ends),
                 lease,
                 told: false,
                 lost_told: false,
@@ -59,31 +59,31 @@ impl Kept {
     }
 
     pub(crate) fn goes_on(&self) -> bool {
-        locked(&self.state).life.goes_on(Moment::now())
+        locked(&self.state).trust.goes_on(Moment::now())
     }
 
     pub(crate) fn left(&self) -> Duration {
-        locked(&self.state).life.left(Moment::now())
+        locked(&self.state).trust.left(Moment::now())
     }
 
     pub(crate) fn held(&self) -> Duration {
         Moment::now().since(self.acquired)
     }
 
-    /// Whether the row is anybody's by now, if nobody has extended it.
-    pub(crate) fn has_run_out(&self) -> bool {
+    /// Whether the lease has certainly expired in the database.
+    pub(crate) fn has_expired(&self) -> bool {
         let lease = self.lease();
         Moment::now().since(lease.trusted_until()) > lease.lock.ttl
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        locked(&self.state).life.deadline()
+        locked(&self.state).trust.deadline()
     }
 
     /// The database has extended the lease; `false` if that came too late.
     pub(crate) fn extended(&self, until: Moment) -> bool {
         let mut state = locked(&self.state);
-        let goes_on = state.life.extended(Moment::now(), until);
+        let goes_on = state.trust.extended(Moment::now(), until);
         if goes_on {
             state.lease.trust_at_least(until);
         }
@@ -96,22 +96,22 @@ impl Kept {
     }
 
     pub(crate) fn pinned(&self) -> bool {
-        locked(&self.state).life.pinned(Moment::now())
+        locked(&self.state).trust.pinned(Moment::now())
     }
 
     pub(crate) fn unpinned(&self, lease: &Lease) {
         let mut state = locked(&self.state);
-        state.life.unpinned(lease.trusted_until());
+        state.trust.unpinned(lease.trusted_until());
         state.lease.trust_at_least(lease.trusted_until());
     }
 
     pub(crate) fn is_pinned(&self) -> bool {
-        locked(&self.state).life.is_pinned()
+        locked(&self.state).trust.is_pinned()
     }
 
     /// The row names another holder, or none.
     pub(crate) fn gone(&self) {
-        locked(&self.state).life.end();
+        locked(&self.state).trust.end();
         self.tell_if_over();
     }
 
@@ -136,7 +136,7 @@ impl Kept {
     pub(crate) fn close(&self) -> bool {
         let was_let_go = {
             let mut state = locked(&self.state);
-            state.life.end();
+            state.trust.end();
             state.lost_told = true;
             std::mem::replace(&mut state.let_go, true)
         };
@@ -146,7 +146,7 @@ impl Kept {
 
     fn call_back_if_over(&self) -> bool {
         let mut state = locked(&self.state);
-        if state.told || state.life.goes_on(Moment::now()) {
+        if state.told || state.trust.goes_on(Moment::now()) {
             return false;
         }
         state.told = true;
@@ -162,7 +162,7 @@ impl Kept {
     /// Calls back when it is lost; at once if it is.
     pub(crate) fn on_lost(&self, callback: Box<dyn FnOnce() + Send>) {
         let mut state = locked(&self.state);
-        if state.told || !state.life.goes_on(Moment::now()) {
+        if state.told || !state.trust.goes_on(Moment::now()) {
             drop(state);
             callback();
         } else {
@@ -174,7 +174,7 @@ impl Kept {
     /// does so already.
     pub(crate) fn let_go(&self) -> bool {
         let mut state = locked(&self.state);
-        state.life.end();
+        state.trust.end();
         state.told = true;
         state.on_lost.clear();
         !std::mem::replace(&mut state.let_go, true)
@@ -185,7 +185,7 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for HeldLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lease().fmt(f)
     }

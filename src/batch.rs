@@ -6,19 +6,17 @@ use diesel::backend::Backend;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 
-use super::{Binds, Seen, Statement};
-use crate::dialect::Operation;
+use crate::json::{array, quoted};
 use crate::lease::Lease;
 use crate::lock::micros;
-use crate::table::Table;
 
-/// For each lease an array of its name, token, fence and ttl in microseconds. As secret as the tokens, so shown nowhere:
+/// For each lease an array of its key, token, fence and ttl in microseconds. As secret as the tokens, so shown nowhere:
 /// see the module `token`.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Batch(String);
 
 impl Batch {
-    fn of(leases: &[&Lease]) -> Self {
+    pub(crate) fn of(leases: &[&Lease]) -> Self {
         let row = |lease: &&Lease| {
             array([
                 quoted(lease.lock.key()),
@@ -45,41 +43,6 @@ where
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
         self.0.as_str().to_sql(out)
     }
-}
-
-impl Statement<Seen> {
-    /// Extends the leases of one table, each to its own ttl, but for those whose rows somebody has locked.
-    pub(crate) fn keep_alive(leases: &[&Lease]) -> Self {
-        Self::of_batch(Operation::KeepAlive, leases)
-    }
-
-    /// Reads the rows of those that are still their holders'.
-    pub(crate) fn look_mine(leases: &[&Lease]) -> Self {
-        Self::of_batch(Operation::LookMine, leases)
-    }
-
-    fn of_batch(operation: Operation, leases: &[&Lease]) -> Self {
-        let table = leases
-            .first()
-            .map_or_else(Table::default, |lease| lease.lock.table.clone());
-        let binds = Binds {
-            batch: Batch::of(leases),
-            limit: i64::try_from(leases.len()).unwrap_or(i64::MAX),
-            ..Binds::default()
-        };
-        Self::new(operation, table, binds)
-    }
-}
-
-/// A JSON array of what is JSON already.
-pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
-    let items: Vec<String> = items.into_iter().collect();
-    format!("[{}]", items.join(","))
-}
-
-/// A name or a token as JSON. Neither has control characters.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

@@ -2,23 +2,22 @@
 
 use std::error::Error as StdError;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::connection::{AsyncLockConnection, Asynchronous};
+use super::connection::{Asynchronous, Statements};
 use super::connections::AsyncConnections;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::managed::bell::Bell;
-use crate::managed::fetched::Fetched;
-use crate::managed::ground::{Ground, Mode};
+use crate::managed::checkout::Checkout;
+use crate::managed::pool::{Pool, Pooled, Runtime};
 
 pub struct Tasks(Handle);
 
-impl Mode for Tasks {
+impl Runtime for Tasks {
     fn here() -> Option<Self> {
         Handle::try_current().ok().map(Self)
     }
@@ -43,7 +42,7 @@ impl Mode for Tasks {
         }
     }
 
-    async fn cut<F: Future<Output: Send> + Send>(
+    async fn cancel_after<F: Future<Output: Send> + Send>(
         time: Duration,
         is_wanted: impl Fn() -> bool + Send,
         work: F,
@@ -63,7 +62,7 @@ impl Mode for Tasks {
         None
     }
 
-    async fn within<F: Future<Output: Send + 'static> + Send + 'static>(
+    async fn detach_after<F: Future<Output: Send + 'static> + Send + 'static>(
         time: Option<Duration>,
         work: F,
     ) -> Option<F::Output> {
@@ -79,7 +78,7 @@ impl Mode for Tasks {
         }
     }
 
-    async fn apart<F: Future<Output: Send + 'static> + Send + 'static>(
+    async fn in_background<F: Future<Output: Send + 'static> + Send + 'static>(
         time: Duration,
         work: F,
     ) -> Option<F::Output> {
@@ -90,34 +89,23 @@ impl Mode for Tasks {
     }
 }
 
-pub struct Pooled<P>(Arc<P>);
+/// A pool of async connections.
+pub type AsyncPool<P> = Pooled<Tasks, P>;
 
-impl<P> Pooled<P> {
-    pub(super) fn new(pool: P) -> Self {
-        Self(Arc::new(pool))
-    }
-}
-
-impl<P> Clone for Pooled<P> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<P: AsyncConnections> Ground for Pooled<P> {
-    type Mode = Tasks;
+impl<P: AsyncConnections> Pool for AsyncPool<P> {
+    type Runtime = Tasks;
     type Connection = P::Connection;
-    type Executor = Asynchronous<Fetched<P::Connection>>;
+    type Executor = Asynchronous<Checkout<P::Connection>>;
 
-    async fn connect(&self, within: Option<Duration>) -> Result<Self::Executor> {
-        let fetched = match within {
-            Some(time) => self.fetch_within(time).await,
-            None => self.0.connect().await,
+    async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
+        let checkout = match within {
+            Some(time) => self.connect_within(time).await,
+            None => self.pool.connect().await,
         };
-        let conn = fetched.map_err(|source| Error::NoConnection { source })?;
-        Ok(Asynchronous::owning(Fetched::new(
+        let conn = checkout.map_err(|source| Error::NoConnection { source })?;
+        Ok(Asynchronous::owning(Checkout::new(
             conn,
-            AsyncLockConnection::discard,
+            Statements::discard,
         )))
     }
 
@@ -126,8 +114,8 @@ impl<P: AsyncConnections> Ground for Pooled<P> {
     }
 
     /// SQLite's statements run on another thread, and diesel-async waits for them where they are dropped.
-    fn breaks_off() -> bool {
-        <P::Connection as AsyncLockConnection>::Dialect::ENGINE != "sqlite"
+    fn can_cancel() -> bool {
+        <P::Connection as Statements>::Dialect::ENGINE != "sqlite"
     }
 
     fn connection(executor: &mut Self::Executor) -> &mut P::Connection {
@@ -135,35 +123,30 @@ impl<P: AsyncConnections> Ground for Pooled<P> {
     }
 }
 
-impl<P: AsyncConnections> Pooled<P> {
+impl<P: AsyncConnections> AsyncPool<P> {
     /// In a task of its own: a pool that is dropped while it looks whether a connection still works may give it to the
     /// next one with the answer unread.
-    async fn fetch_within(
+    async fn connect_within(
         &self,
         time: Duration,
     ) -> Result<P::Connection, Box<dyn StdError + Send + Sync>> {
-        let pool = self.0.clone();
-        let fetching = tokio::spawn(async move { pool.connect().await });
-        tokio::time::timeout(time, fetching).await??
+        let pool = self.pool.clone();
+        let connecting = tokio::spawn(async move { pool.connect().await });
+        tokio::time::timeout(time, connecting).await??
     }
 }
 
-/// The one of two that is ready first.
-pub(super) enum First<A, B> {
-    One(A),
-    Other(B),
-}
-
-pub(super) async fn first_of<A, B>(
-    one: impl Future<Output = A>,
-    other: impl Future<Output = B>,
-) -> First<A, B> {
-    let (mut one, mut other) = (pin!(one), pin!(other));
+/// The result of the work, unless the other future ends first: then the work is dropped.
+pub(super) async fn unless<T>(
+    ended: impl Future<Output = ()>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let (mut ended, mut work) = (pin!(ended), pin!(work));
     std::future::poll_fn(|context| {
-        if let Poll::Ready(answer) = one.as_mut().poll(context) {
-            return Poll::Ready(First::One(answer));
+        if let Poll::Ready(value) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(value));
         }
-        other.as_mut().poll(context).map(First::Other)
+        ended.as_mut().poll(context).map(|()| None)
     })
     .await
 }

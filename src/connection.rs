@@ -1,0 +1,199 @@
+//! How the protocol runs on a connection: the text that blocking and async connections have in common.
+//!
+//! The two modes stand on different traits of the same words, and differ in `.await`. So the text is a macro.
+
+/// Defines the trait of a mode's connections, and the executor on them.
+macro_rules! lock_connection {
+    (
+        $(#[$doc:meta])*
+        trait $LockConnection:ident over $($Connection:path),+;
+        struct $Executor:ident;
+        sleep $sleep:expr;
+        await $awaited:ident;
+    ) => {
+        lock_connection! {
+            @loads
+            $(#[$doc])*
+            trait $LockConnection over $($Connection),+;
+            struct $Executor;
+            sleep $sleep;
+            await $awaited;
+            load_rows as load: LockRow,
+            load_states as ask: LeaseState,
+            load_numbers as numbers: i64,
+            load_facts as facts: Fact,
+        }
+    };
+    (
+        @loads
+        $(#[$doc:meta])*
+        trait $LockConnection:ident over $($Connection:path),+;
+        struct $Executor:ident;
+        sleep $sleep:expr;
+        await $awaited:ident;
+        $($load:ident as $ask:ident: $Row:ty,)+
+    ) => {
+        $(#[$doc])*
+        ///
+        /// Sealed: this crate implements it for all connections that there are.
+        pub trait $LockConnection: Statements {}
+
+        impl<C: Statements> $LockConnection for C {}
+
+        /// What stays inside of this crate.
+        pub trait Statements: Send {
+            type Dialect: Winning;
+            $(
+                    fn $load(
+                    &mut self,
+                    statement: Statement<$Row>,
+                ) -> impl Future<Output = QueryResult<Vec<$Row>>> + Send;
+            )+
+            fn batch(&mut self, sql: &str) -> impl Future<Output = QueryResult<()>> + Send;
+            fn count(
+                &mut self,
+                statement: Statement<()>,
+            ) -> impl Future<Output = QueryResult<usize>> + Send;
+            fn is_in_transaction(&mut self) -> bool;
+            fn begin(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
+            fn commit(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
+            fn rollback(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
+            /// Keeps a pool from using the connection again.
+            fn discard(&mut self);
+        }
+
+        impl<C> Statements for C
+        where
+            C: $($Connection +)+,
+            C::Backend:
+                Winning + QueryMetadata<LockRowSql> + QueryMetadata<BigInt> + QueryMetadata<FactSql>,
+            LockRow: FromSqlRow<LockRowSql, C::Backend>,
+            LeaseState: FromSqlRow<BigInt, C::Backend>,
+            i64: FromSqlRow<BigInt, C::Backend>,
+            Fact: FromSqlRow<FactSql, C::Backend>,
+        {
+            type Dialect = C::Backend;
+
+            $(
+                async fn $load(&mut self, statement: Statement<$Row>) -> QueryResult<Vec<$Row>> {
+                    $awaited!(RunQueryDsl::load(statement, self))
+                }
+            )+
+
+            async fn batch(&mut self, sql: &str) -> QueryResult<()> {
+                $awaited!(self.batch_execute(sql))
+            }
+
+            async fn count(&mut self, statement: Statement<()>) -> QueryResult<usize> {
+                $awaited!(RunQueryDsl::execute(statement, self))
+            }
+
+            fn is_in_transaction(&mut self) -> bool {
+                let status = C::TransactionManager::transaction_manager_status_mut(self);
+                !matches!(status.transaction_depth(), Ok(None))
+            }
+
+            async fn begin(&mut self) -> QueryResult<()> {
+                $awaited!(C::TransactionManager::begin_transaction(self))
+            }
+
+            async fn commit(&mut self) -> QueryResult<()> {
+                $awaited!(C::TransactionManager::commit_transaction(self))
+            }
+
+            async fn rollback(&mut self) -> QueryResult<()> {
+                $awaited!(C::TransactionManager::rollback_transaction(self))
+            }
+
+            fn discard(&mut self) {
+                C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+            }
+        }
+
+        /// The protocol's executor on a connection that is borrowed, or was checked out of a pool.
+        pub struct $Executor<C> {
+            pub(super) conn: C,
+            /// Whether there is a transaction that Diesel has not begun.
+            is_open: bool,
+        }
+
+        impl<C> $Executor<C> {
+            pub(super) fn owning(conn: C) -> Self {
+                Self { conn, is_open: false }
+            }
+        }
+
+        impl<'c, C> $Executor<&'c mut C> {
+            pub(crate) fn on(conn: &'c mut C) -> Self {
+                Self::owning(conn)
+            }
+        }
+
+        impl<C> $Executor<C>
+        where
+            C: DerefMut<Target: Statements> + Send,
+        {
+            fn explained<T>(&mut self, answer: QueryResult<T>) -> Result<T> {
+                let engine = <C::Target as Statements>::Dialect::ENGINE;
+                answer.map_err(|error| Error::from_engine(error, engine, self.in_transaction()))
+            }
+        }
+
+        impl<C> Executor for $Executor<C>
+        where
+            C: DerefMut<Target: Statements> + Send,
+        {
+            type Backend = <C::Target as Statements>::Dialect;
+
+            $(
+                async fn $ask(&mut self, statement: Statement<$Row>) -> Result<Vec<$Row>> {
+                    let answer = self.conn.$load(statement).await;
+                    self.explained(answer)
+                }
+            )+
+
+            async fn batch(&mut self, sql: &str) -> Result<()> {
+                let answer = self.conn.batch(sql).await;
+                self.explained(answer)
+            }
+
+            async fn run(&mut self, statement: Statement<()>) -> Result<usize> {
+                let answer = self.conn.count(statement).await;
+                self.explained(answer)
+            }
+
+            fn in_transaction(&mut self) -> bool {
+                self.is_open || self.conn.is_in_transaction()
+            }
+
+            fn note_transaction(&mut self) {
+                self.is_open = true;
+            }
+
+            async fn sleep(&mut self, pause: Duration) {
+                $awaited!($sleep(pause));
+            }
+        }
+
+        impl<C> Transactions for $Executor<C>
+        where
+            C: DerefMut<Target: Statements> + Send,
+        {
+            async fn begin(&mut self) -> Result<()> {
+                let answer = self.conn.begin().await;
+                self.explained(answer)
+            }
+
+            async fn commit(&mut self) -> Result<()> {
+                let answer = self.conn.commit().await;
+                self.explained(answer)
+            }
+
+            async fn rollback(&mut self) -> Result<()> {
+                let answer = self.conn.rollback().await;
+                self.explained(answer)
+            }
+        }
+    };
+}
+pub(crate) use lock_connection;

@@ -1,0 +1,266 @@
+//! How a lock is waited for: nothing is held meanwhile, neither a lock nor a connection.
+
+use std::time::Duration;
+
+use super::attempt::{Unclaimed, WINDOW, Wanted};
+use super::event::What;
+use super::listening::Listening;
+use super::pool::{Pool, Runtime};
+use super::queue::Ticket;
+use super::settings::Named;
+use crate::answer::{Attempt, Holder};
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::guard::Guard;
+use crate::lease::can_be_trusted;
+use crate::locks::Locks;
+use crate::protocol::sets::Choice;
+use crate::set::LockSet;
+use crate::wait::{Pauses, Wait};
+
+impl<P: Pool> Locks<P> {
+    pub(crate) async fn attempt_one(
+        &self,
+        name: impl Named,
+        wait: Wait,
+    ) -> Result<Attempt<Guard<P>>> {
+        let wanted = Wanted::One(self.lock(name)?);
+        Ok(self.attempt(&wanted, &wait).await?.map(one))
+    }
+
+    pub(crate) async fn try_set(
+        &self,
+        set: &LockSet,
+        choice: Choice,
+    ) -> Result<Attempt<Vec<Guard<P>>>> {
+        let wanted = Wanted::Set(set.clone(), choice);
+        self.attempt(&wanted, &Wait::never()).await
+    }
+
+    pub(crate) fn wait_for_one(
+        &self,
+        name: impl Named,
+        wait: Wait,
+    ) -> impl Future<Output = Result<Guard<P>>> + Send {
+        self.wait_for(self.lock(name).map(Wanted::One), wait, one)
+    }
+
+    pub(crate) fn wait_for_set(
+        &self,
+        set: &LockSet,
+        choice: Choice,
+        wait: Wait,
+    ) -> impl Future<Output = Result<Vec<Guard<P>>>> + Send {
+        let wanted = Wanted::Set(set.clone(), choice);
+        self.wait_for(Ok(wanted), wait, |guards| guards)
+    }
+
+    /// Waits for what is wanted: the guards, or an error when the wait is over.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn holds its arguments twice, and there may be many waiters"
+    )]
+    fn wait_for<T>(
+        &self,
+        wanted: Result<Wanted>,
+        wait: Wait,
+        of: impl FnOnce(Vec<Guard<P>>) -> T + Send,
+    ) -> impl Future<Output = Result<T>> + Send {
+        async move {
+            let wanted = match wanted {
+                Ok(ref wanted) => wanted,
+                Err(error) => return Err(error),
+            };
+            match self.attempt(wanted, &wait).await? {
+                Attempt::Acquired(guards) => Ok(of(guards)),
+                Attempt::Busy(holder) => Err(Error::Busy {
+                    name: wanted.prototype().key().to_owned(),
+                    holder: holder.map(Box::new),
+                }),
+            }
+        }
+    }
+
+    /// Tries until what is wanted is acquired or the wait is over. What is needed only for a moment is on the heap.
+    fn attempt<'w>(
+        &'w self,
+        wanted: &'w Wanted,
+        wait: &'w Wait,
+    ) -> impl Future<Output = Result<Attempt<Vec<Guard<P>>>>> + Send {
+        let mut waiting = Waiting::new(self, wanted, wait);
+        async move {
+            loop {
+                let seen = waiting.ticket.bell.rings();
+                let pause = match Box::pin(waiting.step()).await? {
+                    Step::Ended(attempt) => return Ok(attempt),
+                    Step::Pause(pause) => pause,
+                };
+                P::Runtime::wait(&waiting.ticket.bell, seen, pause).await;
+            }
+        }
+    }
+}
+
+pub(crate) fn one<P: Pool>(guards: Vec<Guard<P>>) -> Guard<P> {
+    let mut guards = guards.into_iter();
+    guards.next().expect("at least one lock is acquired")
+}
+
+struct Waiting<'w, P: Pool> {
+    locks: &'w Locks<P>,
+    wanted: &'w Wanted,
+    ticket: Ticket,
+    pauses: Pauses<'w>,
+    waits: bool,
+    began: Moment,
+    has_told: bool,
+    /// Whether the last answer named a holder.
+    was_named: bool,
+}
+
+enum Step<P: Pool> {
+    Ended(Attempt<Vec<Guard<P>>>),
+    Pause(Duration),
+}
+
+impl<'w, P: Pool> Waiting<'w, P> {
+    fn new(locks: &'w Locks<P>, wanted: &'w Wanted, wait: &'w Wait) -> Self {
+        // A single try does not queue, and there is no queue for a set.
+        let (ticket, pauses) = match wanted {
+            Wanted::One(lock) if wait.waits() => (locks.queues.join(lock), wait.pauses_in_queue()),
+            _ => (Ticket::alone(), wait.pauses()),
+        };
+        Self {
+            ticket,
+            pauses,
+            waits: wait.waits(),
+            began: Moment::now(),
+            has_told: false,
+            was_named: false,
+            locks,
+            wanted,
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step<P>> {
+        let sent = Moment::now();
+        let (holder, error) = match self.take_turn().await {
+            Ok(Attempt::Acquired(acquired)) => return self.hold(acquired, sent),
+            Ok(Attempt::Busy(holder)) => (holder, None),
+            Err(error) if self.waits && error.may_pass() => (None, Some(error)),
+            Err(error) => return Err(error),
+        };
+        match (self.pause(holder.as_ref()), error) {
+            (Some(pause), _) => Ok(Step::Pause(pause)),
+            (None, None) => Ok(Step::Ended(Attempt::Busy(holder))),
+            (None, Some(error)) => Err(error),
+        }
+    }
+
+    /// Asks the database if this waiter is the first of its queue. Otherwise it knows what the first waiter was told.
+    async fn take_turn(&mut self) -> Result<Attempt<Unclaimed<P>>> {
+        if self.locks.keeper.is_closed() {
+            return Err(Error::Closed);
+        }
+        if !self.ticket.takes_turn() {
+            return Ok(Attempt::Busy(self.ticket.holder()));
+        }
+        let mut attempt = self.try_once(false).await?;
+        if let Attempt::Busy(Some(holder)) = &attempt {
+            if self.ticket.is_in_queue() && self.asks_for_announcement(holder) {
+                attempt = self.try_once(true).await?;
+            }
+        }
+        if let Attempt::Busy(holder) = &attempt {
+            self.ticket.note(holder.as_ref());
+        }
+        Ok(attempt)
+    }
+
+    async fn try_once(&self, is_to_be_announced: bool) -> Result<Attempt<Unclaimed<P>>> {
+        let within = self.patience();
+        self.locks
+            .try_once(self.wanted, within, is_to_be_announced)
+            .await
+    }
+
+    /// How long to wait for an answer. An answer that takes longer than the lease would live is useless, later waiters
+    /// must not wait for it for ever, and the wait has its own end.
+    fn patience(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(30);
+        const FOR_EACH: Duration = Duration::from_millis(100); // some databases take them one after the other
+        const SHORTEST: Duration = Duration::from_secs(1);
+        let locks = u32::try_from(self.wanted.locks().len()).unwrap_or(u32::MAX);
+        let longest = LONGEST + FOR_EACH.saturating_mul(locks);
+        let useful = self.wanted.prototype().ttl.min(longest);
+        if !self.waits {
+            return useful;
+        }
+        let rest = self.pauses.rest(Moment::now().since(self.began));
+        useful.min(rest.unwrap_or_default().max(SHORTEST))
+    }
+
+    /// Whether to have the database announce the release: once for each holder and window.
+    fn asks_for_announcement(&self, holder: &Holder) -> bool {
+        let (now, listening) = (Moment::now(), self.locks.listening.as_ref());
+        let is_heard = listening.is_some_and(Listening::hears::<P::Runtime>);
+        if !is_heard || self.ticket.is_announced(holder, now) {
+            return false;
+        }
+        self.ticket.note_announced(holder, now.after(WINDOW / 2));
+        true
+    }
+
+    /// How long to pause before the next try; `None` when the wait is over.
+    fn pause(&mut self, holder: Option<&Holder>) -> Option<Duration> {
+        let now = Moment::now();
+        let waited = now.since(self.began);
+        // A lock whose holder cannot be named is about to change hands.
+        if std::mem::replace(&mut self.was_named, holder.is_some()) && holder.is_none() {
+            self.pauses.restart();
+        }
+        let pause = if self.ticket.is_first() {
+            let is_told = holder.is_some_and(|holder| self.ticket.is_announced(holder, now));
+            let left = holder.map(|holder| holder.time_left);
+            self.pauses.next_if_told(is_told, waited, left)
+        } else {
+            self.pauses.until_turn(waited)
+        };
+        let what = match pause {
+            Some(_) => What::Waiting { holder },
+            None => What::Busy { holder, waited },
+        };
+        if pause.is_none() || !std::mem::replace(&mut self.has_told, true) {
+            self.locks.tell(self.wanted.prototype(), what);
+        }
+        pause
+    }
+
+    fn hold(&mut self, acquired: Unclaimed<P>, sent: Moment) -> Result<Step<P>> {
+        let waited = Moment::now().since(self.began);
+        let leases = acquired.claim();
+        self.ticket.won = leases.first().map(|lease| lease.fence);
+        let ends = self.locks.settings.ends(sent);
+        let guards: Vec<Result<Guard<P>>> = leases
+            .into_iter()
+            .map(|lease| self.locks.hold(lease, ends))
+            .collect(); // all of them, before the first error lets go of the others
+        let guards: Result<Vec<Guard<P>>> = guards.into_iter().collect();
+        let guards = guards?;
+        for guard in &guards {
+            guard.tell(What::Acquired { waited });
+        }
+        Ok(Step::Ended(Attempt::Acquired(guards)))
+    }
+}
+
+impl Error {
+    /// Whether a waiter may go on waiting.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::TooLate { ttl, .. } => can_be_trusted(*ttl),
+            Self::NoAnswer { .. } | Self::NoConnection { .. } => true,
+            error => error.is_connection(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One try to acquire, for a caller that may give up.
+//!
+//! Whenever the caller gives up, at worst a lease is left that nobody knows of. If the answer comes, what it acquired is
+//! given back. If the request is cancelled before its answer, the background looks for the lease by its token. So a
+//! random token is used for one try only.
+
+use std::slice;
+use std::time::Duration;
+
+use super::chore::Chore;
+use super::pool::Pool;
+use crate::answer::Attempt;
+use crate::error::{Error, Result};
+use crate::lease::Lease;
+use crate::lock::Lock;
+use crate::locks::Locks;
+use crate::protocol::sets::{self, Choice};
+use crate::protocol::{self, Executor, Winning};
+use crate::set::LockSet;
+use crate::token::Token;
+
+/// How long a release is announced, unless the announcement is asked for again.
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
+
+/// What is to be acquired.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    One(Lock),
+    Set(LockSet, Choice),
+}
+
+impl Wanted {
+    pub(super) fn locks(&self) -> &[Lock] {
+        match self {
+            Self::One(lock) => slice::from_ref(lock),
+            Self::Set(set, _) => set.locks(),
+        }
+    }
+
+    /// A lock that is held as all of them are.
+    pub(crate) fn prototype(&self) -> &Lock {
+        &self.locks()[0]
+    }
+
+    async fn acquire<E: Executor<Backend: Winning>>(
+        &self,
+        executor: &mut E,
+        token: &Token,
+    ) -> Result<Attempt<Vec<Lease>>> {
+        match self {
+            Self::One(lock) => {
+                let attempt = protocol::try_as(executor, lock, token).await?;
+                Ok(attempt.map(|lease| vec![lease]))
+            }
+            Self::Set(set, choice) => sets::try_set(executor, set, *choice, token).await,
+        }
+    }
+}
+
+impl<P: Pool> Locks<P> {
+    /// Tries once. To have the release announced, the request asks for that first: the lock may be released in between.
+    pub(super) async fn try_once(
+        &self,
+        wanted: &Wanted,
+        within: Duration,
+        is_to_be_announced: bool,
+    ) -> Result<Attempt<Unclaimed<P>>> {
+        let request = Try {
+            locks: self.clone(),
+            wanted: wanted.clone(),
+            token: protocol::token_for(wanted.prototype())?,
+            is_to_be_announced,
+        };
+        let request = async move |executor: &mut P::Executor| request.send(executor).await;
+        self.ask(Some(within), request).await
+    }
+}
+
+struct Try<P: Pool> {
+    locks: Locks<P>,
+    wanted: Wanted,
+    token: Token,
+    is_to_be_announced: bool,
+}
+
+impl<P: Pool> Try<P> {
+    async fn send<E: Executor<Backend: Winning>>(
+        self,
+        executor: &mut E,
+    ) -> Result<Attempt<Unclaimed<P>>> {
+        if self.is_to_be_announced {
+            protocol::want(executor, self.wanted.prototype(), WINDOW).await?;
+        }
+        let unanswered = Unanswered(&self);
+        let attempt = self.wanted.acquire(executor, &self.token).await;
+        if !matches!(&attempt, Err(error) if error.leaves_open()) {
+            std::mem::forget(unanswered);
+        }
+        Ok(attempt?.map(|leases| Unclaimed {
+            locks: self.locks.clone(),
+            leases,
+        }))
+    }
+}
+
+/// A try whose answer has not come. If it is cancelled before the answer, the background looks for what it acquired, and
+/// gives that back. Not if the caller chose the token: then another process may rely on the same acquisition.
+struct Unanswered<'t, P: Pool>(&'t Try<P>);
+
+impl<P: Pool> Drop for Unanswered<'_, P> {
+    fn drop(&mut self) {
+        let Try {
+            locks,
+            wanted,
+            token,
+            ..
+        } = self.0;
+        if wanted.prototype().token.is_some() {
+            return;
+        }
+        let settings = &locks.settings;
+        for lock in wanted.locks() {
+            let (lock, token) = (lock.clone(), token.clone());
+            let observer = settings.observer.clone();
+            let chore = Chore::ReleaseUnseen(lock, token, settings.release, observer);
+            locks.keeper.later(chore);
+        }
+    }
+}
+
+impl Error {
+    /// Whether the error says nothing about what the database did.
+    fn leaves_open(&self) -> bool {
+        matches!(self, Self::Database(_)) && !self.is_transient()
+    }
+}
+
+/// What was acquired. If it is dropped before the caller has claimed it, it is given back.
+pub(super) struct Unclaimed<P: Pool> {
+    locks: Locks<P>,
+    leases: Vec<Lease>,
+}
+
+impl<P: Pool> Unclaimed<P> {
+    pub(super) fn claim(mut self) -> Vec<Lease> {
+        std::mem::take(&mut self.leases)
+    }
+}
+
+impl<P: Pool> Drop for Unclaimed<P> {
+    fn drop(&mut self) {
+        for lease in self.leases.drain(..) {
+            if lease.lock.token.is_none() {
+                self.locks.give_back(lease);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The beats of the keeper: each extends the leases that are due, many in one statement.
+//!
+//! A missing answer leaves a lease unknown, not lost. The keeper asks again on another connection while there is time,
+//! and an answer counts whenever it comes. Nothing waits for an answer but the request itself. A row that is locked in an
+//! open transaction is skipped, and tried again without the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::What;
+use super::keeper::{Keeper, Work};
+use super::locked;
+use super::pool::Runtime;
+use super::schedule::Due;
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::protocol::Renewal;
+use crate::wait::jittered;
+
+/// How many leases one statement extends.
+const BATCH: usize = 1_000;
+
+impl<R: Runtime> Keeper<R> {
+    /// Extends what is due; `None` when there is nothing left to keep.
+    pub(super) fn beat(self: &Arc<Self>) -> Option<Duration> {
+        let (beat, rest) = {
+            let mut desk = locked(&self.desk);
+            if desk.ends(Work::Beats) {
+                return None;
+            }
+            let now = Moment::now();
+            (desk.schedule.beat(now), desk.schedule.until_beat(now))
+        };
+        if !beat.unanswered.is_empty() {
+            let within = beat.patience;
+            self.try_again(&beat.unanswered, Some(&Error::NoAnswer { within }));
+        }
+        for batch in batches(beat.due) {
+            self.spawn(Asked::new(self, batch).extend(beat.patience));
+        }
+        Some(rest)
+    }
+
+    fn note(&self, due: &Due, sent: Moment, answer: Renewal) {
+        match answer {
+            Renewal::Until(until) => {
+                if due.held.extended(until) {
+                    locked(&self.desk).schedule.extended(due.number, sent);
+                    let took = Moment::now().since(sent);
+                    due.held.tell(&due.held.lease(), What::Renewed { took });
+                }
+            }
+            Renewal::Locked(until) => {
+                if let Some(until) = until {
+                    due.held.extended(until);
+                }
+                self.try_again(std::slice::from_ref(due), None);
+            }
+            Renewal::Lost => {
+                self.leave(due.number);
+                due.held.gone();
+            }
+        }
+    }
+
+    fn try_again(&self, batch: &[Due], error: Option<&Error>) {
+        for due in batch {
+            let trusted_for = due.held.left();
+            let is_kept = {
+                let mut desk = locked(&self.desk);
+                // Nothing ends what is pinned, so there is no hurry.
+                let pause = if due.held.is_pinned() {
+                    desk.schedule.every(due.number)
+                } else {
+                    pause(trusted_for)
+                };
+                desk.schedule.again(due.number, Moment::now().after(pause))
+            };
+            if is_kept {
+                let late = What::Late { trusted_for, error };
+                due.held.tell(&due.held.lease(), late);
+            }
+        }
+    }
+}
+
+/// A batch whose answer is under way. If it is dropped before the answer, it counts as not answered.
+struct Asked<R: Runtime> {
+    keeper: Arc<Keeper<R>>,
+    batch: Vec<Due>,
+    sent: Moment,
+}
+
+impl<R: Runtime> Asked<R> {
+    fn new(keeper: &Arc<Keeper<R>>, batch: Vec<Due>) -> Self {
+        locked(&keeper.desk).asked += 1;
+        Self {
+            keeper: keeper.clone(),
+            batch,
+            sent: Moment::now(),
+        }
+    }
+
+    async fn extend(mut self, patience: Duration) {
+        let asked = self.batch.iter();
+        let asked = asked.map(|due| (due.held.lease(), due.held.is_pinned()));
+        let leases = asked.collect();
+        let answer = self.keeper.database.keep_alive(leases, patience).await;
+        self.settle(answer);
+    }
+
+    fn settle(&mut self, answer: Result<Vec<Renewal>>) {
+        let batch = std::mem::take(&mut self.batch);
+        match answer {
+            Ok(answers) => {
+                for (due, answer) in batch.iter().zip(answers) {
+                    self.keeper.note(due, self.sent, answer);
+                }
+            }
+            Err(error) => self.keeper.try_again(&batch, Some(&error)),
+        }
+        self.keeper.bell.ring();
+    }
+}
+
+impl<R: Runtime> Drop for Asked<R> {
+    fn drop(&mut self) {
+        if !self.batch.is_empty() {
+            let within = Moment::now().since(self.sent);
+            self.settle(Err(Error::NoAnswer { within }));
+        }
+        locked(&self.keeper.desk).asked -= 1;
+        self.keeper.idle.ring();
+    }
+}
+
+/// Batches of one table each, and not too large.
+fn batches(mut due: Vec<Due>) -> Vec<Vec<Due>> {
+    due.sort_by(|one, other| one.held.table.cmp(&other.held.table));
+    let mut batches: Vec<Vec<Due>> = Vec::new();
+    for due in due {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH && batch[0].held.table == due.held.table => {
+                batch.push(due);
+            }
+            _ => batches.push(vec![due]),
+        }
+    }
+    batches
+}
+
+/// How long to wait before asking again: more often the less time is left.
+fn pause(left: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(5);
+    jittered((left / 4).clamp(SHORTEST, LONGEST))
+}

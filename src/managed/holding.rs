@@ -1,0 +1,93 @@
+//! From a lease to a guard, and the end of all guards.
+
+use std::sync::Arc;
+
+use super::chore::Chore;
+use super::event::What;
+use super::held_lease::HeldLease;
+use super::pool::Pool;
+use crate::answer::Forced;
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::guard::Guard;
+use crate::lease::Lease;
+use crate::lock::Lock;
+use crate::locks::Locks;
+use crate::protocol;
+
+impl<P: Pool> Locks<P> {
+    /// Keeps a lease alive from now on.
+    pub(super) fn hold(&self, lease: Lease, ends: Option<Moment>) -> Result<Guard<P>> {
+        let every = self.settings.every(lease.lock.ttl);
+        let held = self.held(lease, ends);
+        if let Some(number) = self.keeper.keep(held.clone(), every) {
+            return Ok(Guard::new(self.clone(), number, held));
+        }
+        self.give_back_later(held);
+        Err(Error::Closed)
+    }
+
+    /// Gives a lease back in the background that no guard holds.
+    pub(super) fn give_back(&self, lease: Lease) {
+        self.give_back_later(self.held(lease, None));
+    }
+
+    /// Extends a lease from elsewhere, and keeps it alive from now on.
+    pub(crate) async fn adopt_lease(&self, mut lease: Lease) -> Result<Guard<P>> {
+        if self.keeper.is_closed() {
+            return Err(Error::Closed);
+        }
+        let sent = Moment::now();
+        let request = async move |executor: &mut P::Executor| {
+            let outcome = protocol::extend(executor, &mut lease).await?;
+            Ok((lease, outcome))
+        };
+        let (lease, outcome) = self.ask(None, request).await?;
+        if outcome.is_lost() {
+            return Err(lease.lost());
+        }
+        let guard = self.hold(lease, self.settings.ends(sent))?;
+        let waited = Moment::now().since(sent);
+        guard.tell(What::Acquired { waited });
+        Ok(guard)
+    }
+
+    /// Takes a lock away from its holder, and wakes the waiters of this process.
+    pub(crate) async fn take_away(&self, lock: Lock) -> Result<Forced> {
+        let key = lock.clone();
+        let request =
+            async move |executor: &mut P::Executor| protocol::force_release(executor, &lock).await;
+        let forced = self.ask(None, request).await;
+        self.queues.released(&key);
+        forced
+    }
+
+    /// Releases all that is held, takes no more, and waits until the background has ended, or for as long as a release
+    /// may take.
+    pub(crate) async fn end(&self) {
+        for held in self.keeper.close() {
+            if held.close() {
+                self.give_back_later(held);
+            }
+        }
+        self.queues.end();
+        if let Some(listening) = &self.listening {
+            listening.close();
+        }
+        self.keeper.join(self.settings.release.within).await;
+    }
+
+    pub(super) fn tell(&self, lock: &Lock, what: What<'_>) {
+        self.settings.observer.tell(lock, None, what);
+    }
+
+    fn held(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
+        let observer = self.settings.observer.clone();
+        Arc::new(HeldLease::new(lease, ends, observer))
+    }
+
+    fn give_back_later(&self, held: Arc<HeldLease>) {
+        self.keeper
+            .later(Chore::Release(held, self.settings.release));
+    }
+}

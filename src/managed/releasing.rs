@@ -1,0 +1,78 @@
+//! How a lease is given back, and who is told.
+
+use std::time::Duration;
+
+use super::event::What;
+use super::held_lease::HeldLease;
+use super::queue::Queues;
+use crate::answer::Outcome;
+use crate::clock::Moment;
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::lock::Lock;
+use crate::protocol::{self, Executor};
+use crate::token::Token;
+use crate::wait::jittered;
+
+/// How a lease is given back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    /// How long it may take.
+    pub(crate) within: Duration,
+    /// Whether it waits for the disk.
+    pub(crate) durable: bool,
+}
+
+impl Release {
+    /// Releases, and tries again after contention: there is time for that.
+    pub(crate) async fn lease<E: Executor>(
+        self,
+        executor: &mut E,
+        lease: &Lease,
+    ) -> Result<Outcome> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let began = Moment::now();
+        loop {
+            let outcome = if self.durable {
+                protocol::release(executor, lease).await
+            } else {
+                protocol::release_async(executor, lease).await
+            };
+            match outcome {
+                Err(error) if error.is_transient() && Moment::now().since(began) < self.within => {
+                    executor.sleep(jittered(PAUSE)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Releases what a request acquired whose answer never came. The request may still be on its way, so this looks more
+    /// than once.
+    pub(crate) async fn unseen<E: Executor>(
+        self,
+        executor: &mut E,
+        lock: &Lock,
+        token: &Token,
+    ) -> Result<()> {
+        const LOOKS: [u64; 4] = [0, 30, 100, 300];
+        for pause in LOOKS {
+            executor.sleep(Duration::from_millis(pause)).await;
+            if let Some(lease) = protocol::find(executor, lock, token.clone()).await? {
+                return self.lease(executor, &lease).await.map(drop);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells the observer, and the waiters of this process.
+pub(crate) fn given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Outcome>) {
+    let lease = held.lease();
+    queues.released(&lease.lock);
+    match outcome {
+        Ok(Outcome::Lost) => held.tell_lost(),
+        Ok(_) => held.tell(&lease, What::Released { held: held.held() }),
+        Err(error) => held.tell(&lease, What::NotReleased { error }),
+    }
+}

@@ -1,0 +1,93 @@
+//! The order of statements that acquires a lock, one file for each engine: one lock, all locks of a set, any lock of a
+//! set.
+//!
+//! No try waits for another transaction (I8); the exceptions stand where they are.
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use super::executor::Executor;
+use crate::answer::Holder;
+use crate::dialect::Dialect;
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::row::LockRow;
+use crate::set::LockSet;
+use crate::token::Token;
+
+/// A database in which locks are acquired.
+pub trait Winning: Dialect {
+    /// Tries once to acquire a lock. Without a token no holder is named: the row stays locked until the transaction ends,
+    /// and the lock is free then.
+    fn acquire<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        lock: &Lock,
+        token: Option<&Token>,
+    ) -> impl Future<Output = Result<Won>> + Send;
+
+    /// Tries once to acquire all locks of a set, or none of them.
+    fn acquire_all<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> impl Future<Output = Result<WonSet>> + Send;
+
+    /// Tries once to acquire any lock of a set.
+    fn acquire_any<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> impl Future<Output = Result<WonSet>> + Send;
+}
+
+/// The result of one try for one lock.
+pub enum Won {
+    Fence(i64),
+    /// The token held the lock already, and the lease is extended.
+    Renewed(i64),
+    Busy(Option<Holder>),
+}
+
+/// The result of one try for a set: the keys that were acquired, with their fences.
+pub enum WonSet {
+    Won(Vec<(String, i64)>),
+    Busy(Option<Holder>),
+}
+
+impl Won {
+    fn or_holder(row: &LockRow) -> Self {
+        match row.won {
+            Some(fence) => Self::Fence(fence),
+            None => Self::Busy(row.other_holder()),
+        }
+    }
+}
+
+impl WonSet {
+    /// All locks of the set, or busy.
+    fn all_of(set: &LockSet, rows: Vec<LockRow>) -> Self {
+        if rows.len() < set.locks.len() || rows.iter().any(|row| row.won.is_none()) {
+            return Self::soonest_of(&rows);
+        }
+        Self::any_of(rows)
+    }
+
+    /// Those that were acquired, if some were.
+    fn any_of(rows: Vec<LockRow>) -> Self {
+        if rows.iter().all(|row| row.won.is_none()) {
+            return Self::soonest_of(&rows);
+        }
+        let won = rows.into_iter().filter_map(|row| row.name.zip(row.won));
+        Self::Won(won.collect())
+    }
+
+    /// Busy, with the holder whose lease ends first.
+    fn soonest_of(rows: &[LockRow]) -> Self {
+        let holders = rows.iter().filter_map(LockRow::other_holder);
+        Self::Busy(holders.min_by_key(|holder| holder.time_left))
+    }
+}

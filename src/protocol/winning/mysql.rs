@@ -1,0 +1,223 @@
+//! MySQL and MariaDB: look first with a plain read, then compare and set. The reasons for the row locks stand in
+//! `dialect/mysql.rs`.
+//!
+//! The fence is compared with the one that was looked at. So the fence of the winner is known beforehand, although no
+//! UPDATE returns rows here. No one statement acquires several locks: a set is acquired one lock after the other.
+
+use diesel::mysql::Mysql;
+
+use super::{Winning, Won, WonSet};
+use crate::answer::Holder;
+use crate::clock::Moment;
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::lock::Lock;
+use crate::protocol::executor::Executor;
+use crate::protocol::release;
+use crate::row::LockRow;
+use crate::set::LockSet;
+use crate::statement::Statement;
+use crate::token::Token;
+
+/// In [`LockRow::session`]: there is a transaction, whether or not Diesel has begun it.
+const OPEN: i64 = 1;
+/// In [`LockRow::session`]: the transaction is SERIALIZABLE, where every read locks, so the lock's row was not read.
+const READS_LOCK: i64 = 2;
+/// In [`LockRow::session`]: a row that cannot be locked at once would cost the whole transaction.
+const TIMEOUT_ROLLS_BACK: i64 = 4;
+
+impl Winning for Mysql {
+    async fn acquire<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        lock: &Lock,
+        token: Option<&Token>,
+    ) -> Result<Won> {
+        let query = Statement::look_to_acquire(lock, token.cloned(), executor.in_transaction());
+        let Some(seen) = executor.load(query).await?.pop() else {
+            return Ok(Won::Busy(None));
+        };
+        if let Some(holder) = seen.other_holder() {
+            return Ok(Won::Busy(Some(holder)));
+        }
+        let is_open = seen.session & OPEN != 0;
+        if is_open {
+            executor.note_transaction();
+        }
+        if seen.name.is_none() {
+            return acquire_unseen(executor, lock, token, seen).await;
+        }
+        if !is_open {
+            return take(executor, lock, token, &seen).await;
+        }
+        match peek(executor, lock, token, &seen).await? {
+            Some(known) => take(executor, lock, token, &known).await,
+            None => Ok(Won::Busy(None)),
+        }
+    }
+
+    /// All locks, or none: what was acquired is released again if one is busy. What the token held before stays held.
+    async fn acquire_all<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<WonSet> {
+        let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
+        for lock in &set.locks {
+            let busy = match Self::acquire(executor, lock, Some(token)).await {
+                Ok(Won::Fence(fence)) => {
+                    new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
+                    won.push((lock.key().to_owned(), fence));
+                    continue;
+                }
+                Ok(Won::Renewed(fence)) => {
+                    won.push((lock.key().to_owned(), fence));
+                    continue;
+                }
+                Ok(Won::Busy(holder)) => Ok(WonSet::Busy(holder)),
+                Err(error) => Err(error),
+            };
+            for lease in &new {
+                let _ = release(executor, lease).await; // otherwise it is free after the ttl
+            }
+            return busy;
+        }
+        Ok(WonSet::Won(won))
+    }
+
+    /// The lock that the token holds already, if it holds one. Otherwise any, beginning at a random place, so that many
+    /// processes that ask at once do not all begin with the same lock.
+    async fn acquire_any<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<WonSet> {
+        if let Some(mine) = find_mine(executor, set).await? {
+            if let Won::Renewed(fence) = Self::acquire(executor, mine, Some(token)).await? {
+                return Ok(WonSet::Won(vec![(mine.key().to_owned(), fence)]));
+            }
+        }
+        let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
+        let mut soonest: Option<Holder> = None;
+        for lock in set.locks[first..].iter().chain(&set.locks[..first]) {
+            match Self::acquire(executor, lock, Some(token)).await? {
+                Won::Fence(fence) | Won::Renewed(fence) => {
+                    return Ok(WonSet::Won(vec![(lock.key().to_owned(), fence)]));
+                }
+                Won::Busy(holder) => {
+                    let both = soonest.into_iter().chain(holder);
+                    soonest = both.min_by_key(|holder| holder.time_left);
+                }
+            }
+        }
+        Ok(WonSet::Busy(soonest))
+    }
+}
+
+/// Acquires a lock whose row was not seen: the row is not there, or must not be read.
+async fn acquire_unseen<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    seen: LockRow,
+) -> Result<Won> {
+    let identity = match see_identity(executor, lock, token, &seen).await? {
+        Identity::Busy => return Ok(Won::Busy(None)),
+        Identity::Available(row) => row,
+    };
+    if identity.is_none() {
+        executor.run(Statement::create_pin(lock, seen.now)).await?;
+    }
+    let seen = identity.unwrap_or(seen);
+    let Some(known) = peek(executor, lock, token, &seen).await? else {
+        return Ok(Won::Busy(None));
+    };
+    executor.run(Statement::create_lock(lock)).await?;
+    take(executor, lock, token, &known).await
+}
+
+/// What is known of the holder of a lock whose row was not seen.
+enum Identity {
+    Busy,
+    /// The lock is free, or the token holds it. `None` where no identity was seen: the lock was never used, or looking
+    /// would lock the gap.
+    Available(Option<LockRow>),
+}
+
+/// Reads the identity of the holder where the lock's row cannot tell. The expiry cannot be seen then, so another holder
+/// counts as alive.
+///
+/// Not in a transaction below SERIALIZABLE, where looking for a row that is not there locks the gap.
+async fn see_identity<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    seen: &LockRow,
+) -> Result<Identity> {
+    if seen.session & OPEN != 0 && seen.session & READS_LOCK == 0 {
+        return Ok(Identity::Available(None));
+    }
+    if seen.session & (OPEN | TIMEOUT_ROLLS_BACK) == OPEN | TIMEOUT_ROLLS_BACK {
+        return Ok(Identity::Busy);
+    }
+    let peek = Statement::peek_nowait(lock, token.cloned());
+    match executor.load(peek).await {
+        Ok(rows) => Ok(match rows.into_iter().next() {
+            Some(row) if row.names_other() => Identity::Busy,
+            row => Identity::Available(row),
+        }),
+        Err(error) if error.is_transient() => Ok(Identity::Busy),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the identity again under a row lock. `None` where the lock is not available: another transaction has the
+/// identity locked, or there is another holder than the one that was seen to have expired.
+async fn peek<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    seen: &LockRow,
+) -> Result<Option<LockRow>> {
+    let now = executor.load(Statement::peek(lock, token.cloned())).await?;
+    let mut available = now
+        .into_iter()
+        .filter(|now| !now.names_other() || now.fence == seen.fence);
+    Ok(available.next())
+}
+
+/// The line that decides: nobody else has acquired the lock since `known` was read, or nothing is changed.
+async fn take<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    known: &LockRow,
+) -> Result<Won> {
+    let fence = known.fence.unwrap_or_default();
+    let next = known.now.max(fence + 1);
+    let (statement, won) = if known.is_mine() {
+        let renew = Statement::renew(lock, token.cloned(), fence);
+        (renew, Won::Renewed(fence))
+    } else {
+        let take = Statement::acquire_after(lock, token.cloned(), fence, next);
+        (take, Won::Fence(next))
+    };
+    let changed = executor.run(statement).await?;
+    Ok(if changed == 0 { Won::Busy(None) } else { won })
+}
+
+/// The lock that an agreed token holds already. A random token holds none.
+async fn find_mine<'s, E: Executor>(
+    executor: &mut E,
+    set: &'s LockSet,
+) -> Result<Option<&'s Lock>> {
+    if set.prototype().token.is_none() {
+        return Ok(None);
+    }
+    for lock in &set.locks {
+        let row = executor.load(Statement::look(lock)).await?.pop();
+        if row.is_some_and(|row| row.is_mine()) {
+            return Ok(Some(lock));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,54 @@
+//! PostgreSQL: one statement with every answer. The reasons for its row locks stand in `dialect/postgres.rs`.
+
+use diesel::pg::Pg;
+
+use super::{Winning, Won, WonSet};
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::protocol::executor::Executor;
+use crate::set::LockSet;
+use crate::statement::Statement;
+use crate::token::Token;
+
+impl Winning for Pg {
+    async fn acquire<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        lock: &Lock,
+        token: Option<&Token>,
+    ) -> Result<Won> {
+        let statement = Statement::acquire_as(lock, token.cloned());
+        let row = executor.load(statement).await?.pop();
+        Ok(row.as_ref().map_or(Won::Busy(None), Won::or_holder))
+    }
+
+    /// A name that has no row is missing in the first answer: then the rows are created, and the statement is run again.
+    async fn acquire_all<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<WonSet> {
+        let mut rows = executor.load(Statement::acquire_all(set, token)).await?;
+        if rows.len() < set.locks.len() {
+            executor.run(Statement::create_all(set)).await?;
+            rows = executor.load(Statement::acquire_all(set, token)).await?;
+        }
+        Ok(WonSet::all_of(set, rows))
+    }
+
+    /// A name whose row was created after the statement began looks as if it had none: the next statement sees the row.
+    async fn acquire_any<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<WonSet> {
+        let statement = Statement::acquire_any(set, token);
+        let mut rows = executor.load(statement.clone()).await?;
+        for _ in &set.locks {
+            if rows.iter().any(|row| row.won.is_some() || row.session == 0) {
+                break;
+            }
+            rows = executor.load(statement.clone()).await?;
+        }
+        Ok(WonSet::any_of(rows))
+    }
+}

@@ -1,0 +1,74 @@
+//! SQLite: look, then write. Outside a transaction a held lock is found without becoming the writer. Inside a
+//! transaction the write comes first, because a transaction that has read cannot become the writer once another
+//! connection has written.
+
+use diesel::sqlite::Sqlite;
+
+use super::{Winning, Won, WonSet};
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::protocol::executor::Executor;
+use crate::set::LockSet;
+use crate::statement::Statement;
+use crate::token::Token;
+
+impl Winning for Sqlite {
+    async fn acquire<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        lock: &Lock,
+        token: Option<&Token>,
+    ) -> Result<Won> {
+        let query = Statement::look_as(lock, token.cloned());
+        if !executor.in_transaction() {
+            let row = executor.load(query.clone()).await?.pop();
+            if let Some(holder) = row.and_then(|row| row.other_holder()) {
+                return Ok(Won::Busy(Some(holder)));
+            }
+        }
+        let write = Statement::acquire_as(lock, token.cloned());
+        if let Some(row) = executor.load(write).await?.pop() {
+            return Ok(Won::or_holder(&row));
+        }
+        let row = executor.load(query).await?.pop();
+        Ok(Won::Busy(row.and_then(|row| row.other_holder())))
+    }
+
+    async fn acquire_all<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<WonSet> {
+        let query = Statement::look_all(set, token);
+        if !executor.in_transaction() {
+            let rows = executor.load(query.clone()).await?;
+            if let busy @ WonSet::Busy(Some(_)) = WonSet::soonest_of(&rows) {
+                return Ok(busy);
+            }
+        }
+        let rows = executor.load(Statement::acquire_all(set, token)).await?;
+        if !rows.is_empty() {
+            return Ok(WonSet::all_of(set, rows));
+        }
+        Ok(WonSet::soonest_of(&executor.load(query).await?))
+    }
+
+    async fn acquire_any<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        set: &LockSet,
+        token: &Token,
+    ) -> Result<WonSet> {
+        let query = Statement::look_all(set, token);
+        if !executor.in_transaction() {
+            let rows = executor.load(query.clone()).await?;
+            let held = rows.iter().filter(|row| row.other_holder().is_some());
+            if held.count() == set.locks.len() {
+                return Ok(WonSet::soonest_of(&rows));
+            }
+        }
+        let rows = executor.load(Statement::acquire_any(set, token)).await?;
+        if !rows.is_empty() {
+            return Ok(WonSet::any_of(rows));
+        }
+        Ok(WonSet::soonest_of(&executor.load(query).await?))
+    }
+}

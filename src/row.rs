@@ -1,0 +1,157 @@
+//! What a statement answers: a lock's row, or what it found of a lease.
+//!
+//! The state of a row is computed in SQL, and a token never comes back from the database.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, Queryable};
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use crate::answer::{Holder, Record};
+use crate::lock::micros;
+
+/// A type of rows, as Diesel needs to know it.
+pub trait Row {
+    type Sql;
+}
+
+/// A lock's row as a statement saw it, and whether the statement acquired the lock. Times are microseconds since 1970.
+#[derive(Clone, Debug, diesel::Queryable)]
+pub struct LockRow {
+    /// The database's clock.
+    pub(crate) now: i64,
+    /// The fence, if the statement acquired the lock.
+    pub(crate) won: Option<i64>,
+    /// MySQL and MariaDB: what in the session makes a difference to acquiring. PostgreSQL: how many names were tried for
+    /// the first time.
+    pub(crate) session: i64,
+    /// The key, or `None` where there is no row.
+    pub(crate) name: Option<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) fence: Option<i64>,
+    pub(crate) acquired_at: Option<i64>,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) data: Option<String>,
+    /// 0: the row names no holder. 1: it names one. 2: its token is the one that was asked with.
+    state: Option<i64>,
+}
+
+pub type LockRowSql = (
+    BigInt,
+    Nullable<BigInt>,
+    BigInt,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+);
+
+impl Row for LockRow {
+    type Sql = LockRowSql;
+}
+
+impl LockRow {
+    /// Whether there is a row, and it names no holder.
+    pub(crate) fn is_free(&self) -> bool {
+        self.state == Some(0)
+    }
+
+    /// Whether the row names a holder. Its lease may have expired.
+    pub(crate) fn names_holder(&self) -> bool {
+        !matches!(self.state, None | Some(0))
+    }
+
+    /// Whether the row names the holder whose token was asked with.
+    pub(crate) fn is_mine(&self) -> bool {
+        self.state == Some(2)
+    }
+
+    /// Whether the row names another holder than the one whose token was asked with.
+    pub(crate) fn names_other(&self) -> bool {
+        self.state == Some(1)
+    }
+
+    /// The other holder, while its lease has not expired.
+    pub(crate) fn other_holder(&self) -> Option<Holder> {
+        if !self.names_other() {
+            return None;
+        }
+        Some(Holder {
+            time_left: self.time_left()?,
+            owner: self.owner.clone()?,
+            fence: self.fence?,
+            since: DateTime::from_timestamp_micros(self.acquired_at?)?,
+            data: self.data.clone(),
+        })
+    }
+
+    /// The time until the lease expires; `None` where there is no lease, or it has expired.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let left = self.expires_at? - self.now;
+        let is_held = self.names_holder() && left > 0;
+        is_held.then(|| Duration::from_micros(left.unsigned_abs()))
+    }
+
+    pub(crate) fn record(self) -> Option<Record> {
+        Some(Record {
+            time_left: self.time_left(),
+            key: self.name?,
+            owner: self.owner?,
+            fence: self.fence?,
+            acquired_at: DateTime::from_timestamp_micros(self.acquired_at?)?,
+            expires_at: DateTime::from_timestamp_micros(self.expires_at?)?,
+            data: self.data,
+        })
+    }
+
+    /// The key, if lease and fence are older than this age.
+    pub(crate) fn key_if_older_than(self, age: Duration) -> Option<String> {
+        let limit = self.now.saturating_sub(micros(age));
+        let is_old = self.expires_at? < limit && self.fence? < limit;
+        is_old.then_some(self.name).flatten()
+    }
+}
+
+/// What a statement found of a lease. No row: the lease is lost; or, where the database does not report the expiry, it has
+/// expired, and the statement is to be run for that case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    Live,
+    /// The lease had expired before the statement, and nobody has taken the lock over.
+    Expired,
+    /// The row names another holder, or none.
+    Lost,
+    /// Live, and the transaction goes on seeing what was there when it began.
+    LiveInSnapshot,
+}
+
+impl Row for LeaseState {
+    type Sql = BigInt;
+}
+
+impl<DB: Backend> Queryable<BigInt, DB> for LeaseState
+where
+    i64: FromSql<BigInt, DB>,
+{
+    type Row = i64;
+
+    fn build(number: i64) -> deserialize::Result<Self> {
+        match number {
+            0 => Ok(Self::Live),
+            1 => Ok(Self::Expired),
+            2 => Ok(Self::Lost),
+            3 => Ok(Self::LiveInSnapshot),
+            other => Err(format!("{other} is not the state of a lease").into()),
+        }
+    }
+}
+
+/// A number that stands for itself.
+impl Row for i64 {
+    type Sql = BigInt;
+}
