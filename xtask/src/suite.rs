@@ -107,6 +107,9 @@ pub fn cargo_test(engines: &[Engine]) -> Command {
         "--package",
         "diesel-locks-tests",
     ]);
+    if engines.contains(&Engine::Sqlite) {
+        cargo.args(["--package", "diesel-locks-documentation"]);
+    }
     cargo
         .args(["--no-fail-fast", "--features", &features.join(",")])
         .envs(client::variables());
