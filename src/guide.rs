@@ -14,3 +14,6 @@ pub mod choosing_times {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/embedding.md"))]
 pub mod embedding {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/promises.md"))]
+pub mod promises {}

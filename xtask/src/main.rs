@@ -18,6 +18,7 @@ mod packages;
 mod pages;
 mod place;
 mod postgres;
+mod promises;
 mod redis;
 mod server;
 mod servers;

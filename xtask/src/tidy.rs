@@ -1,7 +1,7 @@
 //! `cargo xtask tidy`: what a reader should never have to say in a review.
 
 use crate::engine::Engine;
-use crate::{Outcome, client, packages, pages, shell, suite, tree};
+use crate::{Outcome, client, packages, pages, promises, shell, suite, tree};
 use std::path::Path;
 use std::process::Command;
 
@@ -21,6 +21,7 @@ const OTHERS: [&str; 7] = [
 pub fn tidy(bless: bool) -> Outcome {
     format(bless)?;
     tree::check()?;
+    promises::check()?;
     packages::provide_clients()?;
     for features in feature_sets() {
         lint(&features)?;
