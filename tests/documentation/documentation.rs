@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_async::AsyncConnection;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
@@ -70,20 +71,55 @@ impl Drop for File {
     }
 }
 
+diesel::table! {
+    invoices (id) {
+        id -> Integer,
+        paid -> Bool,
+    }
+}
+
+/// A connection to a database of its own, with the table of the locks and one invoice.
+fn connect_with_invoice() -> Result<SqliteConnection> {
+    let mut conn = connect()?;
+    conn.batch_execute(
+        "CREATE TABLE invoices (id INTEGER PRIMARY KEY, paid BOOL NOT NULL);
+         INSERT INTO invoices VALUES (42, false)",
+    )?;
+    Ok(conn)
+}
+
+fn is_paid(conn: &mut SqliteConnection) -> Result<bool> {
+    let invoice = invoices::table.find(42).select(invoices::paid);
+    Ok(invoice.first(conn)?)
+}
+
 mod readme {
     use super::*;
 
     #[test]
-    fn first_example() -> Result {
+    fn first_screen() -> Result {
+        use diesel_locks::blocking::{LeaseDsl, LockDsl};
+        let mut conn = connect_with_invoice()?;
+        block!("README/diesel-locks");
+        assert!(is_paid(&mut conn)?);
+        assert!(
+            !Lock::new("invoice:42")?.is_held(&mut conn)?,
+            "released with the commit"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn on_your_connection() -> Result {
         let mut conn = SqliteConnection::establish(":memory:")?;
-        block!("README/first-example");
+        block!("README/on-your-connection");
         Ok(())
     }
 
     #[tokio::test]
-    async fn first_example_async() -> Result {
+    async fn on_your_connection_async() -> Result {
         let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(connect()?);
-        block!("README/first-example-2");
+        block!("README/on-your-connection-2");
         Ok(())
     }
 
@@ -95,7 +131,7 @@ mod readme {
             let url = url.clone();
             async move { SyncConnectionWrapper::<SqliteConnection>::establish(&url).await }
         };
-        block!("README/managed-waiting-keeping-alive-letting-go");
+        block!("README/managed-wait-keep-alive-release");
         Ok(())
     }
 }
@@ -189,25 +225,19 @@ mod several_kinds_of_connections {
         Sqlite(SqliteConnection),
     }
 
-    diesel::table! {
-        invoices (id) {
-            id -> Integer,
-            paid -> Bool,
-        }
-    }
-    use invoices::dsl::paid;
+    use super::invoices::dsl::paid;
 
     #[test]
     fn pinned() -> Result {
-        let mut conn = connect()?;
-        diesel::sql_query("CREATE TABLE invoices (id INTEGER PRIMARY KEY, paid BOOL)")
-            .execute(&mut conn)?;
+        let mut conn = connect_with_invoice()?;
         let lease = Lock::new("invoice:42")?
             .try_acquire(&mut conn)?
             .acquired()
             .expect("nobody else holds it");
         let mut any = AnyConnection::Sqlite(conn);
         block!("embedding/several-kinds-of-connections");
+        let AnyConnection::Sqlite(mut conn) = any;
+        assert!(is_paid(&mut conn)?);
         Ok(())
     }
 }

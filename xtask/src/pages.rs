@@ -141,7 +141,7 @@ fn undefined(text: &str) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// `a` and `b` in "[a], [b]: and [c](target)".
+/// `a` and `b` in "[a], [words][b] and [words](target)".
 fn labels(line: &str) -> Vec<String> {
     // Brackets within code are code.
     let words = line.split('`').enumerate();
@@ -153,12 +153,17 @@ fn labels(line: &str) -> Vec<String> {
         }
     });
     let line = words.collect::<Vec<_>>().join("`");
-    let brackets = line
-        .split('[')
-        .skip(1)
-        .filter_map(|rest| rest.split_once(']'));
-    let alone = brackets.filter(|(_, rest)| !rest.starts_with('('));
-    alone.map(|(label, _)| label.to_owned()).collect()
+    let (mut labels, mut rest) = (Vec::new(), &*line);
+    while let Some((label, after)) = rest
+        .split_once('[')
+        .and_then(|(_, inside)| inside.split_once(']'))
+    {
+        if !after.starts_with(['(', '[']) {
+            labels.push(label.to_owned());
+        }
+        rest = after;
+    }
+    labels
 }
 
 /// What is wrong with a link of that page.
@@ -250,7 +255,7 @@ untold
 
     #[test]
     fn a_label_is_a_link_if_it_is_defined() {
-        let page = "[`a`], [b] and [c](#c), `#[d]`.\n\n[b]: #b\n";
+        let page = "[`a`], [b], [so][b] and [c](#c), `#[d]`.\n\n[b]: #b\n";
         let missing: Vec<(usize, String)> = undefined(page).collect();
         assert_eq!(missing.len(), 1, "{missing:?}");
         assert!(missing[0].1.starts_with("[`a`]: "), "{missing:?}");
