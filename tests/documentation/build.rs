@@ -47,16 +47,11 @@ fn blocks(page: &Path) -> io::Result<Vec<(String, usize, String)>> {
                 .take_while(|line| *line != "```");
             let code: String = code.flat_map(|line| [line, "\n"]).collect();
             if language == "rust" {
-                let name = format!("{stem}/{heading}");
-                let earlier = blocks
-                    .iter()
-                    .filter(|(other, ..)| other.starts_with(&name))
-                    .count();
-                let name = if earlier == 0 {
-                    name
-                } else {
-                    format!("{name}-{}", earlier + 1)
-                };
+                let first = format!("{stem}/{heading}");
+                let is_taken = |name: &String| blocks.iter().any(|(other, ..)| other == name);
+                let more = (2..).map(|n| format!("{first}-{n}"));
+                let mut names = std::iter::once(first.clone()).chain(more);
+                let name = names.find(|name| !is_taken(name)).expect("endless");
                 blocks.push((name, number, code));
             }
         }
