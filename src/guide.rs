@@ -1,12 +1,19 @@
 //! Pages to read.
 
-#[doc = include_str!("../docs/inside-your-transaction.md")]
+// They are the files below `docs/`, made to be read on a code host as well: no hidden lines, and links that work in both.
+// `tests/documentation` compiles and runs their code, instead of rustdoc's own tests.
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/inside-your-transaction.md"))]
 pub mod inside_your_transaction {}
 
-#[doc = include_str!("../docs/managed-locks.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/managed-locks.md"))]
 pub mod managed_locks {}
 
-#[doc = include_str!("../docs/choosing-times.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/choosing-times.md"))]
 pub mod choosing_times {}
-#[doc = include_str!("../docs/embedding.md")]
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/embedding.md"))]
 pub mod embedding {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/promises.md"))]
+pub mod promises {}

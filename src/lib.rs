@@ -123,7 +123,3 @@ pub use lock::Lock;
 pub use set::LockSet;
 pub use table::Table;
 pub use wait::Wait;
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -41,7 +41,7 @@ mod starved;
 mod stopped {
     mod postgres {
         #[test]
-        fn t45_a_server_that_is_stopped_is_a_database_that_is_gone() {
+        fn a_server_that_is_stopped_is_a_database_that_is_gone() {
             crate::server::test();
         }
     }
@@ -62,7 +62,7 @@ macro_rules! faults {
                 }
                 mod processes {
                     faults! { @cases $engine Both killed
-                        t62_killed_holders_are_taken_over_and_never_are_there_two,
+                        killed_holders_are_taken_over_and_there_are_never_two,
                     }
                 }
             }
@@ -70,8 +70,8 @@ macro_rules! faults {
     )+};
     (@both $engine:ident $mode:ident) => {
         faults! { @cases $engine $mode outage
-            t45_a_guard_lives_through_a_short_outage,
-            t45_after_a_long_outage_the_work_is_told_at_the_deadline,
+            a_guard_lives_through_a_short_outage,
+            after_a_long_outage_the_work_is_told_at_the_deadline,
         }
         faults! { @cases $engine $mode replies
             a_lock_whose_acquisition_was_not_answered_is_given_back,
@@ -82,38 +82,38 @@ macro_rules! faults {
             trust_counts_from_before_the_request_was_sent,
         }
         faults! { @cases $engine $mode silence
-            t45_connections_that_broke_are_not_used_again,
+            connections_that_broke_are_not_used_again,
         }
         faults! { @cases $engine $mode starved
-            t46_a_process_that_was_stopped_is_told_on_waking,
+            a_process_that_was_stopped_is_told_on_waking,
         }
         faults! { @cases $engine $mode ending
-            t49_work_that_panics_gives_the_lock_back,
-            t49_a_transaction_that_panics_leaves_nothing,
+            work_that_panics_gives_the_lock_back,
+            a_transaction_that_panics_leaves_nothing,
         }
     };
     (@tasks $engine:ident $mode:ident) => {
         faults! { @cases $engine $mode replies
-            t45_a_slow_database_is_not_taken_for_one_that_is_gone,
+            a_slow_database_is_not_taken_for_one_that_is_gone,
         }
         faults! { @cases $engine $mode silence
-            t45_connections_that_hang_are_not_used_again,
+            connections_that_hang_are_not_used_again,
         }
         faults! { @cases $engine $mode starved
-            t46_after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look,
+            after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look,
         }
         faults! { @cases $engine $mode ending
             locks_go_on_in_another_runtime,
             a_guard_may_be_dropped_outside_of_its_runtime,
             what_was_left_to_a_dead_runtime_is_done_by_the_next,
-            t45_a_short_outage_on_a_runtime_of_one_thread,
+            a_short_outage_on_a_runtime_of_one_thread,
         }
         faults! { @cases $engine $mode cancel
-            t41_a_cancelled_acquisition_leaves_nothing,
-            t41_a_cancelled_wait_leaves_the_line,
-            t49_cancelled_work_leaves_nothing,
+            a_cancelled_acquisition_leaves_nothing,
+            a_cancelled_wait_leaves_the_line,
+            cancelled_work_leaves_nothing,
             a_guard_survives_what_is_cancelled_under_it,
-            t41_a_storm_of_cancellations,
+            a_storm_of_cancellations,
         }
     };
     (@cases $engine:ident $mode:ident $module:ident $($case:ident,)+) => {$(

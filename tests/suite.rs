@@ -1,4 +1,4 @@
-//! The cases, numbered as in the catalogue that they come from (T1 …).
+//! The cases, a file for each subject. `conformance.rs` lists them and runs them in every world.
 
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 mod alone;
@@ -7,6 +7,7 @@ pub mod clock;
 pub mod closing;
 pub mod core;
 pub mod cost;
+pub mod counters;
 pub mod data;
 pub mod embedding;
 pub mod expiry;

@@ -16,7 +16,7 @@ use crate::place::{Place, ms};
 use cut::{Cut, Random, every_cut, until};
 use ground::{Ground, SOON, TTL, on_ground};
 
-pub fn t41_a_cancelled_acquisition_leaves_nothing(place: &Place) {
+pub fn a_cancelled_acquisition_leaves_nothing(place: &Place) {
     on_ground(place, async |on| {
         let (tasks, lock) = (&on.tasks, &on.lock);
         every_cut("acquire", async |cut| {
@@ -57,7 +57,7 @@ pub fn t41_a_cancelled_acquisition_leaves_nothing(place: &Place) {
 }
 
 /// One waits, is cancelled, and another one waits behind it.
-pub fn t41_a_cancelled_wait_leaves_the_line(place: &Place) {
+pub fn a_cancelled_wait_leaves_the_line(place: &Place) {
     on_ground(place, async |on| {
         for polls in 0..12 {
             let held = on.guard().await;
@@ -90,7 +90,7 @@ pub fn t41_a_cancelled_wait_leaves_the_line(place: &Place) {
     });
 }
 
-pub fn t49_cancelled_work_leaves_nothing(place: &Place) {
+pub fn cancelled_work_leaves_nothing(place: &Place) {
     on_ground(place, async |on| {
         let scope = &*place.group;
         every_cut("run", async |cut| {
@@ -163,7 +163,7 @@ async fn adopted(on: &Ground<'_>) {
 }
 
 /// Many at once, each cancelled somewhere, or not at all.
-pub fn t41_a_storm_of_cancellations(place: &Place) {
+pub fn a_storm_of_cancellations(place: &Place) {
     const TASKS: usize = 8;
     const ROUNDS: usize = 25;
     let seed = Instant::now();

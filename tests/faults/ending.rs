@@ -11,7 +11,7 @@ use crate::client::Setup;
 use crate::place::{Place, ms, runtime, within};
 use crate::proxy::Close;
 
-pub fn t49_work_that_panics_gives_the_lock_back(place: &Place) {
+pub fn work_that_panics_gives_the_lock_back(place: &Place) {
     let client = place.rival();
     let lock = place.lock("panic", ms(60_000));
     let run = catch_unwind(AssertUnwindSafe(|| client.run_panicking(&lock)));
@@ -22,7 +22,7 @@ pub fn t49_work_that_panics_gives_the_lock_back(place: &Place) {
     assert_eq!(place.probe().holder(&lock), None);
 }
 
-pub fn t49_a_transaction_that_panics_leaves_nothing(place: &Place) {
+pub fn a_transaction_that_panics_leaves_nothing(place: &Place) {
     let setup = Setup {
         pool_size: 2,
         ..Setup::default()
@@ -102,7 +102,7 @@ pub fn what_was_left_to_a_dead_runtime_is_done_by_the_next(place: &Place) {
 
 /// There a thread that is blocked is the only one. In a process of its own, because it would be the end of all tests
 /// where something panics while a panic is cleaned up.
-pub fn t45_a_short_outage_on_a_runtime_of_one_thread(place: &Place) {
+pub fn a_short_outage_on_a_runtime_of_one_thread(place: &Place) {
     if place.is_child {
         return hold_on_one_thread(place);
     }

@@ -1,4 +1,4 @@
-//! T62: holders are killed in a loop. Never are there two, and always does somebody else take over in time.
+//! Holders are killed in a loop. There are never two holders, and another process always takes over in time.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ const LATE: Duration = ms(6_000);
 const KILLS: usize = 10;
 const WORKERS: usize = 3;
 
-pub fn t62_killed_holders_are_taken_over_and_never_are_there_two(place: &Place) {
+pub fn killed_holders_are_taken_over_and_there_are_never_two(place: &Place) {
     if place.is_child {
         return work(place);
     }

@@ -1,4 +1,4 @@
-//! T45: the database is gone for less than the ttl, and for longer.
+//! The database is gone for less than the ttl, and for longer.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -29,11 +29,11 @@ fn each(place: &Place, test: impl Fn(&Place, Fault) + Sync) {
     }));
 }
 
-pub fn t45_a_guard_lives_through_a_short_outage(place: &Place) {
+pub fn a_guard_lives_through_a_short_outage(place: &Place) {
     each(place, short);
 }
 
-pub fn t45_after_a_long_outage_the_work_is_told_at_the_deadline(place: &Place) {
+pub fn after_a_long_outage_the_work_is_told_at_the_deadline(place: &Place) {
     each(place, long);
 }
 

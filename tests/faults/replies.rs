@@ -181,7 +181,7 @@ pub fn an_extension_that_is_answered_too_late_changes_nothing(place: &Place) {
 }
 
 /// However the moments of leases lie that are extended together, each request has the time that its own leases leave it.
-pub fn t45_a_slow_database_is_not_taken_for_one_that_is_gone(place: &Place) {
+pub fn a_slow_database_is_not_taken_for_one_that_is_gone(place: &Place) {
     if place.engine.is_sqlite() {
         return;
     }

@@ -1,4 +1,4 @@
-//! T45 with a real server that is stopped, and goes on: a private PostgreSQL of the test's own.
+//! The database is gone, with a real server that is stopped and continued: a private PostgreSQL of the test's own.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

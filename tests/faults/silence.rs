@@ -10,7 +10,7 @@ use crate::proxy::Close;
 
 /// From these nothing is heard any more, not even their end, although the database is back: as after a firewall has
 /// forgotten them. A thread that waits for an answer cannot be told to stop, so this is about tasks.
-pub fn t45_connections_that_hang_are_not_used_again(place: &Place) {
+pub fn connections_that_hang_are_not_used_again(place: &Place) {
     if place.engine.is_sqlite() {
         return;
     }
@@ -58,7 +58,7 @@ fn hang(place: &Place, gives_up: bool) {
 }
 
 /// A pool must learn from the locks that a connection has broken.
-pub fn t45_connections_that_broke_are_not_used_again(place: &Place) {
+pub fn connections_that_broke_are_not_used_again(place: &Place) {
     if place.engine.is_sqlite() {
         return;
     }

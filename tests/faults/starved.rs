@@ -1,4 +1,4 @@
-//! T46: the keeper cannot run, because its process is stopped, or because its runtime is busy.
+//! The keeper cannot run, because its process is stopped, or because its runtime is busy.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const TTL: Duration = ms(3_000);
 /// How long after it woke a process knows, on a machine that does other things as well.
 const SOON: Duration = ms(2_000);
 
-pub fn t46_a_process_that_was_stopped_is_told_on_waking(place: &Place) {
+pub fn a_process_that_was_stopped_is_told_on_waking(place: &Place) {
     if place.is_child {
         return hold(place);
     }
@@ -97,7 +97,7 @@ fn hold(place: &Place) {
 }
 
 /// A thread that computes starves no other thread, so this is about tasks.
-pub fn t46_after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place: &Place) {
+pub fn after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place: &Place) {
     let ttl = ms(2_000);
     let lock = place.lock("busy", ttl);
     let mut runtime = tokio::runtime::Builder::new_current_thread();

@@ -96,7 +96,7 @@ fn nothing_more(conn: &mut dyn Session) {
 
 const STATES: [&str; 3] = ["never used", "free", "run out"];
 
-pub async fn t03_whatever_another_does_between_the_steps_of_a_try_one_holds_it(world: &World) {
+pub async fn whatever_happens_between_the_steps_of_a_try_only_one_holds_the_lock(world: &World) {
     let mut conn = world.session().await;
     let other = Other::of(world.session().await, None);
     let deeds = [
@@ -151,7 +151,7 @@ async fn bring(world: &World, conn: &mut dyn Session, lock: &Lock, state: &str) 
 }
 
 /// A lease is lost exactly when its row says so, whoever changed that in between.
-pub async fn t11_whatever_another_does_in_between_an_answer_about_a_lease_is_right(world: &World) {
+pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps(world: &World) {
     let mut conn = world.session().await;
     let other = Other::of(world.session().await, None);
     let deeds = [
@@ -201,9 +201,7 @@ pub async fn t11_whatever_another_does_in_between_an_answer_about_a_lease_is_rig
 }
 
 /// An agreed token can be in the hands of a third process, which releases and acquires with it again.
-pub async fn t06_the_same_token_acquired_anew_in_between_is_not_the_same_acquisition(
-    world: &World,
-) {
+pub async fn the_same_token_acquired_anew_in_between_is_not_the_same_acquisition(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").token("agreed").unwrap();
     let lease = conn.take(&lock).await;

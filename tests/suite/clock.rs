@@ -7,7 +7,7 @@ use diesel_locks::{Lock, Outcome};
 use crate::session::Session;
 use crate::world::{World, secs};
 
-pub async fn t17_the_times_in_the_row_are_the_databases(world: &World) {
+pub async fn the_times_in_the_row_come_from_the_database(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let before = world.clock(&mut *conn).await;
     let lease = conn.take(&lock).await;
@@ -24,7 +24,7 @@ pub async fn t17_the_times_in_the_row_are_the_databases(world: &World) {
 /// A client whose clock is off sees what one sees whose database's clock is off. SQLite's database has no other clock
 /// than the client's, and its fences ask `clock.rs` for it.
 #[test]
-fn t17_the_clock_on_the_wall_is_read_nowhere() {
+fn the_clock_on_the_wall_is_read_nowhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
     let mut folders = vec![source];
     while let Some(folder) = folders.pop() {
@@ -46,7 +46,7 @@ fn t17_the_clock_on_the_wall_is_read_nowhere() {
 }
 
 /// What began long ago is a transaction's idea of now, in PostgreSQL and in a snapshot.
-pub async fn t18_acquired_late_in_a_transaction_a_lease_has_its_full_ttl(world: &World) {
+pub async fn acquired_late_in_a_transaction_a_lease_has_its_full_ttl(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     conn.begin().await.unwrap();
@@ -86,7 +86,7 @@ async fn go_to(world: &World, conn: &mut dyn Session, (name, offset): (&str, &st
     }
 }
 
-pub async fn t19_sessions_in_different_time_zones_agree(world: &World) {
+pub async fn sessions_in_different_time_zones_agree(world: &World) {
     let (mut holder, mut rival) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     for here in ZONES {
@@ -127,7 +127,7 @@ async fn row_began(world: &World, conn: &mut dyn Session, lock: &Lock) -> i64 {
     world.column(conn, lock, "acquired_at").await
 }
 
-pub async fn t19_an_hour_has_sixty_minutes_even_when_the_clocks_change(world: &World) {
+pub async fn an_hour_has_sixty_minutes_even_when_the_clocks_change(world: &World) {
     let (mut holder, mut rival) = (world.session().await, world.session().await);
     for (number, change) in CHANGES.into_iter().enumerate() {
         let lock = world.lock(&number.to_string()).ttl(secs(3_600)).unwrap();

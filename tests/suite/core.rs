@@ -4,7 +4,7 @@ use diesel_locks::{Attempt, Lease, Outcome};
 
 use crate::world::{World, secs};
 
-pub async fn t01_acquire_status_release_status(world: &World) {
+pub async fn acquire_status_release_status(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     assert!(!conn.is_held(&lock).await.unwrap());
     let lease = conn.take(&lock).await;
@@ -15,7 +15,7 @@ pub async fn t01_acquire_status_release_status(world: &World) {
     assert!(!conn.is_mine(&lease).await.unwrap());
 }
 
-pub async fn t02_a_second_acquirer_is_told_busy_and_by_whom(world: &World) {
+pub async fn a_second_acquirer_is_told_busy_and_by_whom(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world
         .lock("x")
@@ -34,7 +34,7 @@ pub async fn t02_a_second_acquirer_is_told_busy_and_by_whom(world: &World) {
     assert!(second.take(&lock).await.fence() > lease.fence());
 }
 
-pub async fn t06_the_same_token_again_is_the_same_acquisition(world: &World) {
+pub async fn the_same_token_again_is_the_same_acquisition(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world
         .lock("x")
@@ -68,7 +68,7 @@ pub async fn t06_the_same_token_again_is_the_same_acquisition(world: &World) {
     assert_eq!(second.release(&lease).await.unwrap(), Outcome::Lost);
 }
 
-pub async fn t06_the_same_token_never_shortens_the_lease(world: &World) {
+pub async fn the_same_token_never_shortens_the_lease(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").token("agreed").unwrap();
     conn.take(&lock.clone().ttl(secs(500)).unwrap()).await;
@@ -76,7 +76,7 @@ pub async fn t06_the_same_token_never_shortens_the_lease(world: &World) {
     assert!(conn.time_left(&lock).await.unwrap() > secs(450));
 }
 
-pub async fn t07_a_token_that_is_like_another_is_another(world: &World) {
+pub async fn a_token_that_is_like_another_is_another(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let lease = conn.take(&lock.clone().token("Token12").unwrap()).await;
     for like in [
@@ -92,7 +92,7 @@ pub async fn t07_a_token_that_is_like_another_is_another(world: &World) {
     assert!(conn.is_mine(&lease).await.unwrap());
 }
 
-pub async fn t08_two_handles_in_one_process_are_two_holders(world: &World) {
+pub async fn two_handles_in_one_process_are_two_holders(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let (one, other) = (lock.clone(), lock.clone());
     let first = conn.take(&one).await;
@@ -104,7 +104,7 @@ pub async fn t08_two_handles_in_one_process_are_two_holders(world: &World) {
     assert!(conn.is_mine(&second).await.unwrap());
 }
 
-pub async fn t09_who_releases_twice_is_told_that_it_was_not_held(world: &World) {
+pub async fn a_second_release_says_that_the_lock_was_not_held(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let lease = conn.take(&lock).await;
     assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
@@ -113,7 +113,7 @@ pub async fn t09_who_releases_twice_is_told_that_it_was_not_held(world: &World) 
 }
 
 /// The other process has nothing but the text: not the connection, and no trust until it extends.
-pub async fn t09_a_lease_can_be_handed_to_another_process(world: &World) {
+pub async fn a_lease_can_be_handed_to_another_process(world: &World) {
     let (mut here, mut there) = (world.session().await, world.session().await);
     let lease = here.take(&world.lock("x")).await;
     let mut handed: Lease = lease.to_text().parse().unwrap();
@@ -125,7 +125,7 @@ pub async fn t09_a_lease_can_be_handed_to_another_process(world: &World) {
 }
 
 /// Diesel's way to test an application against a real database.
-pub async fn t22_in_a_test_transaction_locks_work_and_leave_nothing(world: &World) {
+pub async fn in_a_test_transaction_locks_work_and_leave_nothing(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     conn.begin_test_transaction().await.unwrap();

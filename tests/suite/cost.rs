@@ -74,7 +74,7 @@ impl Prices {
     }
 }
 
-pub async fn t50_each_operation_costs_what_is_promised(world: &World) {
+pub async fn each_operation_costs_what_is_promised(world: &World) {
     let mut conn = world.session().await;
     pay(
         world,
@@ -85,7 +85,7 @@ pub async fn t50_each_operation_costs_what_is_promised(world: &World) {
     .await;
 }
 
-pub async fn t50_each_operation_costs_what_is_promised_in_a_transaction(world: &World) {
+pub async fn each_operation_costs_what_is_promised_in_a_transaction(world: &World) {
     let mut conn = world.session().await;
     conn.begin().await.unwrap();
     pay(
@@ -99,7 +99,7 @@ pub async fn t50_each_operation_costs_what_is_promised_in_a_transaction(world: &
 }
 
 /// Who waits asks again and again: that must not cost the log anything.
-pub async fn t50_a_busy_try_writes_nothing(world: &World) {
+pub async fn a_busy_try_writes_nothing(world: &World) {
     let (mut holder, mut conn) = (world.session().await, world.session().await);
     let (lock, free) = (world.lock("held"), world.lock("free"));
     let (lease, used) = (holder.take(&lock).await, holder.take(&free).await);

@@ -4,7 +4,7 @@ use diesel_locks::{Error, Outcome};
 
 use crate::world::World;
 
-pub async fn t59_data_comes_with_the_acquisition_and_stays_for_the_next_holder(world: &World) {
+pub async fn data_comes_with_the_acquisition_and_stays_for_the_next_holder(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     assert_eq!(conn.read_data(&lock).await.unwrap(), None);
     let lease = conn.take(&lock.clone().data("one").unwrap()).await;
@@ -36,7 +36,7 @@ pub async fn t59_data_comes_with_the_acquisition_and_stays_for_the_next_holder(w
     );
 }
 
-pub async fn t59_data_is_kept_as_it_is_or_refused(world: &World) {
+pub async fn data_is_kept_as_it_is_or_refused(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let lease = conn.take(&lock).await;
     let longest = "x".repeat(4_096);
@@ -67,7 +67,7 @@ pub async fn t59_data_is_kept_as_it_is_or_refused(world: &World) {
     );
 }
 
-pub async fn t59_data_is_as_transactional_as_everything_else(world: &World) {
+pub async fn data_is_as_transactional_as_everything_else(world: &World) {
     let (mut conn, lock) = (
         world.session().await,
         world.lock("x").data("before").unwrap(),

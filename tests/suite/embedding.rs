@@ -34,7 +34,7 @@ fn assert_unfit(answer: diesel_locks::Result<()>, parts: &[&str]) {
     }
 }
 
-pub async fn t54_migrating_makes_the_table_once_and_an_upgrade_is_no_danger(world: &World) {
+pub async fn migrating_makes_the_table_once_and_an_upgrade_is_no_danger(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("made"));
     let lock = world.lock("x").table(table.clone());
     assert_missing(conn.verify(&table).await);
@@ -47,7 +47,7 @@ pub async fn t54_migrating_makes_the_table_once_and_an_upgrade_is_no_danger(worl
     remove(world, &mut *conn, &table).await;
 }
 
-pub async fn t54_migrating_is_refused_inside_a_transaction(world: &World) {
+pub async fn migrating_is_refused_inside_a_transaction(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("inside"));
     let scope = world.lock("x").key().to_owned();
     let row = format!("INSERT INTO host_jobs (scope, name) VALUES ('{scope}', 'x')");
@@ -63,7 +63,7 @@ pub async fn t54_migrating_is_refused_inside_a_transaction(world: &World) {
     assert_missing(conn.verify(&table).await);
 }
 
-pub async fn t54_a_table_that_others_made_is_left_alone(world: &World) {
+pub async fn a_table_that_others_made_is_left_alone(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("others"));
     let (up, _) = sql(world, &table);
     conn.batch(&up).await.unwrap();
@@ -84,7 +84,7 @@ pub async fn t54_a_table_that_others_made_is_left_alone(world: &World) {
 }
 
 /// MySQL and MariaDB commit each statement; elsewhere nothing can be half made, except for the note itself.
-pub async fn t54_a_run_that_was_cut_off_is_completed(world: &World) {
+pub async fn a_run_that_was_cut_off_is_completed(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("cut_off"));
     let setup = quoted(world, &format!("{}_setup", table.name()));
     let note = format!("CREATE TABLE {setup} (version BIGINT NOT NULL PRIMARY KEY)");
@@ -105,7 +105,7 @@ pub async fn t54_a_run_that_was_cut_off_is_completed(world: &World) {
     remove(world, &mut *conn, &table).await;
 }
 
-pub async fn t54_sixteen_that_migrate_at_once_all_succeed(world: &World) {
+pub async fn sixteen_connections_that_migrate_at_once_all_succeed(world: &World) {
     let mut conn = world.session().await;
     for round in 0..3 {
         let (table, mut starters) = (own_table("at_once"), Vec::new());
@@ -130,7 +130,7 @@ pub async fn t54_sixteen_that_migrate_at_once_all_succeed(world: &World) {
     }
 }
 
-pub async fn t55_verifying_finds_what_will_not_do_and_names_the_remedy(world: &World) {
+pub async fn verifying_finds_what_is_wrong_and_names_the_remedy(world: &World) {
     let mut conn = world.session().await;
     for (what, damage, parts) in damages(world) {
         let table = own_table(what);
@@ -227,7 +227,7 @@ fn damages(world: &World) -> Vec<Damage> {
     [column].into_iter().chain(more).collect()
 }
 
-pub async fn t55_verifying_and_migrating_work_in_odd_places(world: &World) {
+pub async fn verifying_and_migrating_work_in_odd_places(world: &World) {
     let mut conn = world.session().await;
     let (schema, create, drop_it) = odd_schema(world);
     conn.batch(&create).await.unwrap();
@@ -245,7 +245,7 @@ pub async fn t55_verifying_and_migrating_work_in_odd_places(world: &World) {
 }
 
 /// Diesel caches a statement by its text, and each table has texts of its own.
-pub async fn t53_statements_on_another_table_are_prepared_once(world: &World) {
+pub async fn statements_on_another_table_are_prepared_once(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("cached"));
     conn.migrate(&table).await.unwrap();
     let lock = world.lock("x").table(table.clone());

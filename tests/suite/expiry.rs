@@ -7,7 +7,7 @@ use diesel_locks::{Error, Lock, Outcome, Pin, Wait};
 use crate::session::Session;
 use crate::world::{World, ms, secs};
 
-pub async fn t10_an_expired_lease_is_taken_over_by_a_plain_try(world: &World) {
+pub async fn an_expired_lease_is_taken_over_by_a_plain_try(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x").owner("the first").unwrap();
     let lease = first.take(&lock).await;
@@ -21,7 +21,7 @@ pub async fn t10_an_expired_lease_is_taken_over_by_a_plain_try(world: &World) {
     first.assert_lost(&lease).await;
 }
 
-pub async fn t11_a_lease_that_nobody_took_over_is_extended_and_released_late(world: &World) {
+pub async fn a_lease_that_nobody_took_over_is_extended_and_released_late(world: &World) {
     let mut conn = world.session().await;
     for in_transaction in [false, true] {
         let mut lease = conn.take(&world.lock("x")).await;
@@ -69,7 +69,7 @@ pub async fn t11_a_lease_that_nobody_took_over_is_extended_and_released_late(wor
     }
 }
 
-pub async fn t11_a_lease_that_was_taken_over_is_lost_and_stays_lost(world: &World) {
+pub async fn a_lease_that_was_taken_over_is_lost_and_stays_lost(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x").data("from the first").unwrap();
     let lease = first.take(&lock).await;
@@ -83,7 +83,7 @@ pub async fn t11_a_lease_that_was_taken_over_is_lost_and_stays_lost(world: &Worl
     first.assert_lost(&lease).await;
 }
 
-pub async fn t12_a_lease_that_is_extended_outlives_its_first_ttl(world: &World) {
+pub async fn a_lease_that_is_extended_outlives_its_first_ttl(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let mut lease = first.take(&lock).await;
@@ -102,7 +102,7 @@ pub async fn t12_a_lease_that_is_extended_outlives_its_first_ttl(world: &World) 
     assert!(lease.trusted_for() > secs(80) && lease.trusted_for() <= secs(89));
 }
 
-pub async fn t12_extending_never_shortens_a_lease(world: &World) {
+pub async fn extending_never_shortens_a_lease(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let mut lease = conn.take(&lock).await;
     assert_eq!(
@@ -118,7 +118,7 @@ pub async fn t12_extending_never_shortens_a_lease(world: &World) {
     assert!(lease.trusted_for() > secs(490));
 }
 
-pub async fn t13_the_time_left_is_what_was_asked_and_zero_in_the_end(world: &World) {
+pub async fn the_time_left_is_what_was_asked_and_zero_in_the_end(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").ttl(secs(75)).unwrap();
     assert_eq!(conn.time_left(&lock).await.unwrap(), Duration::ZERO);
@@ -135,7 +135,7 @@ pub async fn t13_the_time_left_is_what_was_asked_and_zero_in_the_end(world: &Wor
     assert!(conn.row(&lock).await.time_left.is_none());
 }
 
-pub async fn t14_a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl(world: &World) {
+pub async fn a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let lease = first.take(&lock).await;
@@ -147,7 +147,7 @@ pub async fn t14_a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl(wo
     assert!(second.take(&lock).await.fence() > lease.fence());
 }
 
-pub async fn t15_the_ttl_counts_from_the_try_that_wins(world: &World) {
+pub async fn the_ttl_counts_from_the_try_that_wins(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     first.take(&lock.clone().ttl(secs(2)).unwrap()).await;
@@ -159,7 +159,7 @@ pub async fn t15_the_ttl_counts_from_the_try_that_wins(world: &World) {
     assert_eq!((row.expires_at - row.acquired_at).to_std(), Ok(secs(30)));
 }
 
-pub async fn t16_a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &World) {
+pub async fn a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &World) {
     let (mut conn, day) = (world.session().await, secs(24 * 60 * 60));
     let (century, lock) = (day * 36_500, world.lock("x"));
     for ttl in [ms(1_001), day * 40, century] {
@@ -200,7 +200,7 @@ pub async fn t16_a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: 
 }
 
 /// The shortest ttl cannot be trusted for any time at all: the answer is clear, and the lock stays free.
-pub async fn t16_a_ttl_too_short_for_the_way_to_the_database_says_so(world: &World) {
+pub async fn a_ttl_too_short_for_the_way_to_the_database_says_so(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").ttl(ms(1)).unwrap();
     let error = conn.try_acquire(&lock).await.unwrap_err();

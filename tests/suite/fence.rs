@@ -13,7 +13,7 @@ async fn next(conn: &mut dyn Session, lock: &Lock, last: &mut i64) -> Lease {
     lease
 }
 
-pub async fn t37_it_grows_whatever_happened_to_the_last_holder(world: &World) {
+pub async fn the_fence_grows_whatever_happened_to_the_last_holder(world: &World) {
     let (mut conn, lock, last) = (world.session().await, world.lock("x"), &mut 0);
     let lease = next(&mut *conn, &lock, last).await;
     conn.release(&lease).await.unwrap();
@@ -35,7 +35,7 @@ pub async fn t37_it_grows_whatever_happened_to_the_last_holder(world: &World) {
     );
 }
 
-pub async fn t37_it_grows_over_a_transaction_that_was_rolled_back(world: &World) {
+pub async fn the_fence_grows_over_a_transaction_that_was_rolled_back(world: &World) {
     let (mut conn, lock, last) = (world.session().await, world.lock("x"), &mut 0);
     for _ in 0..2 {
         conn.begin().await.unwrap();
@@ -48,7 +48,7 @@ pub async fn t37_it_grows_over_a_transaction_that_was_rolled_back(world: &World)
     }
 }
 
-pub async fn t37_it_grows_by_one_where_the_databases_clock_was_set_back(world: &World) {
+pub async fn the_fence_grows_by_one_where_the_databases_clock_was_set_back(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let lease = conn.take(&lock).await;
     world.add_to_fence(&mut *conn, &lock, "+ 3600000000").await;
@@ -77,7 +77,7 @@ pub async fn t37_it_grows_by_one_where_the_databases_clock_was_set_back(world: &
     );
 }
 
-pub async fn t38_extending_and_the_same_token_leave_it_as_it_is(world: &World) {
+pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").token("agreed").unwrap();
     let mut lease = conn.take(&lock).await;
@@ -109,7 +109,7 @@ pub async fn t38_extending_and_the_same_token_leave_it_as_it_is(world: &World) {
 }
 
 /// The fence tells two acquisitions with the same token of the caller's own.
-pub async fn t38_a_lease_stays_lost_though_its_token_comes_back(world: &World) {
+pub async fn a_lease_stays_lost_though_its_token_comes_back(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").token("agreed").unwrap();
     let first = conn.take(&lock).await;

@@ -19,7 +19,7 @@ async fn session(world: &World) -> Box<dyn Session> {
 }
 
 #[test]
-fn t20_without_found_rows_nothing_is_taken_for_lost() {
+fn without_found_rows_nothing_is_taken_for_lost() {
     for engine in [Engine::MariaDb, Engine::MySql] {
         let world = World::new(engine, Mode::Async, Source::Own, "found_rows");
         world.run(|world| Box::pin(without_found_rows(world)));

@@ -9,7 +9,7 @@ use super::ledger::{do_not_wait, heartbeat, ledger, until_run_out, write, writte
 use crate::session::Work;
 use crate::world::{World, secs, spawn};
 
-pub async fn t28b_the_one_call_form_sees_what_the_last_holder_wrote(world: &World) {
+pub async fn the_one_call_form_sees_what_the_last_holder_wrote(world: &World) {
     let (mut one, mut other) = (world.session().await, world.session().await);
     let table = ledger(&mut *one).await;
     for level in world.levels() {
@@ -46,7 +46,7 @@ pub async fn t28b_the_one_call_form_sees_what_the_last_holder_wrote(world: &Worl
 }
 
 /// At all levels at once, because the time is real: what the end of the transaction does is decided by a local clock.
-pub async fn t32_a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held(world: &World) {
+pub async fn a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held(world: &World) {
     let mut transactions = Vec::new();
     for level in world.levels() {
         let mut conn = world.session().await;

@@ -1,14 +1,11 @@
 //! What a `Locks` does beside waiting and keeping: sets, hand-over, settings, looking, and telling an observer.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel_locks::{Attempt, Error, Forced, Lease, List, Lock, LockSet, Outcome, Wait};
-use tokio::sync::Mutex;
 
 use super::keeping::{Calls, assert_lost};
 use super::setup;
-use crate::managed::Managed;
 use crate::managed::recorder::Recorder;
 use crate::world::{World, ms, own_table, secs, soon, spawn};
 
@@ -23,7 +20,7 @@ fn acquired<T>(attempt: Attempt<T>) -> T {
     }
 }
 
-pub async fn t01_a_guard_is_acquired_seen_and_released(world: &World) {
+pub async fn a_guard_is_acquired_seen_and_released(world: &World) {
     let (mut other, locks) = (world.session().await, world.locks().await);
     let lock = world.lock("x").data("here").unwrap();
     assert!(locks.inspect(&lock).await.unwrap().is_none());
@@ -423,72 +420,4 @@ pub async fn debug_shows_no_token_and_no_secret_of_the_pool(world: &World) {
     let busy = locks.acquire(&world.lock("x"), Wait::never()).await;
     let text = format!("{busy:?} {}", busy.as_ref().unwrap_err());
     assert!(!text.contains("sesame"), "{text}");
-}
-
-const CLIENTS: usize = 100;
-
-/// A counter of the host's for each name, which is read, raised and written back, with nothing but the lock around it.
-pub async fn t61_what_only_holders_raise_is_exact(world: &World) {
-    let mut other = world.session().await;
-    let table = own_table("counters").name().to_owned();
-    let create =
-        format!("CREATE TABLE {table} (name VARCHAR(50) PRIMARY KEY, count BIGINT NOT NULL)");
-    other.batch(&create).await.unwrap();
-    let names: Vec<_> = (0..CLIENTS).map(|name| format!("n{name}")).collect();
-    for name in &names {
-        let sql = format!("INSERT INTO {table} (name, count) VALUES ('{name}', 0)");
-        other.sql(&sql).await.unwrap();
-    }
-    let handles = [world.locks().await, world.locks().await];
-    let mut conns = Vec::new();
-    for _ in 0..8 {
-        conns.push(Arc::new(Mutex::new(world.session().await)));
-    }
-    let tasks: Vec<_> = (0..CLIENTS)
-        .map(|client| {
-            let locks = handles[client % 2].another();
-            let (conn, table) = (conns[client % conns.len()].clone(), table.clone());
-            // Its own name, its neighbour's, and one that all want.
-            let wanted = [client, (client + 1) % CLIENTS, 0];
-            let lock = |name: &str| world.lock(name).ttl(secs(600)).unwrap();
-            let wanted = wanted.map(|name| (names[name].clone(), lock(&names[name])));
-            spawn(async move {
-                for (name, lock) in wanted {
-                    raise(&*locks, &conn, &table, &name, &lock).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let count = |name: &str| format!("SELECT count AS number FROM {table} WHERE name = '{name}'");
-    for name in &names {
-        let expected = if name == "n0" { 2 + CLIENTS } else { 2 };
-        let raised = other.number(&count(name)).await.unwrap();
-        assert_eq!(raised, i64::try_from(expected).unwrap(), "{name}");
-    }
-}
-
-async fn raise(
-    locks: &dyn Managed,
-    conn: &Mutex<Box<dyn crate::session::Session>>,
-    table: &str,
-    name: &str,
-    lock: &Lock,
-) {
-    let guard = locks
-        .acquire(lock, Wait::up_to(secs(60)).every(ms(30)))
-        .await
-        .unwrap();
-    let read = format!("SELECT count AS number FROM {table} WHERE name = '{name}'");
-    let count = conn.lock().await.number(&read).await.unwrap();
-    tokio::task::yield_now().await;
-    let write = format!(
-        "UPDATE {table} SET count = {} WHERE name = '{name}'",
-        count + 1
-    );
-    assert_eq!(conn.lock().await.sql(&write).await.unwrap(), 1);
-    guard.check().unwrap();
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
 }

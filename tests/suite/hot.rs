@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::world::{Engine, Mode, Source, World, own_table, secs};
 
 #[test]
-fn t50_every_update_stays_on_its_page() {
+fn every_update_stays_on_its_page() {
     let world = World::new(Engine::Postgres, Mode::Blocking, Source::Own, "hot");
     world.run(|world| Box::pin(cycles(world)));
 }

@@ -29,7 +29,7 @@ impl Calls {
     }
 }
 
-pub async fn t44_work_longer_than_the_ttl_keeps_the_lock(world: &World) {
+pub async fn work_longer_than_the_ttl_keeps_the_lock(world: &World) {
     let (mut rival, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.observe(recorder.observer());
     let ttl = secs(6);
@@ -48,7 +48,7 @@ pub async fn t44_work_longer_than_the_ttl_keeps_the_lock(world: &World) {
     assert_eq!(recorder.count("lost"), 0);
 }
 
-pub async fn t44_a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over(world: &World) {
+pub async fn a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over(world: &World) {
     let mut other = world.session().await;
     let locks = world.locks().await.renew_every(ms(100));
     let guard = locks.take(&world.lock("x")).await;
@@ -62,7 +62,7 @@ pub async fn t44_a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over
 }
 
 /// However soon it would be over without them, beats that are answered are in time.
-pub async fn t44_a_lease_that_is_extended_all_the_time_is_never_late(world: &World) {
+pub async fn a_lease_that_is_extended_all_the_time_is_never_late(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.renew_every(ms(5));
     let locks = locks.observe(recorder.observer());
@@ -104,7 +104,7 @@ async fn lose(world: &World, other: &mut dyn Session, guard: &AnyGuard, how: &st
     }
 }
 
-pub async fn t47_a_guard_is_told_at_the_next_beat_that_it_is_lost(world: &World) {
+pub async fn a_guard_is_told_at_the_next_beat_that_it_is_lost(world: &World) {
     let mut other = world.session().await;
     for how in LOSSES {
         let (recorder, calls) = (Recorder::default(), Calls::default());
@@ -134,7 +134,7 @@ pub fn assert_lost(guard: &AnyGuard) {
     assert!(matches!(error, Error::Lost { name: told } if told == name.key()));
 }
 
-pub async fn t47_lost_is_lost_even_if_the_row_is_mended(world: &World) {
+pub async fn lost_is_lost_even_if_the_row_is_mended(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.renew_every(ms(100));
     let locks = locks.observe(recorder.observer());
@@ -175,7 +175,7 @@ async fn beats(recorder: &Recorder, key: &str, times: usize) {
     soon("beats", async || count() >= before + times).await;
 }
 
-pub async fn t47_what_was_lost_is_not_said_to_be_given_back(world: &World) {
+pub async fn what_was_lost_is_not_said_to_be_given_back(world: &World) {
     let mut other = world.session().await;
     for how in LOSSES {
         let recorder = Recorder::default();
@@ -194,7 +194,7 @@ pub async fn t47_what_was_lost_is_not_said_to_be_given_back(world: &World) {
     }
 }
 
-pub async fn t47_a_callback_that_panics_is_in_nobodys_way(world: &World) {
+pub async fn a_callback_that_panics_stops_nothing(world: &World) {
     let (mut other, calls) = (world.session().await, Calls::default());
     let locks = world.locks().await.renew_every(ms(100));
     let mut guards = Vec::new();
@@ -217,7 +217,7 @@ pub async fn t47_a_callback_that_panics_is_in_nobodys_way(world: &World) {
     .await;
 }
 
-pub async fn t47_an_observer_that_panics_does_not_stop_the_keeper(world: &World) {
+pub async fn an_observer_that_panics_does_not_stop_the_keeper(world: &World) {
     let mut other = world.session().await;
     let locks = world.locks().await.renew_every(ms(100));
     let locks = locks.observe(Box::new(|_| std::panic::resume_unwind(Box::new(()))));
@@ -238,7 +238,7 @@ pub async fn t47_an_observer_that_panics_does_not_stop_the_keeper(world: &World)
 }
 
 /// A pool may panic, too, or what a host does to open a connection.
-pub async fn t47_a_pool_that_panics_once_does_not_stop_the_keeper(world: &World) {
+pub async fn a_pool_that_panics_once_does_not_stop_the_keeper(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = locks.renew_every(ms(100)).observe(recorder.observer());
@@ -267,7 +267,7 @@ pub async fn t47_a_pool_that_panics_once_does_not_stop_the_keeper(world: &World)
     .await;
 }
 
-pub async fn t48_a_release_that_races_a_heartbeat_frees_the_lock(world: &World) {
+pub async fn a_release_that_races_a_heartbeat_frees_the_lock(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.renew_every(ms(1));
     let locks = locks.observe(recorder.observer());
@@ -329,7 +329,7 @@ fn tasks() -> usize {
         .num_alive_tasks()
 }
 
-pub async fn t49_nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(world: &World) {
+pub async fn nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     let (locks, background) = Background::of(world).await;
     let locks = locks.ttl(secs(20)).unwrap().renew_every(ms(50)).another();
@@ -370,7 +370,7 @@ async fn is_given_back(world: &World, background: &Background, lock: &Lock) {
     background.is_gone(world).await;
 }
 
-pub async fn t49_a_guard_that_is_dropped_is_given_back(world: &World) {
+pub async fn a_guard_that_is_dropped_is_given_back(world: &World) {
     let (locks, background) = Background::of(world).await;
     let lock = world.lock("x");
     drop(locks.take(&lock).await);
@@ -400,7 +400,7 @@ pub async fn t49_a_guard_that_is_dropped_is_given_back(world: &World) {
 }
 
 /// A guard may outlive its `Locks`, and be dropped where no runtime is.
-pub async fn t49_a_guard_may_be_dropped_anywhere(world: &World) {
+pub async fn a_guard_may_be_dropped_anywhere(world: &World) {
     let (locks, background) = Background::of(world).await;
     let lock = world.lock("x");
     let guard = locks.take(&lock).await;
@@ -409,7 +409,7 @@ pub async fn t49_a_guard_may_be_dropped_anywhere(world: &World) {
     is_given_back(world, &background, &lock).await;
 }
 
-pub async fn t49_work_that_panics_gives_its_lock_back(world: &World) {
+pub async fn work_that_panics_gives_its_lock_back(world: &World) {
     let (locks, background) = Background::of(world).await;
     let lock = world.lock("x");
     let (here, wanted) = (locks.another(), lock.clone());
@@ -435,7 +435,7 @@ pub async fn t49_work_that_panics_gives_its_lock_back(world: &World) {
 }
 
 /// A thread cannot be dropped: there the work is told by its guard, and ends by itself.
-pub async fn t49_a_run_that_is_dropped_gives_its_lock_back(world: &World) {
+pub async fn a_run_that_is_dropped_gives_its_lock_back(world: &World) {
     let (locks, background) = Background::of(world).await;
     let (lock, started) = (world.lock("x"), Calls::default());
     let (here, wanted, start) = (locks.another(), lock.clone(), started.callback());

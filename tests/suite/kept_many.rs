@@ -28,7 +28,7 @@ fn leave_all(guards: Vec<AnyGuard>) {
     }
 }
 
-pub async fn t50_thousands_of_leases_cost_a_statement_for_each_thousand(world: &World) {
+pub async fn thousands_of_leases_cost_a_statement_for_each_thousand(world: &World) {
     let is_fast = world.is_postgres() && !world.is_blocking() && world.opens_its_own();
     let many = if is_fast { 10_000 } else { 1_200 };
     keep_many(world, many).await;
@@ -100,7 +100,7 @@ async fn shortest(world: &World, conn: &mut dyn Session) -> i64 {
     earliest - world.clock(conn).await
 }
 
-pub async fn t50_leases_of_different_times_share_their_beats(world: &World) {
+pub async fn leases_of_different_times_share_their_beats(world: &World) {
     let recorder = Recorder::default();
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = locks.renew_every(secs(1)).observe(recorder.observer());
@@ -122,7 +122,7 @@ pub async fn t50_leases_of_different_times_share_their_beats(world: &World) {
     leave_all(guards);
 }
 
-pub async fn t50_leases_of_two_tables_are_kept_by_one_keeper(world: &World) {
+pub async fn leases_of_two_tables_are_kept_by_one_keeper(world: &World) {
     let (mut other, table) = (world.session().await, own_table("locks"));
     other.batch(&setup::sql(world, &table).0).await.unwrap();
     let recorder = Recorder::default();
@@ -148,7 +148,7 @@ pub async fn t50_leases_of_two_tables_are_kept_by_one_keeper(world: &World) {
 }
 
 /// On `SQLite` such a transaction is the one writer, so that all wait until it has ended.
-pub async fn t50b_a_lease_that_somebody_has_locked_does_not_hold_up_the_others(world: &World) {
+pub async fn a_lease_whose_row_is_locked_does_not_hold_up_the_others(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.renew_every(ms(300));
     let locks = locks.observe(recorder.observer());
@@ -206,9 +206,7 @@ const TTL: Duration = Duration::from_secs(8);
 
 /// Its row is locked, and while it is pinned it is trusted without an end: it must not take the time of the others.
 /// On `SQLite` nobody can write meanwhile, so there it lasts for less than a ttl.
-pub async fn t50b_a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others(
-    world: &World,
-) {
+pub async fn a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
     let lock = |name| world.lock(name).ttl(TTL).unwrap();
@@ -245,7 +243,7 @@ fn that_takes(time: Duration) -> Work {
     })
 }
 
-pub async fn t50c_with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps_its_lock(
+pub async fn with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps_its_lock(
     world: &World,
 ) {
     let recorder = Recorder::default();
@@ -265,7 +263,7 @@ pub async fn t50c_with_one_connection_a_guarded_transaction_longer_than_the_ttl_
 
 /// `SQLite`'s one writer is the transaction, wherever the keeper's connection comes from: there the other guard is told
 /// at its deadline.
-pub async fn t50c_with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) {
+pub async fn with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks_kept_apart(1).await;
     let locks = locks.observe(recorder.observer());
@@ -285,7 +283,7 @@ pub async fn t50c_with_a_connection_for_the_keeper_all_locks_are_kept(world: &Wo
 }
 
 /// However often it is used, no connection is left behind.
-pub async fn t50c_no_connection_is_lost_to_the_pool(world: &World) {
+pub async fn no_connection_is_lost_to_the_pool(world: &World) {
     let (locks, traffic) = world.watched_locks(1).await;
     for number in 0..30 {
         let lock = world.lock(&format!("n{}", number % 3));

@@ -23,7 +23,7 @@ fn seldom() -> Wait {
     Wait::up_to(secs(600)).every(secs(600)).without_jitter()
 }
 
-pub async fn t39_every_way_to_let_go_wakes_the_next_of_this_process(world: &World) {
+pub async fn every_way_to_release_wakes_the_next_waiter_of_this_process(world: &World) {
     type LetGo = fn(AnyGuard, Box<dyn Managed>) -> Answer<'static, ()>;
     let ways: [(&str, LetGo); 4] = [
         ("release", |guard, _| {
@@ -57,7 +57,7 @@ pub async fn t39_every_way_to_let_go_wakes_the_next_of_this_process(world: &Worl
     }
 }
 
-pub async fn t39_who_waits_in_another_process_looks_as_often_as_it_says(world: &World) {
+pub async fn a_waiter_in_another_process_polls_as_often_as_its_wait_says(world: &World) {
     let (here, there) = (world.locks().await, world.locks().await);
     let recorder = Recorder::default();
     let there = there.observe(recorder.observer());
@@ -71,7 +71,7 @@ pub async fn t39_who_waits_in_another_process_looks_as_often_as_it_says(world: &
     assert!(began.elapsed() < secs(5), "{:?}", began.elapsed());
 }
 
-pub async fn t40_attempts_in_a_line_are_exact(world: &World) {
+pub async fn attempts_in_a_line_are_exact(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     let lease = holder.take(&lock).await;
     let (locks, traffic) = world.watched_locks(2).await;
@@ -95,7 +95,7 @@ pub async fn t40_attempts_in_a_line_are_exact(world: &World) {
     assert_eq!(traffic.spent().len(), 1);
 }
 
-pub async fn t40_a_wait_in_a_line_ends_when_its_time_is_up(world: &World) {
+pub async fn a_wait_in_a_line_ends_when_its_time_is_up(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     holder.take(&lock).await;
     let locks = world.locks().await;
@@ -115,7 +115,7 @@ pub async fn t40_a_wait_in_a_line_ends_when_its_time_is_up(world: &World) {
 }
 
 /// Who has no time left, and who is dropped while it waits, is in nobody's way.
-pub async fn t41_who_leaves_the_line_is_in_nobodys_way(world: &World) {
+pub async fn a_waiter_that_leaves_the_line_blocks_nobody(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
     let lock = world.lock("x").ttl(secs(600)).unwrap();
@@ -143,7 +143,7 @@ pub async fn t41_who_leaves_the_line_is_in_nobodys_way(world: &World) {
 }
 
 /// Only the first looks. When it has left, and the lock is released where nobody here is told, the next must look.
-pub async fn t41_when_the_first_has_left_the_next_looks_by_itself(world: &World) {
+pub async fn when_the_first_waiter_has_left_the_next_one_polls(world: &World) {
     let (mut holder, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.observe(recorder.observer());
     let lock = world.lock("x").ttl(secs(600)).unwrap();
@@ -172,7 +172,7 @@ pub async fn woken_at_most<T>(times: u32, mut future: Answer<'_, T>) -> Option<T
     .await
 }
 
-pub async fn t41_a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &World) {
+pub async fn a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &World) {
     let (locks, traffic) = world.watched_locks(3).await;
     let (mut done, ttl) = (0, secs(600));
     for times in 0..24 {
@@ -198,7 +198,7 @@ pub async fn t41_a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &Wo
     }
 }
 
-pub async fn t41_a_set_that_is_cancelled_anywhere_leaves_nothing_held(world: &World) {
+pub async fn a_set_that_is_cancelled_anywhere_leaves_nothing_held(world: &World) {
     let locks = world.locks().await;
     for times in 0..16 {
         let lock = world.lock(&format!("x{times}")).ttl(secs(600)).unwrap();
@@ -219,7 +219,7 @@ pub async fn t41_a_set_that_is_cancelled_anywhere_leaves_nothing_held(world: &Wo
 }
 
 /// As many as a process can have: tasks, or threads. (On SQLite each turn waits for the disk several times.)
-pub async fn t42_those_of_a_process_get_it_in_the_order_in_which_they_came(world: &World) {
+pub async fn the_waiters_of_a_process_get_the_lock_in_the_order_in_which_they_came(world: &World) {
     let many = match (world.is_blocking(), world.is_sqlite()) {
         (true, _) => 50,
         (false, true) => 200,
@@ -266,7 +266,7 @@ pub async fn t42_those_of_a_process_get_it_in_the_order_in_which_they_came(world
 }
 
 /// It knows that the lock has just been taken, and waits to be told.
-pub async fn t42_who_comes_next_does_not_ask_at_once(world: &World) {
+pub async fn the_next_waiter_does_not_poll_at_once(world: &World) {
     let (recorder, many) = (Recorder::default(), 10);
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = locks.observe(recorder.observer());
@@ -295,7 +295,7 @@ pub async fn t42_who_comes_next_does_not_ask_at_once(world: &World) {
     assert!(asked <= many * turn + 4, "{asked} statements");
 }
 
-pub async fn t42_many_who_wait_cost_the_database_as_much_as_one(world: &World) {
+pub async fn many_waiters_cost_the_database_as_much_as_one(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     holder.take(&lock).await;
     let (locks, traffic) = world.watched_locks(3).await;
@@ -309,7 +309,7 @@ pub async fn t42_many_who_wait_cost_the_database_as_much_as_one(world: &World) {
     assert!(asked.len() <= 10 + 16, "{} statements", asked.len());
 }
 
-pub async fn t42_waiting_for_what_is_run_out_but_pinned_costs_as_little(world: &World) {
+pub async fn waiting_for_a_pinned_lease_that_ran_out_costs_few_statements(world: &World) {
     if world.is_sqlite() {
         return pinned_on_sqlite(world).await;
     }
@@ -346,7 +346,7 @@ async fn pinned_on_sqlite(world: &World) {
 }
 
 /// However often a lock goes from hand to hand, and whoever leaves in between, nobody is forgotten.
-pub async fn t42_nobody_in_a_line_is_forgotten(world: &World) {
+pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
     let locks = world.locks().await;
     let lock = world.lock("x").ttl(secs(600)).unwrap();
     let turns: Vec<_> = (0..40_u64)
@@ -386,7 +386,7 @@ fn if_not_told(world: &World) -> Wait {
     }
 }
 
-pub async fn t43_who_listens_hears_of_a_release_elsewhere(world: &World) {
+pub async fn a_listener_hears_of_a_release_in_another_process(world: &World) {
     let (mut other, here) = (world.session().await, world.locks().await);
     let recorder = Recorder::default();
     let there = world.locks().await.observe(recorder.observer());
@@ -425,7 +425,7 @@ pub async fn t43_who_listens_hears_of_a_release_elsewhere(world: &World) {
 }
 
 /// Nobody was told when the first holder lost it, so the wish outlives it.
-pub async fn t43_who_listens_hears_of_the_release_after_a_takeover(world: &World) {
+pub async fn a_listener_hears_of_the_release_after_a_takeover(world: &World) {
     let (mut first, mut next) = (world.session().await, world.session().await);
     let ((locks, traffic), recorder) = (world.watched_locks(2).await, Recorder::default());
     let locks = world.listening(&*locks.observe(recorder.observer()));
@@ -471,7 +471,7 @@ async fn is_wanted(conn: &mut dyn Session, lock: &Lock) -> bool {
     conn.number(&sql).await.unwrap() > 0
 }
 
-pub async fn t43_a_release_of_which_nothing_was_heard_is_found_all_the_same(world: &World) {
+pub async fn a_release_without_a_notification_is_found_by_polling(world: &World) {
     let (here, there) = (world.locks().await, world.locks().await);
     let recorder = Recorder::default();
     let there = world.deaf(&*there.observe(recorder.observer()));
@@ -486,7 +486,7 @@ pub async fn t43_a_release_of_which_nothing_was_heard_is_found_all_the_same(worl
     there.close().await;
 }
 
-pub async fn t43_those_who_listen_stand_in_line_and_cost_next_to_nothing(world: &World) {
+pub async fn listeners_stand_in_line_and_cost_next_to_nothing(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     holder.take(&lock).await;
     let (locks, traffic) = world.watched_locks(3).await;

@@ -8,7 +8,7 @@ fn names(rows: &[Record]) -> Vec<&str> {
     rows.iter().map(Record::name).collect()
 }
 
-pub async fn t56_a_look_says_who_since_when_and_how_long_still(world: &World) {
+pub async fn inspecting_shows_the_owner_the_begin_and_the_time_left(world: &World) {
     let (mut holder, mut looker) = (world.session().await, world.session().await);
     let lock = world
         .lock("x")
@@ -50,7 +50,7 @@ pub async fn t56_a_look_says_who_since_when_and_how_long_still(world: &World) {
     assert_eq!(looker.current_owner(&lock).await.unwrap(), None);
 }
 
-pub async fn t56_lists_are_of_a_group_a_prefix_or_of_what_is_held(world: &World) {
+pub async fn a_list_is_of_a_group_a_prefix_or_of_the_held_locks(world: &World) {
     let mut conn = world.session().await;
     let mut leases = Vec::new();
     for name in ["job-2", "job-10", "job_3", "jo", "Job-4", "job-1%", "jobé"] {
@@ -100,7 +100,7 @@ pub async fn t56_lists_are_of_a_group_a_prefix_or_of_what_is_held(world: &World)
     );
 }
 
-pub async fn t56_a_list_comes_in_pages_without_a_gap(world: &World) {
+pub async fn a_list_comes_in_pages_without_a_gap(world: &World) {
     let mut conn = world.session().await;
     for number in 0..7 {
         conn.take(&world.lock(&format!("{number}"))).await;

@@ -4,7 +4,7 @@ use diesel_locks::{Forced, Outcome, Pin, Record};
 
 use crate::world::{World, secs};
 
-pub async fn t57_a_lock_that_is_taken_away_is_lost_to_its_holder(world: &World) {
+pub async fn a_lock_that_is_taken_away_is_lost_to_its_holder(world: &World) {
     let (mut holder, mut admin) = (world.session().await, world.session().await);
     let lock = world.lock("x").data("kept").unwrap();
     assert_eq!(admin.force_release(&lock).await.unwrap(), Forced::Free);
@@ -25,7 +25,7 @@ pub async fn t57_a_lock_that_is_taken_away_is_lost_to_its_holder(world: &World) 
     admin.assert_lost(&next).await;
 }
 
-pub async fn t57_a_pinned_lock_is_not_taken_away_under_its_transaction(world: &World) {
+pub async fn a_pinned_lock_is_not_taken_away_under_its_transaction(world: &World) {
     let (mut holder, mut admin) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     world.make_impatient(&mut *admin).await;
@@ -40,7 +40,7 @@ pub async fn t57_a_pinned_lock_is_not_taken_away_under_its_transaction(world: &W
     holder.assert_lost(&lease).await;
 }
 
-pub async fn t57_a_lock_that_is_being_taken_over_is_in_use(world: &World) {
+pub async fn a_lock_that_is_being_taken_over_is_in_use(world: &World) {
     let (mut next, mut admin) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     world.make_impatient(&mut *admin).await;
@@ -53,7 +53,7 @@ pub async fn t57_a_lock_that_is_being_taken_over_is_in_use(world: &World) {
     assert!(admin.is_mine(&taken).await.unwrap());
 }
 
-pub async fn t58_purging_removes_what_nobody_held_for_so_long(world: &World) {
+pub async fn purging_removes_locks_that_were_unused_for_the_given_time(world: &World) {
     let mut conn = world.session().await;
     let day = secs(24 * 60 * 60);
     let mut leases = Vec::new();
@@ -99,7 +99,7 @@ pub async fn t58_purging_removes_what_nobody_held_for_so_long(world: &World) {
 }
 
 /// A purge goes by group and prefix: it has no pages.
-pub async fn t58_purging_leaves_nothing_to_a_next_page(world: &World) {
+pub async fn purging_leaves_nothing_to_a_next_page(world: &World) {
     let mut conn = world.session().await;
     for name in ["1", "2", "3"] {
         let lease = conn.take(&world.lock(name)).await;
@@ -112,7 +112,7 @@ pub async fn t58_purging_leaves_nothing_to_a_next_page(world: &World) {
     assert!(conn.load(&world.list()).await.unwrap().is_empty());
 }
 
-pub async fn t58_a_purged_lock_begins_anew(world: &World) {
+pub async fn a_purged_lock_begins_anew(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x").data("of the first").unwrap();
     let lease = conn.take(&lock).await;

@@ -62,7 +62,7 @@ const REFUSED: [(&str, &str); 8] = [
     ("x\u{10ffff}", "no control characters"),
 ];
 
-pub async fn t51_names_that_an_engine_could_confuse_are_different_locks(world: &World) {
+pub async fn names_that_an_engine_could_confuse_are_different_locks(world: &World) {
     let mut conn = world.session().await;
     let mut leases = Vec::new();
     for name in DIFFERENT {
@@ -87,7 +87,7 @@ pub async fn t51_names_that_an_engine_could_confuse_are_different_locks(world: &
     assert!(conn.load(&world.list().held()).await.unwrap().is_empty());
 }
 
-pub async fn t51_the_longest_name_is_not_cut(world: &World) {
+pub async fn the_longest_name_is_not_cut(world: &World) {
     let mut conn = world.session().await;
     for letter in ["x", "é", "🔒"] {
         let room = 255 - world.lock("x").key().chars().count();
@@ -110,7 +110,7 @@ pub async fn t51_the_longest_name_is_not_cut(world: &World) {
 }
 
 #[test]
-fn t51_what_an_engine_would_fold_cut_or_refuse_is_refused_everywhere() {
+fn what_an_engine_would_fold_cut_or_refuse_is_refused_everywhere() {
     for (bad, why) in REFUSED {
         for refused in [
             Lock::new(bad),
@@ -130,7 +130,7 @@ fn t51_what_an_engine_would_fold_cut_or_refuse_is_refused_everywhere() {
     );
 }
 
-pub async fn t52_group_and_name_cannot_be_confused(world: &World) {
+pub async fn group_and_name_cannot_be_confused(world: &World) {
     let mut conn = world.session().await;
     let scope = world.lock("x").group().unwrap().to_owned();
     let group = |group: &str, name: &str| Lock::in_group(&format!("{scope}{group}"), name).unwrap();

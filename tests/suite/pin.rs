@@ -5,7 +5,7 @@ use diesel_locks::{Error, Outcome, Pin, Wait};
 use super::ledger::{do_not_wait, ledger, run_out, short, write, written};
 use crate::world::{World, ms, spawn};
 
-pub async fn t28_a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit(world: &World) {
+pub async fn a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit(world: &World) {
     let (mut holder, mut rival) = (world.session().await, world.session().await);
     let ledger = ledger(&mut *holder).await;
     for level in world.levels() {
@@ -37,7 +37,7 @@ pub async fn t28_a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commi
     }
 }
 
-pub async fn t29_taken_over_before_the_pin_is_lost_and_nothing_is_written(world: &World) {
+pub async fn taken_over_before_the_pin_is_lost_and_nothing_is_written(world: &World) {
     let (mut stale, mut next) = (world.session().await, world.session().await);
     let ledger = ledger(&mut *stale).await;
     for level in world.levels() {
@@ -64,7 +64,7 @@ pub async fn t29_taken_over_before_the_pin_is_lost_and_nothing_is_written(world:
     }
 }
 
-pub async fn t29b_a_lease_that_has_run_out_wants_to_be_extended_first(world: &World) {
+pub async fn a_lease_that_has_run_out_must_be_extended_before_a_pin(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let mut lease = conn.take(&lock).await;
     world.let_run_out(&mut *conn, &lease).await;
@@ -79,7 +79,7 @@ pub async fn t29b_a_lease_that_has_run_out_wants_to_be_extended_first(world: &Wo
     conn.commit().await.unwrap();
 }
 
-pub async fn t30_the_heartbeat_passes_the_pin_at_once(world: &World) {
+pub async fn the_heartbeat_passes_the_pin_at_once(world: &World) {
     let (mut worker, mut keeper) = (world.session().await, world.session().await);
     for level in world.levels() {
         let lock = world.lock(&format!("{level:?}"));
@@ -102,7 +102,7 @@ pub async fn t30_the_heartbeat_passes_the_pin_at_once(world: &World) {
     }
 }
 
-pub async fn t31_many_pins_of_one_lease_stand_side_by_side(world: &World) {
+pub async fn many_pins_of_one_lease_stand_side_by_side(world: &World) {
     let mut leader = world.session().await;
     for level in world.levels() {
         let lock = world.lock(&format!("{level:?}"));
@@ -125,7 +125,7 @@ pub async fn t31_many_pins_of_one_lease_stand_side_by_side(world: &World) {
     }
 }
 
-pub async fn t33_once_taken_over_no_older_pin_can_commit(world: &World) {
+pub async fn once_taken_over_no_older_pin_can_commit(world: &World) {
     let (mut old, mut next) = (world.session().await, world.session().await);
     let ledger = ledger(&mut *old).await;
     for level in world.levels() {
@@ -162,7 +162,7 @@ pub async fn t33_once_taken_over_no_older_pin_can_commit(world: &World) {
     }
 }
 
-pub async fn t34_a_snapshot_does_not_let_a_stale_holder_commit(world: &World) {
+pub async fn a_snapshot_does_not_let_a_stale_holder_commit(world: &World) {
     let (mut stale, mut next) = (world.session().await, world.session().await);
     let ledger = ledger(&mut *stale).await;
     for level in world.levels() {
@@ -183,7 +183,7 @@ pub async fn t34_a_snapshot_does_not_let_a_stale_holder_commit(world: &World) {
     }
 }
 
-pub async fn t35_the_wrong_forms_let_a_stale_holder_commit(world: &World) {
+pub async fn the_wrong_forms_let_a_stale_holder_commit(world: &World) {
     let (mut stale, mut next) = (world.session().await, world.session().await);
     let ledger = ledger(&mut *stale).await;
     for exists in [false, true] {
@@ -244,7 +244,7 @@ pub async fn t35_the_wrong_forms_let_a_stale_holder_commit(world: &World) {
     assert_eq!(written(&mut *next, &ledger).await, stale_commits);
 }
 
-pub async fn t36_a_deferred_transaction_that_has_read_gets_a_clear_answer(world: &World) {
+pub async fn a_deferred_transaction_that_has_read_gets_a_clear_answer(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let (lock, elsewhere) = (world.lock("x"), world.lock("elsewhere"));
     let lease = conn.take(&lock).await;
@@ -265,7 +265,7 @@ pub async fn t36_a_deferred_transaction_that_has_read_gets_a_clear_answer(world:
     conn.rollback().await.unwrap();
 }
 
-pub async fn t36b_a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_transaction_cannot_pin(
+pub async fn a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_transaction_cannot_pin(
     world: &World,
 ) {
     let (mut conn, mut rival) = (world.session().await, world.session().await);
@@ -302,7 +302,7 @@ pub async fn t36b_a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_tr
     conn.rollback().await.unwrap();
 }
 
-pub async fn t36c_a_token_that_comes_back_does_not_revive_an_old_lease(world: &World) {
+pub async fn a_token_that_comes_back_does_not_revive_an_old_lease(world: &World) {
     let (mut conn, lock) = (
         world.session().await,
         world.lock("x").token("agreed").unwrap(),
@@ -320,9 +320,9 @@ pub async fn t36c_a_token_that_comes_back_does_not_revive_an_old_lease(world: &W
     assert!(conn.is_mine(&new).await.unwrap());
 }
 
-pub async fn t36d_overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock(world: &World) {
+pub async fn overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock(world: &World) {
     if world.is_sqlite() {
-        return t36d_with_one_writer(world).await;
+        return with_one_writer(world).await;
     }
     let (mut one, mut two) = (world.session().await, world.session().await);
     let (mut rival, lock) = (world.session().await, short(world, "x"));
@@ -340,7 +340,7 @@ pub async fn t36d_overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_loc
     assert!(next.fence() > lease.fence());
 }
 
-async fn t36d_with_one_writer(world: &World) {
+async fn with_one_writer(world: &World) {
     let (mut worker, mut rival) = (world.session().await, world.session().await);
     let lock = short(world, "x");
     let lease = worker.take(&lock).await;
@@ -351,7 +351,7 @@ async fn t36d_with_one_writer(world: &World) {
     rival.take(&lock).await;
 }
 
-pub async fn t36e_a_failed_try_in_an_open_transaction_is_in_nobodys_way(world: &World) {
+pub async fn a_failed_try_in_an_open_transaction_blocks_nobody(world: &World) {
     let (mut holder, mut failed) = (world.session().await, world.session().await);
     let (mut worker, mut stranger) = (world.session().await, world.session().await);
     for level in world.levels() {
@@ -376,7 +376,7 @@ pub async fn t36e_a_failed_try_in_an_open_transaction_is_in_nobodys_way(world: &
     }
 }
 
-pub async fn t36e_a_failed_try_for_what_is_pinned_and_run_out_stops_no_heartbeat(world: &World) {
+pub async fn a_failed_try_for_a_pinned_lease_that_ran_out_stops_no_heartbeat(world: &World) {
     let (mut holder, mut worker) = (world.session().await, world.session().await);
     let mut failed = world.session().await;
     do_not_wait(world, &mut *holder).await;

@@ -12,7 +12,7 @@ use crate::world::{World, ms, spawn};
 const RACERS: usize = 8;
 
 /// The first use of a name, a free row and a lease that has run out are won in three ways.
-pub async fn t03_of_many_racers_one_wins_and_all_others_are_told_busy(world: &World) {
+pub async fn of_many_racers_one_wins_and_all_others_are_told_busy(world: &World) {
     let lock = world.lock("x");
     let mut sessions = Vec::new();
     for _ in 0..RACERS {
@@ -54,7 +54,7 @@ async fn race(sessions: &mut Vec<Box<dyn Session>>, lock: &Lock) -> Lease {
     leases.remove(0)
 }
 
-pub async fn t04_many_who_wait_hold_it_one_after_the_other(world: &World) {
+pub async fn many_waiters_hold_the_lock_one_after_the_other(world: &World) {
     let (lock, inside) = (world.lock("x"), Arc::new(AtomicUsize::new(0)));
     let fences = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
@@ -81,7 +81,7 @@ pub async fn t04_many_who_wait_hold_it_one_after_the_other(world: &World) {
 
 /// In another's open transaction, be they new or used before. `SQLite` has one writer for all names, so there
 /// the answer is "busy", without a holder.
-pub async fn t05_different_names_do_not_wait_for_each_other(world: &World) {
+pub async fn different_names_do_not_wait_for_each_other(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let (x, y) = (world.lock("x"), world.lock("y"));
     world.make_impatient(&mut *second).await;

@@ -85,7 +85,7 @@ async fn count(conn: &mut dyn Session, what: &str) -> i64 {
         .unwrap()
 }
 
-pub async fn t54_schema_rs_is_what_the_database_has(world: &World) {
+pub async fn schema_rs_is_what_the_database_has(world: &World) {
     let mut conn = world.session().await;
     let (table, columns) = (columns_of(world, "diesel_locks"), columns());
     assert_eq!(
@@ -104,7 +104,7 @@ pub async fn t54_schema_rs_is_what_the_database_has(world: &World) {
     }
 }
 
-pub async fn t54_the_view_shows_who_holds_what_and_no_token(world: &World) {
+pub async fn the_view_shows_the_holders_and_no_token(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x").data("here").unwrap());
     let view = columns_of(world, "diesel_locks_held");
     assert_eq!(count(&mut *conn, &view).await, 8);

@@ -96,7 +96,7 @@ pub fn assert_missing<T: std::fmt::Debug>(answer: diesel_locks::Result<T>) {
     assert!(matches!(error, Error::TableMissing { .. }), "{error:?}");
 }
 
-pub async fn t53_a_table_may_have_an_odd_name(world: &World) {
+pub async fn a_table_may_have_an_odd_name(world: &World) {
     let mut conn = world.session().await;
     let odd = [
         "prefix_diesel_locks",
@@ -132,7 +132,7 @@ pub fn odd_schema(world: &World) -> (String, String, String) {
     (schema, create, remove)
 }
 
-pub async fn t53_a_table_may_be_in_another_schema(world: &World) {
+pub async fn a_table_may_be_in_another_schema(world: &World) {
     let mut conn = world.session().await;
     let (schema, create, remove) = odd_schema(world);
     conn.batch(&create).await.unwrap();
@@ -149,7 +149,7 @@ pub async fn t53_a_table_may_be_in_another_schema(world: &World) {
     assert_missing(conn.try_acquire(&world.lock("x").table(gone)).await);
 }
 
-pub async fn t55_where_the_table_is_missing_the_error_says_what_creates_it(world: &World) {
+pub async fn where_the_table_is_missing_the_error_says_what_creates_it(world: &World) {
     let mut conn = world.session().await;
     let table = own_table("nowhere");
     let (lock, list) = (
@@ -189,7 +189,7 @@ pub async fn t55_where_the_table_is_missing_the_error_says_what_creates_it(world
     assert_missing(conn.release(&lease).await);
 }
 
-pub async fn t55_another_error_is_not_taken_for_a_missing_table(world: &World) {
+pub async fn another_error_is_not_taken_for_a_missing_table(world: &World) {
     let mut conn = world.session().await;
     let table = own_table("without_data");
     let (up, _) = sql(world, &table);

@@ -26,7 +26,7 @@ struct Ground {
     deadline: Instant,
 }
 
-pub async fn t60_a_thousand_tasks_and_one_name_bring_no_error_and_never_two_holders(world: &World) {
+pub async fn a_thousand_tasks_and_one_name_bring_no_error_and_never_two_holders(world: &World) {
     let mut idle = Vec::new();
     for _ in 0..CONNECTIONS {
         idle.push(world.session().await);

@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::world::{World, ms, secs};
 
 /// Where the clock can be stopped, exactly; elsewhere by aiming at the instant, which is hit now and then.
-pub async fn t20_a_lease_is_over_at_the_instant_at_which_it_ends(world: &World) {
+pub async fn a_lease_is_over_at_the_instant_at_which_it_ends(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     if !world.is_mysql() {
         return aim_at_the_end(world, &mut *conn, &lock).await;
@@ -60,7 +60,7 @@ async fn aim_at_the_end(world: &World, conn: &mut dyn Session, lock: &Lock) {
 
 /// What aiming cannot be relied upon to hit, read in the SQL.
 #[test]
-fn t20_every_statement_counts_the_instant_of_the_end_as_over() {
+fn every_statement_counts_the_instant_of_the_end_as_over() {
     let lease: Lease = "lease1:1:30000000:token::diesel_locks:x".parse().unwrap();
     let mut all = Vec::new();
     /// The SQL of a statement on every engine.
@@ -95,7 +95,7 @@ fn t20_every_statement_counts_the_instant_of_the_end_as_over() {
     }
 }
 
-pub async fn t20_extending_and_acquiring_again_within_one_tick_works(world: &World) {
+pub async fn extending_and_acquiring_again_within_one_tick_works(world: &World) {
     let mut conn = world.session().await;
     if world.is_mysql() {
         conn.batch("SET timestamp = 1767225600.25").await.unwrap();

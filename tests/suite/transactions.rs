@@ -29,7 +29,7 @@ async fn committed(level: Level, conn: &mut dyn Session) -> bool {
     commit.is_ok()
 }
 
-pub async fn t21_at_every_level_the_second_of_two_transactions_is_told_busy_at_once(world: &World) {
+pub async fn at_every_level_the_second_of_two_transactions_is_told_busy_at_once(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     for level in world.levels() {
         let lock = world.lock(&format!("{level:?}"));
@@ -51,7 +51,7 @@ pub async fn t21_at_every_level_the_second_of_two_transactions_is_told_busy_at_o
     }
 }
 
-pub async fn t22_what_is_rolled_back_was_never_acquired(world: &World) {
+pub async fn what_is_rolled_back_was_never_acquired(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     conn.begin().await.unwrap();
     let outer = conn.take(&lock).await;
@@ -70,7 +70,7 @@ pub async fn t22_what_is_rolled_back_was_never_acquired(world: &World) {
     assert!(again.fence() > outer.fence());
 }
 
-pub async fn t23_a_lease_that_was_committed_is_anybodys_who_has_it(world: &World) {
+pub async fn a_lease_that_was_committed_works_on_every_connection(world: &World) {
     let (mut one, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     one.begin().await.unwrap();
@@ -82,7 +82,7 @@ pub async fn t23_a_lease_that_was_committed_is_anybodys_who_has_it(world: &World
     assert_eq!(one.release(&lease).await.unwrap(), Outcome::Lost);
 }
 
-pub async fn t24_a_release_takes_effect_with_the_commit(world: &World) {
+pub async fn a_release_takes_effect_with_the_commit(world: &World) {
     let (mut holder, mut rival) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let lease = holder.take(&lock).await;
@@ -102,7 +102,7 @@ pub async fn t24_a_release_takes_effect_with_the_commit(world: &World) {
     assert!(rival.try_acquire(&lock).await.unwrap().acquired().is_some());
 }
 
-pub async fn t25_two_names_in_opposite_order_are_busy_and_no_deadlock(world: &World) {
+pub async fn two_names_in_opposite_order_are_busy_and_no_deadlock(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let (a, b) = (world.lock("a"), world.lock("b"));
     for lock in [&a, &b] {
@@ -124,7 +124,7 @@ pub async fn t25_two_names_in_opposite_order_are_busy_and_no_deadlock(world: &Wo
     first.commit().await.unwrap();
 }
 
-pub async fn t26_busy_leaves_the_transaction_usable(world: &World) {
+pub async fn busy_leaves_the_transaction_usable(world: &World) {
     let (mut holder, mut other) = (world.session().await, world.session().await);
     let (lock, mine) = (world.lock("x"), world.lock("mine"));
     holder.take(&lock).await;
@@ -135,7 +135,7 @@ pub async fn t26_busy_leaves_the_transaction_usable(world: &World) {
     assert!(holder.is_mine(&lease).await.unwrap());
 }
 
-pub async fn t27_who_first_uses_a_name_in_an_open_transaction_makes_others_busy(world: &World) {
+pub async fn the_first_use_of_a_name_in_an_open_transaction_is_busy_for_others(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("never used");
     first.begin().await.unwrap();
@@ -155,7 +155,7 @@ pub async fn t27_who_first_uses_a_name_in_an_open_transaction_makes_others_busy(
     assert!(second.is_mine(&lease).await.unwrap());
 }
 
-pub async fn t36b_a_savepoint_takes_back_a_release_and_an_extension(world: &World) {
+pub async fn a_savepoint_takes_back_a_release_and_an_extension(world: &World) {
     let (mut conn, lock) = (
         world.session().await,
         world.lock("x").ttl(secs(60)).unwrap(),
@@ -175,7 +175,7 @@ pub async fn t36b_a_savepoint_takes_back_a_release_and_an_extension(world: &Worl
     assert_eq!(world.column(&mut *conn, &lock, "expires_at").await, ends);
 }
 
-pub async fn t36f_waiting_where_the_release_cannot_be_seen_is_refused(world: &World) {
+pub async fn waiting_where_the_release_cannot_be_seen_is_refused(world: &World) {
     let (mut holder, mut waiter) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     holder.take(&lock).await;
@@ -265,7 +265,7 @@ pub async fn holding_for_a_transaction_needs_one(world: &World) {
 
 pub async fn a_name_that_was_only_half_created_mends_itself(world: &World) {
     if !world.is_mysql() {
-        return t22_what_is_rolled_back_was_never_acquired(world).await; // one row is all there is
+        return what_is_rolled_back_was_never_acquired(world).await; // one row is all there is
     }
     let mut conn = world.session().await;
     for level in world.levels() {

@@ -17,7 +17,7 @@ fn delay(conn: &mut dyn Session, mut replies: u32, by: Duration) {
     }));
 }
 
-pub async fn t15_trust_counts_from_before_the_request(world: &World) {
+pub async fn trust_counts_from_before_the_request(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").ttl(secs(40)).unwrap();
     delay(&mut *conn, u32::MAX, ms(100));
@@ -49,7 +49,7 @@ pub async fn t15_trust_counts_from_before_the_request(world: &World) {
     assert!(handed.trusted_for() > secs(50));
 }
 
-pub async fn t15_a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &World) {
+pub async fn a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let lease = conn.take(&lock).await;
@@ -71,7 +71,7 @@ pub async fn t15_a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &Worl
 }
 
 /// Somebody else may rely on an acquisition with a token that was agreed on.
-pub async fn t15_with_an_agreed_token_an_acquisition_is_not_given_back(world: &World) {
+pub async fn with_an_agreed_token_an_acquisition_is_not_given_back(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x").token("agreed").unwrap();
     delay(&mut *conn, u32::MAX, ms(120));
@@ -84,7 +84,7 @@ pub async fn t15_with_an_agreed_token_an_acquisition_is_not_given_back(world: &W
     assert_eq!(other.take(&lock).await.fence(), fence);
 }
 
-pub async fn t15_who_waits_tries_again_after_a_late_reply(world: &World) {
+pub async fn a_waiter_tries_again_after_a_late_reply(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").ttl(secs(3)).unwrap();
     delay(&mut *conn, 1, secs(3));

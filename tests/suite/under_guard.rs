@@ -82,7 +82,7 @@ pub async fn a_lost_guard_writes_nothing(world: &World) {
     assert_eq!(recorder.count("lost"), 2);
 }
 
-pub async fn t28_a_rival_does_not_get_what_is_pinned_under_a_guard(world: &World) {
+pub async fn a_rival_does_not_get_what_is_pinned_under_a_guard(world: &World) {
     let (mut other, started) = (world.session().await, Calls::default());
     let ledger = ledger(&mut *other).await;
     let locks = world.locks().await;
@@ -117,7 +117,7 @@ pub async fn t28_a_rival_does_not_get_what_is_pinned_under_a_guard(world: &World
 }
 
 /// The time of the lease, and all of its trust, is over before the work is done.
-pub async fn t32_a_deadline_that_passes_in_a_transaction_loses_nothing(world: &World) {
+pub async fn a_deadline_that_passes_in_a_transaction_loses_nothing(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
     let recorder = Recorder::default();
@@ -238,7 +238,7 @@ pub async fn a_transaction_that_is_dropped_anywhere_leaves_nothing(world: &World
 }
 
 /// Where there is one writer they come one after the other.
-pub async fn t31_transactions_under_one_guard_run_side_by_side(world: &World) {
+pub async fn transactions_under_one_guard_run_side_by_side(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
     let locks = world.locks().await;
@@ -271,7 +271,7 @@ pub async fn t31_transactions_under_one_guard_run_side_by_side(world: &World) {
 }
 
 /// While one transaction is open the lease is trusted without an end: the next finds its connection all the same.
-pub async fn t31_while_one_transaction_is_open_another_can_begin(world: &World) {
+pub async fn while_one_transaction_is_open_another_can_begin(world: &World) {
     let (locks, started) = (world.locks().await, Calls::default());
     let guard: Arc<AnyGuard> = Arc::new(locks.take(&world.lock("x")).await);
     let (under, start) = (guard.clone(), started.callback());

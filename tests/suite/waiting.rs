@@ -7,7 +7,7 @@ use diesel_locks::{Attempt, Outcome, Wait};
 use super::cost;
 use crate::world::{World, eventually, ms, secs, spawn};
 
-pub async fn t40_a_number_of_attempts_is_exact(world: &World) {
+pub async fn a_number_of_attempts_is_exact(world: &World) {
     let (mut holder, mut waiter) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let lease = holder.take(&lock).await;
@@ -30,7 +30,7 @@ pub async fn t40_a_number_of_attempts_is_exact(world: &World) {
     assert_eq!(statements.spent(), 1);
 }
 
-pub async fn t40_a_wait_ends_when_its_time_is_up(world: &World) {
+pub async fn a_wait_ends_when_its_time_is_up(world: &World) {
     let (mut holder, mut waiter) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let lease = holder.take(&lock).await;
@@ -44,7 +44,7 @@ pub async fn t40_a_wait_ends_when_its_time_is_up(world: &World) {
     assert!(holder.is_mine(&lease).await.unwrap());
 }
 
-pub async fn t40_who_waits_gets_the_lock_after_its_release(world: &World) {
+pub async fn a_waiter_gets_the_lock_after_its_release(world: &World) {
     let (mut holder, mut waiter) = (world.session().await, world.session().await);
     let lock = world.lock("x");
     let lease = holder.take(&lock).await;

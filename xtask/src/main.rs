@@ -15,8 +15,10 @@ mod machine;
 mod mirror;
 mod mysql;
 mod packages;
+mod pages;
 mod place;
 mod postgres;
+mod promises;
 mod redis;
 mod server;
 mod servers;
@@ -38,7 +40,7 @@ cargo xtask race [ENGINE...]                          the race of tests/race.rs 
 cargo xtask bench [full] [ENGINE...]                  what it costs, into benches/results: minutes, or full: twenty
 cargo xtask servers up [ENGINE...]                    servers for daily work; prints their URLs
 cargo xtask servers down                              ends them
-cargo xtask tidy [--bless]                            format, lints, docs, licences, SQL snapshots
+cargo xtask tidy [--bless]                            format, lints, docs, links, licences, SQL snapshots
 
 ENGINE: postgres, mariadb, mysql, sqlite; without one, all of them.";
 

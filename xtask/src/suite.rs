@@ -81,8 +81,17 @@ pub fn race(engines: &[Engine]) -> Outcome {
     }
 }
 
-/// What waits, keeps and strains: a lot of time for statements that all other tests send, too.
-const WAITING: [&str; 5] = ["t39", "t4", "t50", "t60", "t61"];
+/// The modules of the suite that only the plain pass runs: they take a lot of time for statements that other modules
+/// send, too.
+const SLOW_MODULES: [&str; 7] = [
+    "waiting",
+    "lines",
+    "keeping",
+    "kept_many",
+    "cost",
+    "stress",
+    "counters",
+];
 
 /// How many tests run at once.
 const THREADS: &str = "RUST_TEST_THREADS";
@@ -107,6 +116,9 @@ pub fn cargo_test(engines: &[Engine]) -> Command {
         "--package",
         "diesel-locks-tests",
     ]);
+    if engines.contains(&Engine::Sqlite) {
+        cargo.args(["--package", "diesel-locks-documentation"]);
+    }
     cargo
         .args(["--no-fail-fast", "--features", &features.join(",")])
         .envs(client::variables());
@@ -200,7 +212,7 @@ impl Pass {
         cargo.arg("--").args(words).args(skipped(&self.engines));
         if self.variable.is_some() {
             cargo.args(names.iter().map(|name| format!("{name}::")));
-            cargo.args(WAITING.iter().flat_map(|name| ["--skip", name]));
+            cargo.args(slow_modules_skipped());
         }
         cargo
     }
@@ -210,6 +222,12 @@ impl Pass {
 fn skipped(engines: &[Engine]) -> impl Iterator<Item = String> + '_ {
     let others = Engine::ALL.into_iter().filter(|it| !engines.contains(it));
     others.flat_map(|other| ["--skip".to_owned(), format!("{}::", other.name())])
+}
+
+/// What keeps libtest from the slow modules. A module stands between two `::`, so no other path is meant.
+fn slow_modules_skipped() -> impl Iterator<Item = String> {
+    let skip = |module| ["--skip".to_owned(), format!("::{module}::")];
+    SLOW_MODULES.into_iter().flat_map(skip)
 }
 
 /// Passes the output on, counts, and keeps what failed.
@@ -231,14 +249,21 @@ fn pass_on(
 
 #[cfg(test)]
 mod tests {
-    use super::{chooses, passes};
+    use super::{SLOW_MODULES, chooses, passes};
     use crate::engine::Engine;
 
     #[test]
     fn a_name_chooses_and_a_number_of_threads_does_not() {
-        assert!(chooses(&["t28", "--nocapture"]));
-        assert!(chooses(&["--skip", "t28"]));
+        assert!(chooses(&["pin::", "--nocapture"]));
+        assert!(chooses(&["--skip", "pin::"]));
         assert!(!chooses(&["--test-threads", "4"]));
+    }
+
+    #[test]
+    fn every_slow_module_is_one_of_the_suite() {
+        let suite = include_str!("../../tests/conformance.rs");
+        let is_listed = |module: &&str| suite.contains(&format!("\n    {module}:\n"));
+        assert!(SLOW_MODULES.iter().all(is_listed));
     }
 
     #[test]

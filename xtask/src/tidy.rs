@@ -1,7 +1,8 @@
 //! `cargo xtask tidy`: what a reader should never have to say in a review.
 
 use crate::engine::Engine;
-use crate::{Outcome, client, packages, shell, suite, tree};
+use crate::{Outcome, client, packages, pages, promises, shell, suite, tree};
+use std::path::Path;
 use std::process::Command;
 
 const FEATURES: [&str; 4] = ["postgres", "mysql", "sqlite", "async"];
@@ -20,6 +21,7 @@ const OTHERS: [&str; 7] = [
 pub fn tidy(bless: bool) -> Outcome {
     format(bless)?;
     tree::check()?;
+    promises::check()?;
     packages::provide_clients()?;
     for features in feature_sets() {
         lint(&features)?;
@@ -112,7 +114,9 @@ fn documentation() -> Outcome {
         "--features",
         tree::LIBRARY,
     ];
-    shell::run(cargo().args(words).env("RUSTDOCFLAGS", "-D warnings"))
+    shell::run(cargo().args(words).env("RUSTDOCFLAGS", "-D warnings"))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+    pages::check(&Path::new(&target).join("doc/diesel_locks"))
 }
 
 fn snapshots(bless: bool) -> Outcome {

@@ -1,8 +1,8 @@
 //! The tests of each world, counted from what libtest prints: `test PATH ... ok`.
 //!
-//! A world is an engine, a way to talk to it and a place where the connection comes from. It is the
-//! beginning of a test's path: `postgres::asynchronous::pool::t01_acquire`. What a test prints itself
-//! cannot be mistaken for one, short of trying: a line is `test PATH ... ok`.
+//! A world is an engine, a way to talk to it and a place where the connection comes from. It is the beginning of a
+//! test's path; the module of the cases and the case follow: `postgres::asynchronous::pool::pin::a_case`. What a test
+//! prints itself cannot be mistaken for one, short of trying: a line is `test PATH ... ok`.
 
 use crate::engine::Engine;
 use std::collections::BTreeMap;
@@ -34,8 +34,9 @@ pub struct Tally {
 impl Tally {
     /// Worlds that must be there begin with zero, so that none is forgotten.
     pub fn of(engines: &[Engine], mark: &'static str) -> Self {
-        let paths =
-            |engine: &Engine| WORLDS.map(|world| format!("{}::{world}::test", engine.name()));
+        let paths = |engine: &Engine| {
+            WORLDS.map(|world| format!("{}::{world}::module::test", engine.name()))
+        };
         let worlds = engines
             .iter()
             .flat_map(paths)
@@ -112,10 +113,10 @@ mod tests {
     #[test]
     fn a_world_is_counted_and_an_empty_one_is_named() {
         let mut tally = Tally::of(&[Engine::MySql], " [marked]");
-        tally.read("test mysql::blocking::own::t01_acquire ... ok");
-        tally.read("test mysql::blocking::own::deeper::t02 - should panic ... FAILED");
-        tally.read("test mysql::blocking::own::t03 ... ignored, a reason");
-        tally.read("test model::t04 ... ok");
+        tally.read("test mysql::blocking::own::pin::one ... ok");
+        tally.read("test mysql::blocking::own::lines::two - should panic ... FAILED");
+        tally.read("test mysql::blocking::own::lines::three ... ignored, a reason");
+        tally.read("test suite::pin::four ... ok");
         tally.read("running 4 tests");
         assert_eq!(
             tally.empty().collect::<Vec<_>>(),

@@ -1,0 +1,243 @@
+//! Runs the code that stands in README.md and docs/*.md, on SQLite, so that it needs no server.
+//!
+//! Code is changed in the Markdown alone. Here is only what its readers already have: imports, a connection, a pool, and
+//! the end of the function around it. `build.rs` cuts the blocks out and names them.
+
+#![allow(unused, clippy::pedantic, reason = "examples are written for readers")]
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel_async::AsyncConnection;
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_locks::{Error, Lock, Table, Wait, asynchronous, blocking, migrations::Migrations};
+use diesel_migrations::MigrationHarness;
+
+type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// The block of that name, in braces.
+macro_rules! block {
+    ($name:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $name, ".rs"))
+    };
+}
+
+/// The block of that name, where items stand.
+macro_rules! items {
+    ($name:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $name, ".items.rs"));
+    };
+}
+
+#[test]
+fn every_block_is_run() {
+    const NAMES: &[&str] = &include!(concat!(env!("OUT_DIR"), "/names.rs"));
+    for name in NAMES {
+        let used = include_str!("documentation.rs").contains(&format!("!(\"{name}\")"));
+        assert!(
+            used,
+            "no test here runs the block `{name}`: write one, with block!(\"{name}\")"
+        );
+    }
+}
+
+/// A connection to a database of its own, with the table.
+fn connect() -> Result<SqliteConnection> {
+    let mut conn = SqliteConnection::establish(":memory:")?;
+    blocking::migrate(&mut conn)?;
+    Ok(conn)
+}
+
+/// A database in a file, with the table, until it is dropped.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str) -> Result<Self> {
+        let name = format!("diesel-locks-{name}-{}", std::process::id());
+        let file = Self(std::env::temp_dir().join(name));
+        blocking::migrate(&mut SqliteConnection::establish(&file.url())?)?;
+        Ok(file)
+    }
+
+    fn url(&self) -> String {
+        self.0.display().to_string()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+diesel::table! {
+    invoices (id) {
+        id -> Integer,
+        paid -> Bool,
+    }
+}
+
+/// A connection to a database of its own, with the table of the locks and one invoice.
+fn connect_with_invoice() -> Result<SqliteConnection> {
+    let mut conn = connect()?;
+    conn.batch_execute(
+        "CREATE TABLE invoices (id INTEGER PRIMARY KEY, paid BOOL NOT NULL);
+         INSERT INTO invoices VALUES (42, false)",
+    )?;
+    Ok(conn)
+}
+
+fn is_paid(conn: &mut SqliteConnection) -> Result<bool> {
+    let invoice = invoices::table.find(42).select(invoices::paid);
+    Ok(invoice.first(conn)?)
+}
+
+mod readme {
+    use super::*;
+
+    #[test]
+    fn first_screen() -> Result {
+        use diesel_locks::blocking::{LeaseDsl, LockDsl};
+        let mut conn = connect_with_invoice()?;
+        block!("README/diesel-locks");
+        assert!(is_paid(&mut conn)?);
+        assert!(
+            !Lock::new("invoice:42")?.is_held(&mut conn)?,
+            "released with the commit"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn on_your_connection() -> Result {
+        let mut conn = SqliteConnection::establish(":memory:")?;
+        block!("README/on-your-connection");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn on_your_connection_async() -> Result {
+        let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(connect()?);
+        block!("README/on-your-connection-2");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn managed() -> Result {
+        let file = File::new("readme")?;
+        let url = file.url();
+        let pool = move || {
+            let url = url.clone();
+            async move { SyncConnectionWrapper::<SqliteConnection>::establish(&url).await }
+        };
+        block!("README/managed-wait-keep-alive-release");
+        Ok(())
+    }
+}
+
+mod inside_your_transaction {
+    use super::*;
+    use diesel_locks::blocking::{LeaseDsl, LockDsl};
+
+    #[test]
+    fn pin() -> Result {
+        let mut conn = connect()?;
+        block!("inside-your-transaction/pin-a-stale-holder-cannot-commit");
+        Ok(())
+    }
+
+    #[test]
+    fn one_call() -> Result {
+        let mut conn = connect()?;
+        block!("inside-your-transaction/one-call");
+        Ok(())
+    }
+}
+
+mod managed_locks {
+    use super::*;
+
+    #[test]
+    fn managed_locks() -> Result {
+        let file = File::new("managed")?;
+        let url = file.url();
+        let pool = move || SqliteConnection::establish(&url);
+        block!("managed-locks/managed-locks");
+        Ok(())
+    }
+}
+
+mod embedding {
+    use super::*;
+    use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+
+    const MIGRATIONS: EmbeddedMigrations =
+        embed_migrations!("../../examples/invoicing-service/migrations/sqlite");
+
+    #[test]
+    fn combined() -> Result {
+        let mut conn = SqliteConnection::establish(":memory:")?;
+        block!("embedding/combined");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn combined_async() -> Result {
+        let conn: SyncConnectionWrapper<_> =
+            SyncConnectionWrapper::new(SqliteConnection::establish(":memory:")?);
+        block!("embedding/combined-2");
+        Ok(())
+    }
+
+    #[test]
+    fn by_itself() -> Result {
+        let mut conn = SqliteConnection::establish(":memory:")?;
+        block!("embedding/by-itself");
+        Ok(())
+    }
+
+    #[test]
+    fn in_turn() -> Result {
+        let mut conn = SqliteConnection::establish(":memory:")?;
+        block!("embedding/several-instances-that-start-at-once");
+        Ok(())
+    }
+
+    mod schema {
+        items!("embedding/your-schema");
+    }
+
+    #[test]
+    fn another_name() -> Result {
+        let mut conn = SqliteConnection::establish(":memory:")?;
+        block!("embedding/another-name-or-schema");
+        Ok(())
+    }
+}
+
+mod several_kinds_of_connections {
+    use super::*;
+    use diesel_locks::blocking::{LeaseDsl, LockDsl};
+
+    #[derive(diesel::MultiConnection)]
+    enum AnyConnection {
+        Sqlite(SqliteConnection),
+    }
+
+    use super::invoices::dsl::paid;
+
+    #[test]
+    fn pinned() -> Result {
+        let mut conn = connect_with_invoice()?;
+        let lease = Lock::new("invoice:42")?
+            .try_acquire(&mut conn)?
+            .acquired()
+            .expect("nobody else holds it");
+        let mut any = AnyConnection::Sqlite(conn);
+        block!("embedding/several-kinds-of-connections");
+        let AnyConnection::Sqlite(mut conn) = any;
+        assert!(is_paid(&mut conn)?);
+        Ok(())
+    }
+}
