@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use diesel_locks::{Lock, Result, Table};
+use diesel_locks::{Result, Table};
 
 use crate::job::{self, Job};
 use crate::spans;
+use crate::which::{LockFilter, LockName};
 
 const EXIT_CODES: &str = "\
 EXIT CODES:
@@ -87,7 +88,7 @@ pub enum Command {
     /// All times are the database's. A lease that has run out is not held, although its holder may still extend it.
     List {
         #[command(flatten)]
-        which: Which,
+        filter: LockFilter,
         /// Also those that nobody holds.
         #[arg(long)]
         all: bool,
@@ -102,7 +103,7 @@ pub enum Command {
     /// Shows one lock. If it was never used, or purged since, the exit code is 1.
     Show {
         #[command(flatten)]
-        lock: Named,
+        lock: LockName,
         /// An object, with times in UTC.
         #[arg(long)]
         json: bool,
@@ -115,7 +116,7 @@ pub enum Command {
     /// in use and stays, and the exit code is 1: try again, or end that transaction.
     Release {
         #[command(flatten)]
-        lock: Named,
+        lock: LockName,
         /// That you know this: somebody who is alive loses the lock.
         #[arg(long, required = true)]
         force: bool,
@@ -127,7 +128,7 @@ pub enum Command {
     /// Removes the rows of locks that nobody has held for a while, and says how many. A held lock is never removed.
     Purge {
         #[command(flatten)]
-        which: Which,
+        filter: LockFilter,
         /// Not held for longer than this: 90s, 30m, 12h, 7d. Fences go on growing as long as the database's clock is not
         /// set back by more.
         #[arg(long, value_name = "AGE", value_parser = spans::parse)]
@@ -186,25 +187,6 @@ pub enum Engine {
     Sqlite,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct Which {
-    /// Only those of this group.
-    #[arg(long)]
-    pub group: Option<String>,
-    /// Only those whose names begin like this.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub prefix: String,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Named {
-    /// The name of the lock; `group|name`, as the list shows it, is the same as `--group`.
-    name: String,
-    /// The group it is in.
-    #[arg(long)]
-    group: Option<String>,
-}
-
 impl Args {
     pub fn table(&self) -> Result<Table> {
         let table = Table::new(&self.table)?;
@@ -212,17 +194,6 @@ impl Args {
             Some(schema) => table.in_schema(schema),
             None => Ok(table),
         }
-    }
-}
-
-impl Named {
-    pub fn lock(&self, table: Table) -> Result<Lock> {
-        let lock = match (&self.group, self.name.split_once('|')) {
-            (Some(group), _) => Lock::in_group(group, &self.name),
-            (None, Some((group, name))) => Lock::in_group(group, name),
-            (None, None) => Lock::new(&self.name),
-        };
-        Ok(lock?.table(table))
     }
 }
 

@@ -108,15 +108,19 @@ fn run<C: LockConnection>(args: &Args, conn: &mut C) -> Outcome {
         Command::Migrate => setup::migrate(conn, &table),
         Command::Verify => setup::verify(conn, &table),
         Command::List {
-            which,
+            filter,
             all,
             json,
             watch,
-        } => looking::list(conn, &which.list(table, !all), *json, *watch),
+        } => {
+            let list = filter.list(table);
+            let list = if *all { list } else { list.held() };
+            looking::list(conn, &list, *json, *watch)
+        }
         Command::Show { lock, json } => looking::show(conn, &lock.lock(table)?, *json),
         Command::Release { lock, yes, .. } => mending::release(conn, &lock.lock(table)?, *yes),
-        Command::Purge { which, older_than } => {
-            mending::purge(conn, &which.list(table, false), *older_than)
+        Command::Purge { filter, older_than } => {
+            mending::purge(conn, &filter.list(table), *older_than)
         }
     }
 }

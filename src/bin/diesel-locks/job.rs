@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use diesel_locks::{Lock, Result, Table, Wait};
 
-use crate::args::Named;
 use crate::spans;
+use crate::which::LockName;
 
 pub const BUSY: u8 = 80;
 pub const TIMED_OUT: u8 = 81;
@@ -68,7 +68,7 @@ EXAMPLES:
 #[derive(Debug, clap::Args)]
 pub struct Job {
     #[command(flatten)]
-    lock: Named,
+    lock: LockName,
 
     /// How long others wait when this machine dies. The lock is extended every third of it; if that fails for so long, the
     /// lock is lost.

@@ -6,23 +6,11 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use diesel_locks::blocking::{ListDsl, LockConnection, LockDsl};
-use diesel_locks::{List, Lock, Record, Result, Table};
+use diesel_locks::{List, Lock, Record, Result};
 
-use crate::args::Which;
 use crate::{Answer, Outcome, json, print, spans};
 
 const CLEAR: &str = "\x1b[H\x1b[2J";
-
-impl Which {
-    pub fn list(&self, table: Table, held: bool) -> List {
-        let list = List::all().table(table).prefix(&self.prefix);
-        let list = match &self.group {
-            Some(group) => list.group(group),
-            None => list,
-        };
-        if held { list.held() } else { list }
-    }
-}
 
 pub fn list<C: LockConnection>(
     conn: &mut C,

@@ -21,6 +21,7 @@ mod system;
 mod target;
 #[cfg(unix)]
 mod watchdog;
+mod which;
 
 use std::error::Error;
 use std::io::{self, Write};
