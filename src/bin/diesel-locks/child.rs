@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal};
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::system::{self, Process, Signal};
@@ -14,14 +15,9 @@ use crate::system::{self, Process, Signal};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What happens while it runs.
-pub enum Event {
+enum Event {
     Lost,
-    /// For the command.
-    #[cfg_attr(not(unix), expect(dead_code))]
     Signal(Signal),
-    /// It may have ended.
-    #[cfg_attr(not(unix), expect(dead_code))]
-    Changed,
 }
 
 pub struct Child {
@@ -43,8 +39,19 @@ impl Child {
             sender,
             kill_after,
         };
-        system::pass_on(child.sender.clone(), has_terminal)?;
+        child.receive(system::signals(has_terminal)?)?;
         Ok(child)
+    }
+
+    fn receive(&self, signals: impl Iterator<Item = Signal> + Send + 'static) -> io::Result<()> {
+        let sender = self.sender.clone();
+        let forward = move || {
+            for signal in signals {
+                let _ = sender.send(Event::Signal(signal));
+            }
+        };
+        thread::Builder::new().spawn(forward)?;
+        Ok(())
     }
 
     /// To be called when the lock is lost.
@@ -72,8 +79,8 @@ impl Child {
                     self.process.stop();
                     kill_at = Instant::now().checked_add(self.kill_after);
                 }
-                Ok(Event::Signal(signal)) => self.process.send(signal),
-                Ok(Event::Changed) | Err(_) => {}
+                Ok(Event::Signal(signal)) => self.process.pass_on(signal),
+                Err(_) => {}
             }
         }
     }

@@ -1,11 +1,8 @@
 //! Processes where there are no signals: all that can be done to one is to kill it.
 
-use std::io;
 use std::process::{Child, Command};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
-
-use crate::child::Event;
+use std::{io, iter};
 
 pub enum Signal {}
 
@@ -34,7 +31,7 @@ impl Process {
         self.code
     }
 
-    pub fn send(&self, signal: Signal) {
+    pub fn pass_on(&self, signal: Signal) {
         match signal {}
     }
 
@@ -60,6 +57,6 @@ impl Drop for Process {
     }
 }
 
-pub fn pass_on(_: Sender<Event>, _: bool) -> io::Result<()> {
-    Ok(())
+pub fn signals(_: bool) -> io::Result<impl Iterator<Item = Signal> + Send> {
+    Ok(iter::empty())
 }

@@ -4,19 +4,16 @@
 //! - The command inherits how signals were treated before us (`nohup`): we begin to catch them after it has started.
 //! - Wherever the command runs, a watchdog watches over it.
 
-use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc::Sender;
-use std::thread;
 use std::time::Duration;
+use std::{io, iter};
 
 use rustix::process::Pid;
 pub use rustix::process::Signal;
 use signal_hook::consts::{SIGCHLD, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use crate::child::Event;
 use crate::target::Target;
 use crate::watchdog::Watchdog;
 
@@ -61,9 +58,16 @@ impl Process {
         self.code
     }
 
-    pub fn send(&self, signal: Signal) {
+    fn send(&self, signal: Signal) {
         if let Some(target) = self.target() {
             target.send(signal);
+        }
+    }
+
+    /// Passes a signal on that this program has received. `CHLD` is only meant for this program: a child has ended.
+    pub fn pass_on(&self, signal: Signal) {
+        if signal != Signal::CHILD {
+            self.send(signal);
         }
     }
 
@@ -104,25 +108,26 @@ fn code(status: ExitStatus) -> u8 {
         .unwrap_or(u8::MAX)
 }
 
-/// Tells of signals from here on. Those of the terminal reach a command that has it without our help, and for one that
-/// has not, Ctrl-Z would stop us and not the command: the lock would be lost while it goes on.
-pub fn pass_on(events: Sender<Event>, has_terminal: bool) -> io::Result<()> {
-    let ours = [Signal::TERM, Signal::USR1, Signal::USR2];
-    let terminals = [Signal::INT, Signal::QUIT, Signal::HUP];
-    let numbers = ours.iter().chain(&terminals).map(|signal| signal.as_raw());
+/// The signals that reach this program from now on and concern the command, as an endless iterator.
+///
+/// The terminal sends its signals to a command in the foreground as well, so they are left out if the command has the
+/// terminal. Without a terminal, Ctrl-Z is caught and has no effect: it would stop this program, and the command would
+/// run on after the lease has expired.
+pub fn signals(has_terminal: bool) -> io::Result<impl Iterator<Item = Signal> + Send> {
+    let passed_on = [Signal::TERM, Signal::USR1, Signal::USR2];
+    let terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
+    let caught = passed_on
+        .iter()
+        .chain(&terminal)
+        .map(|signal| signal.as_raw());
     let stop = (!has_terminal).then_some(SIGTSTP);
-    let mut signals = Signals::new(numbers.chain([SIGCHLD]).chain(stop))?;
-    let event = move |number| match Signal::from_named_raw(number) {
-        Some(signal) if ours.contains(&signal) => Some(Event::Signal(signal)),
-        Some(signal) if terminals.contains(&signal) && !has_terminal => Some(Event::Signal(signal)),
-        Some(Signal::CHILD) => Some(Event::Changed),
-        _ => None,
+    let mut signals = Signals::new(caught.chain([SIGCHLD]).chain(stop))?;
+    let concerns_command = move |signal: &Signal| {
+        *signal == Signal::CHILD
+            || passed_on.contains(signal)
+            || (terminal.contains(signal) && !has_terminal)
     };
-    let listen = move || {
-        for event in signals.forever().filter_map(event) {
-            let _ = events.send(event);
-        }
-    };
-    thread::Builder::new().spawn(listen)?;
-    Ok(())
+    let received = iter::repeat_with(move || signals.wait()).flatten();
+    let received = received.filter_map(Signal::from_named_raw);
+    Ok(received.filter(concerns_command))
 }
