@@ -5,7 +5,7 @@ use diesel_locks::{List, Lock, Result, Table};
 /// One lock.
 #[derive(Debug, clap::Args)]
 pub struct LockName {
-    /// The name of the lock. `group|name`, as `list` prints it, means the same as `--group group name`.
+    /// The name of the lock. `group|name`, as `list` prints it, is short for `--group group name`.
     name: String,
     /// The group of the lock.
     #[arg(long)]

@@ -1,7 +1,7 @@
-//! The command, from its start to its end.
+//! The process of the command, from its start to its end.
 //!
-//! - Whoever drops a [`Child`] leaves no command behind: one that still runs is killed.
-//! - A command that lost its lock has ended when its whole process group has.
+//! - Dropping a [`Child`] kills a command that still runs.
+//! - If the lock is lost, the command counts as ended only when its whole process group has ended.
 
 use std::io::{self, IsTerminal};
 use std::process::Command;
@@ -9,14 +9,14 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::system::{self, Process, Signal};
+use super::system::{self, Process, Signal};
 
-/// Its end is looked for so often if nothing tells of it.
-const LOOK: Duration = Duration::from_millis(200);
+/// The interval of looking for the end of the command, in case no signal reports it.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What happens while it runs.
+/// What can happen while the command runs.
 enum Event {
-    Lost,
+    LockLost,
     Signal(Signal),
 }
 
@@ -28,7 +28,8 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts it, and passes signals on to it. A group of its own has no terminal to read from.
+    /// Starts the command, and from then on passes signals on to it. The command gets a process group of its own,
+    /// unless standard input is a terminal: a group in the background cannot read from the terminal.
     pub fn start(command: Command, kill_after: Duration) -> io::Result<Self> {
         let has_terminal = io::stdin().is_terminal();
         let (sender, events) = mpsc::channel();
@@ -54,28 +55,28 @@ impl Child {
         Ok(())
     }
 
-    /// To be called when the lock is lost.
+    /// The callback for a lost lock: the command will be stopped.
     pub fn lost(&self) -> impl FnOnce() + Send + use<> {
         let sender = self.sender.clone();
-        move || drop(sender.send(Event::Lost))
+        move || drop(sender.send(Event::LockLost))
     }
 
-    /// Waits for its end, and returns its exit code as shells do. Once the lock is lost it is told to stop, and killed if
-    /// it has not `kill_after` then.
+    /// Waits until the command has ended, and returns its exit code as shells do. If the lock is lost, asks the command
+    /// to stop, and kills it after `kill_after`.
     pub fn until_end(mut self) -> u8 {
         let mut kill_at: Option<Instant> = None;
         loop {
-            let is_over = kill_at.is_some_and(|at| at <= Instant::now());
-            if is_over {
+            let is_overdue = kill_at.is_some_and(|at| at <= Instant::now());
+            if is_overdue {
                 self.process.kill();
             }
             if let Some(code) = self.process.code() {
-                if kill_at.is_none() || is_over || self.process.is_group_gone() {
+                if kill_at.is_none() || is_overdue || self.process.is_group_gone() {
                     return code;
                 }
             }
-            match self.events.recv_timeout(LOOK) {
-                Ok(Event::Lost) => {
+            match self.events.recv_timeout(POLL_INTERVAL) {
+                Ok(Event::LockLost) => {
                     self.process.stop();
                     kill_at = Instant::now().checked_add(self.kill_after);
                 }

@@ -1,9 +1,17 @@
-//! Processes where there are no signals: all that can be done to one is to kill it.
+//! Processes on Windows, where there are no signals: a process can only be killed.
+//!
+//! The names are those of `system.rs`, the file for Unix.
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the signatures fit Unix as well"
+)]
 
 use std::process::{Child, Command};
 use std::time::Duration;
 use std::{io, iter};
 
+#[derive(Clone, Copy)]
 pub enum Signal {}
 
 pub struct Process {
@@ -17,7 +25,7 @@ impl Process {
         Ok(Self { child, code: None })
     }
 
-    /// Once it has ended. That it cannot be waited for means that it is not there.
+    /// The exit code, if the process has ended. A process that cannot be waited for counts as ended.
     pub fn code(&mut self) -> Option<u8> {
         if self.code.is_none() {
             self.code = match self.child.try_wait() {

@@ -1,8 +1,9 @@
-//! Processes and signals, on Unix.
+//! Processes and signals on Unix.
 //!
-//! - A process that was waited for is not signalled any more: its number may be somebody else's.
-//! - The command inherits how signals were treated before us (`nohup`): we begin to catch them after it has started.
-//! - Wherever the command runs, a watchdog watches over it.
+//! - A process that was waited for gets no more signals: its number may belong to another process by now.
+//! - The command inherits the signals that this program was started to ignore (`nohup`), because this program catches
+//!   signals only after the command has started.
+//! - Every command has a watchdog.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
@@ -14,12 +15,12 @@ pub use rustix::process::Signal;
 use signal_hook::consts::{SIGCHLD, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use crate::target::Target;
-use crate::watchdog::Watchdog;
+use super::recipient::Recipient;
+use super::watchdog::Watchdog;
 
 pub struct Process {
     child: Child,
-    target: Target,
+    recipient: Recipient,
     code: Option<u8>,
     watchdog: Watchdog,
 }
@@ -32,22 +33,22 @@ impl Process {
         let watchdog = Watchdog::start(kill_after)?;
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);
-        let target = if has_group {
-            Target::Group(pid)
+        let recipient = if has_group {
+            Recipient::Group(pid)
         } else {
-            Target::Process(pid)
+            Recipient::Process(pid)
         };
         let mut process = Self {
             child,
-            target,
+            recipient,
             code: None,
             watchdog,
         };
-        process.watchdog.watch_over(target)?;
+        process.watchdog.watch_over(recipient)?;
         Ok(process)
     }
 
-    /// Once it has ended. That it cannot be waited for means that it is not there.
+    /// The exit code, if the process has ended. A process that cannot be waited for counts as ended.
     pub fn code(&mut self) -> Option<u8> {
         if self.code.is_none() {
             self.code = match self.child.try_wait() {
@@ -59,12 +60,13 @@ impl Process {
     }
 
     fn send(&self, signal: Signal) {
-        if let Some(target) = self.target() {
-            target.send(signal);
+        if let Some(recipient) = self.recipient() {
+            recipient.send(signal);
         }
     }
 
-    /// Passes a signal on that this program has received. `CHLD` is only meant for this program: a child has ended.
+    /// Passes on a signal that this program has received. `CHLD` is meant for this program alone: a child may have
+    /// ended.
     pub fn pass_on(&self, signal: Signal) {
         if signal != Signal::CHILD {
             self.send(signal);
@@ -72,8 +74,8 @@ impl Process {
     }
 
     pub fn stop(&self) {
-        if let Some(target) = self.target() {
-            target.stop();
+        if let Some(recipient) = self.recipient() {
+            recipient.stop();
         }
     }
 
@@ -81,14 +83,14 @@ impl Process {
         self.send(Signal::KILL);
     }
 
-    /// Whether nothing is left that it started, as far as we know.
+    /// Whether all processes of the command have ended, as far as they can be seen.
     pub fn is_group_gone(&self) -> bool {
-        self.target().is_none_or(Target::is_gone)
+        self.recipient().is_none_or(Recipient::is_gone)
     }
 
-    fn target(&self) -> Option<Target> {
-        let is_ours = self.code.is_none() || matches!(self.target, Target::Group(_));
-        is_ours.then_some(self.target)
+    fn recipient(&self) -> Option<Recipient> {
+        let is_number_ours = self.code.is_none() || matches!(self.recipient, Recipient::Group(_));
+        is_number_ours.then_some(self.recipient)
     }
 }
 
