@@ -12,14 +12,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use crate::bare::{GiveBack, Sentence, TOKEN, Take};
-use crate::database::Database;
-use crate::figure::Figures;
-use crate::form::Form;
+use crate::bare::{GiveBack, Sentence, TOKEN, Take, label};
 use crate::lease::won;
 use crate::names::Share;
-use crate::pairs::{connections, reach};
-use crate::rounds::{Contestant, compare, number};
+use crate::rounds::{Contestant, number};
 
 pub fn runtime() -> Runtime {
     Runtime::new().unwrap()
@@ -70,31 +66,6 @@ pub fn numbered<S: Sentence<diesel::pg::Pg>>() -> String {
     })
 }
 
-pub fn pairs(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
-    let runtime = &runtime();
-    let (url, shares) = (&*database.url, &*shares(clients));
-    let locks = runtime.block_on(locks(url, clients));
-    let durable = locks.clone().release_durably();
-    let contestants = vec![
-        limit(runtime, url, shares),
-        on_connections(runtime, url, shares),
-        guards(runtime, "async: Locks, guard", &locks, shares),
-        guards(
-            runtime,
-            "async: Locks, guard, release_durably",
-            &durable,
-            shares,
-        ),
-    ];
-    let scores = compare(form, contestants);
-    figures.scores(
-        ("pairs", database.engine.name()),
-        "pairs/s",
-        scores,
-        |index| reach(database.engine, index),
-    );
-}
-
 pub fn shares(clients: usize) -> Vec<Arc<Share>> {
     let share = |client| Arc::new(Share::of(client, clients));
     (0..clients).map(share).collect()
@@ -104,13 +75,17 @@ pub fn shares(clients: usize) -> Vec<Arc<Share>> {
 pub fn limit<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
     tasks(
         runtime,
-        format!("async: bare pair, {}", connections(shares.len())),
+        format!("async: {}", label(shares.len())),
         each(shares, || Arc::new(runtime.block_on(Bare::connect(url)))),
         |(bare, share)| async move { bare.pair(&share.next()).await },
     )
 }
 
-fn on_connections<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
+pub fn on_connections<'r>(
+    runtime: &'r Runtime,
+    url: &str,
+    shares: &[Arc<Share>],
+) -> Contestant<'r> {
     let connect = || {
         let conn = runtime.block_on(AsyncPgConnection::establish(url));
         Arc::new(Mutex::new(conn.unwrap()))

@@ -155,6 +155,12 @@ expires_at INTEGER NOT NULL) WITHOUT ROWID";
 /// Who takes a bare lock.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
+/// The limit in the table of results: `bare pair, 16 connections`.
+pub fn label(clients: usize) -> String {
+    let s = if clients == 1 { "" } else { "s" };
+    format!("bare pair, {clients} connection{s}")
+}
+
 /// A connection that both the limit and the locks can be run on.
 pub trait Bench:
     R2D2Connection + LockConnection + LoadConnection + SimpleConnection + Send + Sized + 'static
