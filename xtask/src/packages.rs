@@ -3,8 +3,7 @@
 //! - Packages are installed only as root, on Debian and its derivatives. Elsewhere the error says what to install.
 //! - The installation starts no system server and creates no cluster, neither now nor later.
 //! - The shell that installs has a process group of its own, because Ctrl-C could interrupt dpkg halfway. The shell
-//!   removes
-//!   its configuration files even if this process has ended meanwhile.
+//!   removes its configuration files even if this process has ended meanwhile.
 
 use crate::engine::Engine::{self, MariaDb, MySql, Postgres};
 use crate::machine::{has, is_root};
@@ -14,8 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// - Debian runs `policy-rc.d` before a package starts its service, and 101 means no. A file that exists already
-///   belongs to
-///   the administrator and stays.
+///   belongs to the administrator and stays.
 /// - `apt-get update` does not wait for the lock of the package lists, so the script tries again.
 const INSTALL: &str = r#"
 export DEBIAN_FRONTEND=noninteractive

@@ -1,9 +1,8 @@
 //! A private server, and the shell that ends it.
 //!
 //! - The parent of the server is a small shell, the keeper. It reads from a pipe that this process holds open. When
-//!   this
-//!   process ends, for whatever reason, the pipe closes: the keeper ends the server by its process id, and removes the
-//!   directory of the server.
+//!   this process ends, for whatever reason, the pipe closes: the keeper ends the server by its process id, and removes
+//!   the directory of the server.
 //! - The keeper has a process group of its own, so that Ctrl-C at the terminal does not reach it.
 //! - If the server ends by itself, the keeper creates the file `ended` beside the log, and sends no signal.
 

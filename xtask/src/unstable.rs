@@ -1,8 +1,7 @@
 //! MySQL from Debian's unstable suite, the only suite that has it.
 //!
 //! - apt resolves, verifies and downloads the packages with a state of its own, as if no package were installed, not
-//!   even
-//!   the C library. The packages are unpacked into a tree and not installed. So the machine's own packages do not
+//!   even the C library. The packages are unpacked into a tree and not installed. So the machine's own packages do not
 //!   change, and no root rights are needed.
 //! - A failed download leaves no partial tree in the cache.
 //! - The server starts with the dynamic loader of the tree. Root uses `chroot` instead, because its cache is in a home
