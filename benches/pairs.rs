@@ -1,4 +1,4 @@
-//! Acquire and release, uncontended: on a connection, and through `Locks` with a guard.
+//! Acquiring and releasing without contention: on a connection, and through `Locks` with a guard.
 
 use diesel_locks::blocking::Locks;
 use diesel_locks::{Lock, Wait};
@@ -24,7 +24,7 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     }
 }
 
-/// What is to be reached on PostgreSQL, by the place among the contestants.
+/// The ratio to reach on PostgreSQL, by the index of the contestant.
 fn reach(engine: Engine, index: usize) -> Option<Reach> {
     let bounds = [None, Some(0.90), Some(1.2), Some(0.90)];
     let bound = bounds.get(index).copied().flatten();
@@ -76,7 +76,7 @@ fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut 
     );
 }
 
-/// The bare statements.
+/// The limit: the bare statements.
 pub fn limit<C: Bench>(database: &Database, clients: usize) -> Contestant<'static> {
     Contestant::side_by_side(
         label(clients),
@@ -85,7 +85,7 @@ pub fn limit<C: Bench>(database: &Database, clients: usize) -> Contestant<'stati
     )
 }
 
-/// A lock on a connection of the application's.
+/// `try_acquire` and `release` on a connection.
 pub fn on_connections<C: Bench>(database: &Database, clients: usize) -> Contestant<'static> {
     Contestant::side_by_side(
         "try_acquire + release",
@@ -102,7 +102,7 @@ fn guards<C: Bench>(what: &str, locks: &Locks<C::Pool>, clients: usize) -> Conte
     })
 }
 
-/// A connection for each client.
+/// One connection for each client.
 pub fn opened<C: Bench>(database: &Database, clients: usize) -> Vec<(C, Share)> {
     let client = |number| (database.open(), Share::of(number, clients));
     (0..clients).map(client).collect()
