@@ -52,7 +52,7 @@ fn churn(database: &Database, form: &Form, figures: &mut Figures) {
         Some(Reach::AtMost(1_000.0)),
     );
     figures.value(of, what("its index"), kilobytes(seen.of_index), "kB");
-    conn.batch_execute("DROP TABLE churned CASCADE; DROP TABLE IF EXISTS churned_migrations")
+    conn.batch_execute("DROP TABLE churned CASCADE; DROP TABLE churned_setup")
         .unwrap();
 }
 
