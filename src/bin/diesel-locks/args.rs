@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use diesel_locks::{Result, Table};
 
 use crate::duration;
+use crate::engine::Engine;
 use crate::run::{self, RunArgs};
 use crate::which::{LockFilter, LockName};
 
@@ -179,16 +180,6 @@ pub struct EngineArg {
     /// The database engine. Without it, the engine of the URL applies.
     #[arg(value_name = "ENGINE")]
     pub engine: Option<Engine>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    #[value(alias = "postgresql")]
-    Postgres,
-    /// MySQL and MariaDB.
-    #[value(alias = "mariadb")]
-    Mysql,
-    Sqlite,
 }
 
 impl Args {

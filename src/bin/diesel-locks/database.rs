@@ -6,20 +6,10 @@ use std::{path::Path, time::Duration};
 use diesel::Connection;
 use diesel_locks::blocking::LockConnection;
 
-use crate::args::{Args, Command, Engine};
+use crate::args::{Args, Command};
+use crate::engine::Engine;
 use crate::outcome::Outcome;
 use crate::{list, purge, release, run, setup, show};
-
-impl Engine {
-    /// The engine that a URL names. As for the Diesel CLI, a URL without a known scheme is the path of an SQLite file.
-    pub fn of(url: &str) -> Self {
-        match url.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Self::Postgres,
-            Some(("mysql" | "mariadb", _)) => Self::Mysql,
-            _ => Self::Sqlite,
-        }
-    }
-}
 
 pub fn url(args: &Args) -> Outcome<&str> {
     let url = args.database_url.as_deref().filter(|url| !url.is_empty());
@@ -45,22 +35,8 @@ pub fn execute(args: &Args) -> Outcome {
             feature = "cli-mysql",
             feature = "cli-sqlite"
         )))]
-        engine => Err(missing(engine)),
+        engine => Err(engine.missing()),
     }
-}
-
-/// The error for an engine that this program was built without.
-#[cfg(not(all(
-    feature = "cli-postgres",
-    feature = "cli-mysql",
-    feature = "cli-sqlite"
-)))]
-pub fn missing(engine: Engine) -> Box<dyn std::error::Error + Send + Sync> {
-    let name = format!("{engine:?}").to_lowercase();
-    format!(
-        "this program was built without {name}: cargo install diesel-locks --features cli-{name}"
-    )
-    .into()
 }
 
 /// For how long to wait while another connection writes to SQLite. `run` must be able to extend its lease before the
@@ -124,26 +100,6 @@ fn on_connection<C: LockConnection>(args: &Args, conn: &mut C) -> Outcome {
         Command::Release { lock, yes, .. } => release::release(conn, &lock.lock(table)?, *yes),
         Command::Purge { filter, older_than } => {
             purge::purge(conn, &filter.list(table), *older_than)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Engine;
-
-    #[test]
-    fn a_url_names_its_engine() {
-        for (url, engine) in [
-            ("postgres://u@h/d", Engine::Postgres),
-            ("postgresql:///d", Engine::Postgres),
-            ("mysql://u@h/d", Engine::Mysql),
-            ("mariadb://u@h/d", Engine::Mysql),
-            ("app.db", Engine::Sqlite),
-            ("sqlite://app.db", Engine::Sqlite),
-            (":memory:", Engine::Sqlite),
-        ] {
-            assert_eq!(Engine::of(url), engine, "{url}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod args;
 mod confirm;
 mod database;
 mod duration;
+mod engine;
 mod json;
 mod list;
 mod migrations;

@@ -3,8 +3,9 @@
 use diesel_locks::Dialect;
 use diesel_locks::migrations::Migrations;
 
-use crate::args::{Args, Engine, MigrationsCommand};
+use crate::args::{Args, MigrationsCommand};
 use crate::database;
+use crate::engine::Engine;
 use crate::outcome::{Exit, Outcome, print};
 
 pub fn execute(args: &Args, command: &MigrationsCommand) -> Outcome {
@@ -28,7 +29,7 @@ pub fn execute(args: &Args, command: &MigrationsCommand) -> Outcome {
             feature = "cli-mysql",
             feature = "cli-sqlite"
         )))]
-        engine => Err(database::missing(engine)),
+        engine => Err(engine.missing()),
     }
 }
 
