@@ -1,4 +1,4 @@
-//! The same on diesel-async's connections to PostgreSQL, and what only tasks can do.
+//! Contestants on diesel-async's connections to PostgreSQL, each client in a task of its own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,24 +12,20 @@ use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use crate::bare::{GiveBack, Sentence, TOKEN, Take};
-use crate::database::Database;
-use crate::figure::Figures;
-use crate::form::Form;
-use crate::lease::won;
+use crate::bare::{Acquire, Release, Sql, TOKEN, label};
+use crate::lease::expect_acquired;
 use crate::names::Share;
-use crate::pairs::{connections, reach};
-use crate::rounds::{Contestant, compare, number};
+use crate::rounds::{Contestant, number};
 
 pub fn runtime() -> Runtime {
     Runtime::new().unwrap()
 }
 
-/// A pair of bare statements that were prepared by hand, on the driver under diesel-async.
+/// The two statements of the limit, prepared by hand on the driver that diesel-async uses.
 pub struct Bare {
     client: Client,
-    take: Statement,
-    give_back: Statement,
+    acquire: Statement,
+    release: Statement,
 }
 
 impl Bare {
@@ -37,8 +33,8 @@ impl Bare {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         tokio::spawn(connection);
         Self {
-            take: client.prepare(&numbered::<Take>()).await.unwrap(),
-            give_back: client.prepare(&numbered::<GiveBack>()).await.unwrap(),
+            acquire: client.prepare(&numbered::<Acquire>()).await.unwrap(),
+            release: client.prepare(&numbered::<Release>()).await.unwrap(),
             client,
         }
     }
@@ -46,14 +42,14 @@ impl Bare {
     pub async fn pair(&self, name: &str) {
         assert_eq!(
             self.client
-                .execute(&self.take, &[&TOKEN, &name])
+                .execute(&self.acquire, &[&TOKEN, &name])
                 .await
                 .unwrap(),
             1
         );
         assert_eq!(
             self.client
-                .execute(&self.give_back, &[&name, &TOKEN])
+                .execute(&self.release, &[&name, &TOKEN])
                 .await
                 .unwrap(),
             1
@@ -61,8 +57,8 @@ impl Bare {
     }
 }
 
-/// With `$1`, `$2` between the parts.
-pub fn numbered<S: Sentence<diesel::pg::Pg>>() -> String {
+/// The SQL with `$1`, `$2` between its parts.
+pub fn numbered<S: Sql<diesel::pg::Pg>>() -> String {
     let first = S::PARTS[0].to_owned();
     let rest = S::PARTS[1..].iter().zip(1..);
     rest.fold(first, |text, (part, number)| {
@@ -70,47 +66,26 @@ pub fn numbered<S: Sentence<diesel::pg::Pg>>() -> String {
     })
 }
 
-pub fn pairs(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
-    let runtime = &runtime();
-    let (url, shares) = (&*database.url, &*shares(clients));
-    let locks = runtime.block_on(locks(url, clients));
-    let durable = locks.clone().release_durably();
-    let contestants = vec![
-        limit(runtime, url, shares),
-        on_connections(runtime, url, shares),
-        guards(runtime, "async: Locks, guard", &locks, shares),
-        guards(
-            runtime,
-            "async: Locks, guard, release_durably",
-            &durable,
-            shares,
-        ),
-    ];
-    let scores = compare(form, contestants);
-    figures.scores(
-        ("pairs", database.engine.name()),
-        "pairs/s",
-        scores,
-        |index| reach(database.engine, index),
-    );
-}
-
 pub fn shares(clients: usize) -> Vec<Arc<Share>> {
     let share = |client| Arc::new(Share::of(client, clients));
     (0..clients).map(share).collect()
 }
 
-/// The bare statements.
+/// The limit: the bare statements.
 pub fn limit<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
     tasks(
         runtime,
-        format!("async: bare pair, {}", connections(shares.len())),
+        format!("async: {}", label(shares.len())),
         each(shares, || Arc::new(runtime.block_on(Bare::connect(url)))),
         |(bare, share)| async move { bare.pair(&share.next()).await },
     )
 }
 
-fn on_connections<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
+pub fn on_connections<'r>(
+    runtime: &'r Runtime,
+    url: &str,
+    shares: &[Arc<Share>],
+) -> Contestant<'r> {
     let connect = || {
         let conn = runtime.block_on(AsyncPgConnection::establish(url));
         Arc::new(Mutex::new(conn.unwrap()))
@@ -122,7 +97,7 @@ fn on_connections<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) ->
         |(conn, share)| async move {
             let conn = &mut *conn.lock().await;
             let lock = Lock::new(&share.next()).unwrap();
-            let lease = won(lock.try_acquire(conn).await);
+            let lease = expect_acquired(lock.try_acquire(conn).await);
             lease.release(conn).await.unwrap();
         },
     )
@@ -145,12 +120,12 @@ pub fn guards<'r>(
     )
 }
 
-/// One of these for each share.
+/// One value for each share.
 pub fn each<T>(shares: &[Arc<Share>], new: impl Fn() -> T) -> Vec<(T, Arc<Share>)> {
     shares.iter().map(|share| (new(), share.clone())).collect()
 }
 
-/// As many tasks as there are clients.
+/// A contestant with one task for each client.
 pub fn tasks<C, W, F>(
     runtime: &Runtime,
     what: impl Into<String>,
@@ -193,7 +168,7 @@ async fn repeat<C: Clone, F: Future<Output = ()>>(
     done
 }
 
-/// A pool that has a connection for everybody.
+/// Locks with a pool that has one connection for each client.
 pub async fn locks(url: &str, clients: usize) -> Locks<Pool<AsyncPgConnection>> {
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
     let pool = Pool::builder()

@@ -1,5 +1,5 @@
-//! The limit: the least that a lock in a database can do, in statements that Diesel prepares once. They exclude, as long as
-//! nobody waits, dies, pauses, or wants to know anything.
+//! The limit: the least work of a lock in a database, in statements that Diesel prepares once. They exclude others, but
+//! they have no waiting, no takeover after a pause, and no answer about the holder.
 
 use std::marker::PhantomData;
 
@@ -16,22 +16,22 @@ use diesel::sqlite::Sqlite;
 use diesel::{MysqlConnection, PgConnection, RunQueryDsl, SqliteConnection};
 use diesel_locks::blocking::{Connections, LockConnection};
 
-/// A statement of one backend: its text, with a value after every part but the last.
-pub trait Sentence<DB> {
+/// The SQL of a statement on one backend, in parts: a value stands between each part and the next.
+pub trait Sql<DB> {
     const PARTS: &'static [&'static str];
 }
 
 #[derive(Clone, Copy)]
 pub struct Bare<'a, S> {
     values: &'a [&'a str],
-    sentence: PhantomData<S>,
+    sql: PhantomData<S>,
 }
 
 impl<'a, S> Bare<'a, S> {
     pub fn new(values: &'a [&'a str]) -> Self {
         Self {
             values,
-            sentence: PhantomData,
+            sql: PhantomData,
         }
     }
 }
@@ -53,7 +53,7 @@ impl<DB, S> QueryFragment<DB> for Bare<'_, S>
 where
     DB: Backend + HasSqlType<Text>,
     str: ToSql<Text, DB>,
-    S: Sentence<DB>,
+    S: Sql<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         for (index, part) in S::PARTS.iter().enumerate() {
@@ -66,25 +66,25 @@ where
     }
 }
 
-macro_rules! sentences {
+macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident: $postgres:expr, $mysql:expr, $sqlite:expr;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $name;
 
-        impl Sentence<Pg> for $name {
+        impl Sql<Pg> for $name {
             const PARTS: &'static [&'static str] = &$postgres;
         }
-        impl Sentence<Mysql> for $name {
+        impl Sql<Mysql> for $name {
             const PARTS: &'static [&'static str] = &$mysql;
         }
-        impl Sentence<Sqlite> for $name {
+        impl Sql<Sqlite> for $name {
             const PARTS: &'static [&'static str] = &$sqlite;
         }
     )+};
 }
 
-/// Each engine's clock, in microseconds.
+/// The clock of each engine, in microseconds.
 macro_rules! now {
     (postgres) => {
         "(date_part('epoch', clock_timestamp()) * 1000000)::bigint"
@@ -97,7 +97,7 @@ macro_rules! now {
     };
 }
 
-macro_rules! take {
+macro_rules! acquire {
     ($engine:ident) => {
         [
             "UPDATE bare SET token = ",
@@ -111,37 +111,31 @@ macro_rules! take {
     };
 }
 
-macro_rules! same {
-    ($($part:expr),+) => {
-        [$($part),+]
-    };
-}
-
-const GIVE_BACK: [&str; 3] = same![
+const RELEASE: [&str; 3] = [
     "UPDATE bare SET token = NULL WHERE name = ",
     " AND token = ",
-    ""
+    "",
 ];
-const LOOK: [&str; 2] = same!["SELECT fence FROM bare WHERE name = ", ""];
+const LOOK: [&str; 2] = ["SELECT fence FROM bare WHERE name = ", ""];
 
-sentences! {
+statements! {
     /// Token, name.
-    Take: take!(postgres), take!(mysql), take!(sqlite);
+    Acquire: acquire!(postgres), acquire!(mysql), acquire!(sqlite);
     /// Name, token.
-    GiveBack: GIVE_BACK, GIVE_BACK, GIVE_BACK;
+    Release: RELEASE, RELEASE, RELEASE;
     /// Name.
     Look: LOOK, LOOK, LOOK;
-    /// Name: what keeps its row until the transaction ends. SQLite's writer is that by itself.
+    /// Name. Protects the row until the transaction ends. On SQLite, every writer does that.
     Pin: ["SELECT fence FROM bare WHERE name = ", " FOR KEY SHARE"],
         ["SELECT fence FROM bare WHERE name = ", " LOCK IN SHARE MODE"],
         ["UPDATE bare SET fence = fence WHERE name = ", " RETURNING fence"];
-    /// Prefix: one UPDATE of as many rows as a keeper extends.
+    /// Prefix. One UPDATE of as many rows as a keeper extends.
     ExtendAll: [concat!("UPDATE bare SET expires_at = ", now!(postgres), " + 30000000 WHERE name LIKE "), ""],
         [concat!("UPDATE bare SET expires_at = ", now!(mysql), " + 30000000 WHERE name LIKE "), ""],
         [concat!("UPDATE bare SET expires_at = ", now!(sqlite), " + 30000000 WHERE name LIKE "), ""];
 }
 
-/// The table of the limit. Of the same shape as ours where that makes it quicker.
+/// The table of the limit. It copies the settings of the locks' own table that make it faster.
 pub const POSTGRES: &str =
     "CREATE TABLE bare (name TEXT COLLATE \"C\" PRIMARY KEY, token TEXT, fence BIGINT NOT NULL,
 expires_at BIGINT NOT NULL) WITH (fillfactor = 50)";
@@ -152,27 +146,33 @@ pub const SQLITE: &str =
     "CREATE TABLE bare (name TEXT PRIMARY KEY, token TEXT, fence INTEGER NOT NULL,
 expires_at INTEGER NOT NULL) WITHOUT ROWID";
 
-/// Who takes a bare lock.
+/// The token of the holder of a bare lock.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A connection that both the limit and the locks can be run on.
+/// The limit in the table of results: `bare pair, 16 connections`.
+pub fn label(clients: usize) -> String {
+    let s = if clients == 1 { "" } else { "s" };
+    format!("bare pair, {clients} connection{s}")
+}
+
+/// A connection for both the limit and the locks.
 pub trait Bench:
     R2D2Connection + LockConnection + LoadConnection + SimpleConnection + Send + Sized + 'static
 {
     const TABLE: &'static str;
-    /// What every connection is told first.
+    /// The first statements on every connection.
     const SETUP: &'static str;
-    /// What begins a transaction that will write.
+    /// The statement that begins a transaction with writes.
     const BEGIN: &'static str;
     type Pool: Connections + Clone;
 
-    /// A pool that has so many connections ready, and does not ask each time whether they are alive: that would be one
-    /// more round trip, which the limit has not.
+    /// A pool of `size` connections. The pool does not test a connection before each use, because the limit has no such
+    /// round trip.
     fn pool(url: &str, size: usize) -> Self::Pool;
 
-    /// How many rows one of the sentences changed.
+    /// The number of rows that the statement changes.
     fn change<S: AllEngines>(&mut self, values: &[&str]) -> usize;
-    /// What one of the sentences found.
+    /// The value that the statement finds.
     fn find<S: AllEngines>(&mut self, values: &[&str]) -> Option<i64>;
 
     fn open(url: &str) -> Self {
@@ -181,15 +181,15 @@ pub trait Bench:
         conn
     }
 
-    /// Acquires and gives back.
+    /// Acquires the lock, and releases it.
     fn pair(&mut self, name: &str, token: &str) {
-        assert_eq!(self.change::<Take>(&[token, name]), 1);
-        assert_eq!(self.change::<GiveBack>(&[name, token]), 1);
+        assert_eq!(self.change::<Acquire>(&[token, name]), 1);
+        assert_eq!(self.change::<Release>(&[name, token]), 1);
     }
 }
 
-pub trait AllEngines: Sentence<Pg> + Sentence<Mysql> + Sentence<Sqlite> + 'static {}
-impl<S: Sentence<Pg> + Sentence<Mysql> + Sentence<Sqlite> + 'static> AllEngines for S {}
+pub trait AllEngines: Sql<Pg> + Sql<Mysql> + Sql<Sqlite> + 'static {}
+impl<S: Sql<Pg> + Sql<Mysql> + Sql<Sqlite> + 'static> AllEngines for S {}
 
 #[derive(Debug)]
 struct SetUp;

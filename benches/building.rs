@@ -1,4 +1,4 @@
-//! What an application builds more, that has Diesel already.
+//! The crates that an application with Diesel builds in addition.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -28,7 +28,7 @@ pub fn measure(figures: &mut Figures) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Those of ours that are not also below one of these packages.
+/// The dependencies of diesel-locks that are not dependencies of one of these packages.
 fn added(features: &str, had: &[&str]) -> Result<BTreeSet<String>, Box<dyn Error>> {
     let mut ours = tree(&["--package", "diesel-locks", "--features", features])?;
     for package in had {

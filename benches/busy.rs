@@ -1,4 +1,4 @@
-//! A try at a lock that somebody holds: it should cost a look.
+//! A try at a held lock, compared with a read of its row.
 
 use diesel::sql_types::BigInt;
 use diesel::{PgConnection, QueryableByName, RunQueryDsl, sql_query};
@@ -10,7 +10,7 @@ use crate::database::Database;
 use crate::engine::{Engine, on};
 use crate::figure::{Figures, Reach};
 use crate::form::Form;
-use crate::lease::take;
+use crate::lease::acquire;
 use crate::names::name;
 use crate::rounds::{Contestant, compare};
 
@@ -28,7 +28,7 @@ fn tries<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
         database.open::<C>(),
     );
     let (key, lock) = (name(0), Lock::new(&name(0)).unwrap());
-    let lease = take(&mut holder, &lock);
+    let lease = acquire(&mut holder, &lock);
     let contestants = vec![
         Contestant::alone("prepared SELECT of the row", || {
             assert!(looker.find::<Look>(&[&key]).is_some());
@@ -50,11 +50,12 @@ struct Position {
     bytes: i64,
 }
 
-/// What a thousand of them write to the log. The server itself may write a little meanwhile: the least of three counts.
+/// The bytes that a thousand busy tries write to the log. The server itself may write a little meanwhile, so this is
+/// the least of three measurements.
 fn written(database: &Database, figures: &mut Figures) {
     let mut conn = database.open::<PgConnection>();
     let lock = Lock::new(&name(1)).unwrap();
-    let lease = take(&mut conn, &lock);
+    let lease = acquire(&mut conn, &lock);
     let mut tries = || {
         let before = position(&mut conn);
         for _ in 0..1_000 {

@@ -1,4 +1,4 @@
-//! The table after many cycles on a hundred names, with autovacuum on.
+//! The size of the table after many cycles on a hundred names, with autovacuum on.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
@@ -52,11 +52,11 @@ fn churn(database: &Database, form: &Form, figures: &mut Figures) {
         Some(Reach::AtMost(1_000.0)),
     );
     figures.value(of, what("its index"), kilobytes(seen.of_index), "kB");
-    conn.batch_execute("DROP TABLE churned CASCADE; DROP TABLE IF EXISTS churned_migrations")
+    conn.batch_execute("DROP TABLE churned CASCADE; DROP TABLE churned_setup")
         .unwrap();
 }
 
-/// Without waiting for the disk: what the table becomes does not depend on it.
+/// Does not wait for the disk, because the size of the table does not depend on it.
 fn cycle(conn: &mut PgConnection, table: &Table, client: usize, cycles: usize) {
     conn.batch_execute("SET synchronous_commit = off").unwrap();
     for turn in 0..cycles {
@@ -78,7 +78,7 @@ struct Seen {
     of_index: i64,
 }
 
-/// The sessions that are over have told what they did.
+/// The statistics, once the ended sessions have reported all their updates.
 fn settled(conn: &mut PgConnection) -> Seen {
     let query = "SELECT n_tup_upd AS updated, n_tup_hot_upd AS hot,
 pg_table_size(relid) AS of_table, pg_indexes_size(relid) AS of_index FROM pg_stat_user_tables WHERE relname = 'churned'";

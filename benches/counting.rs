@@ -1,5 +1,5 @@
-//! How many statements this process sends, and how long the database takes for them, counted by Diesel on every connection
-//! that is opened while somebody counts.
+//! Counts the statements that this process sends, and the time that the database takes for them. Diesel reports them
+//! for every connection that is opened while counting.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ static COUNTING: AtomicBool = AtomicBool::new(false);
 static STATEMENTS: AtomicU64 = AtomicU64::new(0);
 static MICROS: AtomicU64 = AtomicU64::new(0);
 
-/// Counts until dropped.
+/// Counts statements until it is dropped.
 pub struct Counting(());
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +32,8 @@ impl Counting {
         Self(())
     }
 
-    /// How many since the last time.
-    #[expect(clippy::unused_self, reason = "only who counts may ask")]
+    /// The count since the last call.
+    #[expect(clippy::unused_self, reason = "there is no count without counting")]
     pub fn spent(&self) -> Count {
         Count {
             statements: STATEMENTS.swap(0, Ordering::SeqCst),

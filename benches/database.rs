@@ -1,4 +1,4 @@
-//! The database of an engine, with the table of the locks, that of the limit, and all names in both.
+//! The database of an engine. It has the table of the locks and the table of the limit, with all names in both.
 
 use diesel_locks::blocking::migrate;
 
@@ -10,12 +10,12 @@ use crate::rows::fill;
 pub struct Database {
     pub engine: Engine,
     pub url: String,
-    /// Where the file of SQLite is.
+    /// The folder of the SQLite file.
     _folder: Option<Folder>,
 }
 
 impl Database {
-    /// `None` for one that was not asked for.
+    /// Opens and fills the database. `None` if the engine was not asked for, or has no server.
     pub fn of(engine: Engine) -> Option<Self> {
         let asked = std::env::var("DIESEL_LOCKS_ENGINES");
         if asked.is_ok_and(|asked| !asked.split(',').any(|word| word == engine.word())) {
@@ -38,7 +38,7 @@ impl Database {
         })
     }
 
-    /// One that another process has filled.
+    /// A database that another process has filled.
     pub fn at(engine: Engine, url: &str) -> Self {
         let url = url.to_owned();
         Self {
@@ -63,7 +63,7 @@ fn make<C: Bench>(engine: Engine, url: &str) {
         .unwrap();
 }
 
-/// A folder for files, removed when dropped.
+/// A folder that is removed when dropped.
 struct Folder(std::path::PathBuf);
 
 impl Folder {

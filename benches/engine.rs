@@ -1,4 +1,4 @@
-//! The engines, and code that is the same for each of their connections.
+//! The database engines, and a macro that calls generic code with the connection type of an engine.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -20,7 +20,7 @@ impl Engine {
         }
     }
 
-    /// What it is called in commands.
+    /// The name in commands.
     pub fn word(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -40,7 +40,7 @@ impl Engine {
     }
 }
 
-/// Calls a function that is generic over connections with the type of this engine's.
+/// Calls a generic function with the connection type of this engine.
 macro_rules! on {
     ($engine:expr, $function:ident($($argument:expr),*)) => {
         match $engine {

@@ -1,4 +1,4 @@
-//! What was seen.
+//! The measured figures.
 
 use serde::Serialize;
 
@@ -13,11 +13,11 @@ pub struct Figure {
     pub what: String,
     pub value: f64,
     pub unit: &'static str,
-    /// To the limit of the same run.
+    /// The ratio to the limit of the same run.
     pub ratio: Option<f64>,
-    /// The smallest and the largest of the rounds.
+    /// The smallest and the largest ratio of the rounds.
     pub spread: Option<(f64, f64)>,
-    /// What the ratio, or where there is none the value, is to reach.
+    /// The bound to reach, for the ratio if there is one, and otherwise for the value.
     pub reach: Option<Reach>,
 }
 
@@ -38,13 +38,13 @@ impl Reach {
 }
 
 impl Figure {
-    /// Whether it reached what it was to reach.
+    /// Whether the figure reaches its bound.
     pub fn is_met(&self) -> Option<bool> {
         Some(self.reach?.is_met(self.ratio.unwrap_or(self.value)))
     }
 }
 
-/// All of them, and when and where they were taken.
+/// All figures of a run, with its date and machine.
 #[derive(Serialize)]
 pub struct Figures {
     pub form: &'static str,
@@ -64,7 +64,7 @@ impl Figures {
         }
     }
 
-    /// Says it at once, too: a benchmark takes long.
+    /// Adds a figure, and prints it at once, because a benchmark takes long.
     pub fn add(&mut self, figure: Figure) {
         let ratio = figure
             .ratio
@@ -77,7 +77,7 @@ impl Figures {
         self.all.push(figure);
     }
 
-    /// A value by itself.
+    /// Adds a value without a limit.
     pub fn value(
         &mut self,
         of: (&'static str, &'static str),
@@ -88,6 +88,7 @@ impl Figures {
         self.reaching(of, what, (value, unit), None);
     }
 
+    /// Adds a value with a bound to reach.
     pub fn reaching(
         &mut self,
         (chapter, engine): (&'static str, &'static str),
@@ -107,7 +108,7 @@ impl Figures {
         });
     }
 
-    /// The limit and its contestants, with what these are to reach.
+    /// Adds the limit and its contestants, with the bounds that these are to reach.
     pub fn scores(
         &mut self,
         (chapter, engine): (&'static str, &'static str),

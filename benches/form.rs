@@ -1,29 +1,29 @@
-//! How long it is measured.
+//! The forms of the benchmark: short and full.
 
 use std::time::Duration;
 
 pub struct Form {
     pub name: &'static str,
-    /// How often a limit and its contestants are run in turn.
+    /// The number of rounds in which a limit and its contestants run in turn.
     pub rounds: usize,
-    /// How long each of them runs in a round.
+    /// The time of one contestant in a round.
     pub slice: Duration,
-    /// How long what goes on by itself is watched.
+    /// The time for which background work is observed.
     pub watch: Duration,
-    /// How long leases live that are kept alive.
+    /// The ttl of leases that are kept alive.
     pub ttl: Duration,
-    /// How many leases a process keeps alive.
+    /// The numbers of leases that a process keeps alive.
     pub kept: &'static [usize],
-    /// How many rows the table has.
+    /// The sizes of tables, in rows.
     pub rows: &'static [u32],
-    /// How many pairs a table sees before its growth is read.
+    /// The number of acquisitions and releases in a table before its size is read.
     pub cycles: usize,
-    /// What is measured on every engine, and not on PostgreSQL alone.
+    /// The chapters for every engine. The other chapters are for PostgreSQL alone.
     pub everywhere: &'static [&'static str],
 }
 
 impl Form {
-    /// Some two minutes.
+    /// About two minutes.
     pub const SHORT: Self = Self {
         name: "short",
         rounds: 3,

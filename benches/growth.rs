@@ -1,4 +1,4 @@
-//! How long acquiring takes in tables of several sizes, in turn.
+//! Acquiring and releasing in tables of several sizes.
 
 use diesel_locks::blocking::TableDsl;
 use diesel_locks::{Lock, Table};
@@ -18,7 +18,7 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
 }
 
 fn grow<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
-    // Ten million rows are for the one that is asked about.
+    // Ten million rows are for PostgreSQL alone.
     let is_for = |rows: &u32| *rows <= 1_000_000 || database.engine == Engine::Postgres;
     let sizes: Vec<u32> = form.rows.iter().copied().filter(is_for).collect();
     let mut tables: Vec<(C, Table)> = sizes.iter().map(|rows| table(database, *rows)).collect();
@@ -36,18 +36,18 @@ fn grow<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
         )
     });
     let scores = compare(form, contestants.collect());
-    // Flat within 1.3 times from a hundred to a million.
+    // A million rows may take at most 1.3 times as long as a hundred.
     let reach = |index: usize| {
         (0 < index && sizes[index] <= 1_000_000).then_some(Reach::AtLeast(1.0 / 1.3))
     };
     figures.scores(("growth", database.engine.name()), "pairs/s", scores, reach);
     for (mut conn, table) in tables {
-        conn.batch_execute(&diesel_locks_down(&table, database.engine))
+        conn.batch_execute(&drop_sql(&table, database.engine))
             .unwrap();
     }
 }
 
-/// A table with so many free rows.
+/// A table with `rows` free locks.
 fn table<C: Bench>(database: &Database, rows: u32) -> (C, Table) {
     let table = Table::new(&format!("locks_{rows}")).unwrap();
     let mut conn = database.open::<C>();
@@ -56,7 +56,7 @@ fn table<C: Bench>(database: &Database, rows: u32) -> (C, Table) {
     (conn, table)
 }
 
-fn diesel_locks_down(table: &Table, engine: Engine) -> String {
+fn drop_sql(table: &Table, engine: Engine) -> String {
     let migrations = diesel_locks::migrations::Migrations::for_table(table.clone());
     match engine {
         Engine::Postgres => migrations.down_sql::<diesel::pg::Pg>(),

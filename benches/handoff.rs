@@ -1,5 +1,5 @@
-//! From the call that gives a lock back to the moment at which the next in turn has it: 16 waiters who each hold it for
-//! 10 ms, in one process and in four.
+//! The time from the call that releases a lock until the next waiter has acquired it. 16 waiters hold the lock for 10
+//! ms each, in one process and in four.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,13 +10,13 @@ use diesel_locks::asynchronous::Locks as AsyncLocks;
 use diesel_locks::blocking::Locks;
 
 use crate::asynchronous::{locks, runtime};
-use crate::bare::{Bench, GiveBack, TOKEN, Take};
+use crate::bare::{Acquire, Bench, Release, TOKEN};
 use crate::database::Database;
 use crate::engine::{Engine, on};
 use crate::figure::{Figures, Reach};
 use crate::form::Form;
 use crate::names::name;
-use crate::rounds::{median, part};
+use crate::rounds::{median, percentile};
 
 const WAITERS: usize = 16;
 const HOLDS: Duration = Duration::from_millis(10);
@@ -29,7 +29,7 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     let commit = median(&commits);
     let what = "a durable commit after as long a rest";
     figures.value(of, format!("{what}, p50"), commit, "ms");
-    figures.value(of, format!("{what}, p99"), part(&commits, 99), "ms");
+    figures.value(of, format!("{what}, p99"), percentile(&commits, 99), "ms");
     for (processes, within) in [(1, 1.0), (4, 2.0)] {
         let handoffs = run(database, processes, form.watch);
         let reach = |bound| (database.engine == Engine::Postgres).then_some(Reach::AtMost(bound));
@@ -40,26 +40,31 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
             (median(&handoffs), "ms"),
             reach(commit + within),
         );
-        figures.reaching(of, what("p99"), (part(&handoffs, 99), "ms"), reach(20.0));
+        figures.reaching(
+            of,
+            what("p99"),
+            (percentile(&handoffs, 99), "ms"),
+            reach(20.0),
+        );
     }
 }
 
-/// How long a statement takes that changes one row, in milliseconds. While a lock is held nothing happens, and both sides go to
-/// sleep; so they do here when there is a rest before.
+/// The time of a statement that changes one row, in milliseconds. While a lock is held, client and server are idle. A
+/// rest before each statement makes them idle here, too.
 fn commits<C: Bench>(database: &Database, rest: Duration) -> Vec<f64> {
     let mut conn = database.open::<C>();
-    let mut take = || {
+    let mut once = || {
         std::thread::sleep(rest);
         let began = Instant::now();
-        assert_eq!(conn.change::<Take>(&[TOKEN, &name(0)]), 1);
+        assert_eq!(conn.change::<Acquire>(&[TOKEN, &name(0)]), 1);
         let took = began.elapsed().as_secs_f64() * 1_000.0;
-        assert_eq!(conn.change::<GiveBack>(&[&name(0), TOKEN]), 1);
+        assert_eq!(conn.change::<Release>(&[&name(0), TOKEN]), 1);
         took
     };
-    std::iter::repeat_with(&mut take).take(300).collect()
+    std::iter::repeat_with(&mut once).take(300).collect()
 }
 
-/// The time between one holder's release and the next one's acquisition, in milliseconds, sorted by fence.
+/// The times between a release and the next acquisition, in milliseconds, in the order of the fences.
 fn run(database: &Database, processes: usize, time: Duration) -> Vec<f64> {
     let start = || {
         let mut child = Command::new(std::env::current_exe().unwrap());
@@ -89,7 +94,7 @@ fn run(database: &Database, processes: usize, time: Duration) -> Vec<f64> {
     held.windows(2).map(between).collect()
 }
 
-/// One process: prints fence, when it was acquired and when it was given back, for each time it held the lock.
+/// The work of one process. Prints the fence, the time of the acquisition and the time of the release of each hold.
 pub fn child(url: &str, engine: &str, waiters: usize, seconds: u64) {
     let time = Duration::from_secs(seconds);
     let engine = Engine::ALL
@@ -109,7 +114,7 @@ pub fn child(url: &str, engine: &str, waiters: usize, seconds: u64) {
 
 async fn wait_in_tasks<P: AsyncConnections>(locks: AsyncLocks<P>, waiters: usize, time: Duration) {
     let began = Instant::now();
-    let waiting = (0..waiters).map(|_| {
+    let tasks = (0..waiters).map(|_| {
         let locks = locks.clone();
         tokio::spawn(async move {
             while began.elapsed() < time {
@@ -121,8 +126,8 @@ async fn wait_in_tasks<P: AsyncConnections>(locks: AsyncLocks<P>, waiters: usize
             }
         })
     });
-    for waiter in waiting.collect::<Vec<_>>() {
-        waiter.await.unwrap();
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
     }
 }
 
@@ -143,7 +148,7 @@ fn wait_in_threads<C: Bench>(database: &Database, waiters: usize, time: Duration
     });
 }
 
-/// The clock that processes share.
+/// The time by the clock that all processes share.
 fn micros() -> u128 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros()
 }

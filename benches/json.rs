@@ -1,4 +1,4 @@
-//! For programs.
+//! The figures as JSON, for other programs.
 
 use crate::figure::Figures;
 

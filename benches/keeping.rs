@@ -1,4 +1,4 @@
-//! Leases kept alive: what a beat costs, and what there is between beats.
+//! The cost of keeping leases alive: the heartbeats, and the time between them.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use crate::form::Form;
 use crate::process::cpu;
 use crate::rounds::{median, number};
 
-/// How many beats are watched: a lease is extended every third of its ttl.
+/// The number of beats that are observed. A lease is extended after every third of its ttl.
 const BEATS: u32 = 2;
-/// How many leases are extended by one statement.
+/// The number of leases that one statement extends.
 const BATCH: usize = 1_000;
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     for leases in form.kept {
-        // Many are for the one that takes a set in one statement.
+        // More leases are for PostgreSQL alone, which acquires a set in one statement.
         if *leases <= BATCH || database.engine == Engine::Postgres {
             on!(database.engine, keep(database, *leases, form.ttl, figures));
         }
@@ -52,7 +52,7 @@ fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &m
         update::<C>(database, leases),
         "ms",
     );
-    // Giving them back one by one is none of this chapter's business.
+    // The guards become leases, so that dropping them does not release the locks one by one.
     drop(
         guards
             .into_iter()
@@ -74,12 +74,12 @@ pub fn acquire<P: Connections>(locks: &Locks<P>, leases: usize) -> Vec<Guard<P>>
         .collect()
 }
 
-/// What a beat costs.
+/// The cost of a beat.
 struct Beat {
     statements: f64,
     /// In milliseconds.
     took: f64,
-    /// Of a core, in percent, between the beats too.
+    /// In percent of one core. The time between the beats is included.
     cpu: f64,
 }
 
@@ -106,7 +106,7 @@ pub fn remove<C: Bench>(database: &Database) {
     }
 }
 
-/// The median of some, in milliseconds.
+/// The median time of one UPDATE of this many rows, in milliseconds.
 fn update<C: Bench>(database: &Database, rows: usize) -> f64 {
     let mut conn = database.open::<C>();
     for first in (0..rows).step_by(1_000) {

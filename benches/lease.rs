@@ -1,18 +1,18 @@
-//! Leases that nobody contends for.
+//! Leases without contention.
 
 use diesel_locks::blocking::{LeaseDsl, LockConnection, LockDsl};
 use diesel_locks::{Attempt, Lease, Lock, Result};
 
-/// What was acquired.
-pub fn won<T>(attempt: Result<Attempt<T>>) -> T {
-    attempt.unwrap().acquired().expect("nobody else is here")
+/// The value of an attempt that must have acquired its lock.
+pub fn expect_acquired<T>(attempt: Result<Attempt<T>>) -> T {
+    attempt.unwrap().acquired().expect("the lock is free")
 }
 
-pub fn take<C: LockConnection>(conn: &mut C, lock: &Lock) -> Lease {
-    won(lock.try_acquire(conn))
+pub fn acquire<C: LockConnection>(conn: &mut C, lock: &Lock) -> Lease {
+    expect_acquired(lock.try_acquire(conn))
 }
 
-/// Acquires and releases.
+/// Acquires the lock, and releases it.
 pub fn pair<C: LockConnection>(conn: &mut C, lock: &Lock) {
-    take(conn, lock).release(conn).unwrap();
+    acquire(conn, lock).release(conn).unwrap();
 }

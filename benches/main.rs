@@ -1,8 +1,8 @@
-//! What the locks cost, held against the least that any lock in the same database must do.
+//! The cost of the locks, compared with a limit: the least work that any lock in the same database must do.
 //!
-//! `cargo xtask bench` starts the servers, as durable as they come, and runs this. Every figure is taken beside its limit:
-//! both in turn within the same seconds, for several rounds, so that what the machine does meanwhile happens to both.
-//! Nothing here asserts a time: a benchmark says what it saw.
+//! `cargo xtask bench` starts the servers, which flush every commit to disk, and runs this program. Each contestant and
+//! its limit run in turn within the same seconds, for several rounds, so that other load on the machine affects both.
+//! Nothing here asserts a time: a benchmark only reports.
 
 mod asynchronous;
 mod bare;
@@ -54,7 +54,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["short"] => measure(&Form::SHORT),
         ["full"] => measure(&Form::FULL),
-        _ => Err("short or full; run it by `cargo xtask bench`, which starts the servers".into()),
+        _ => Err(
+            "expected short or full; `cargo xtask bench` starts the servers and runs this program"
+                .into(),
+        ),
     }
 }
 
@@ -62,7 +65,10 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
     let mut figures = Figures::new(form);
     for engine in Engine::ALL {
         let Some(database) = Database::of(engine) else {
-            println!("{} is not measured: it has no server", engine.name());
+            println!(
+                "{} is not measured: there is no server for it",
+                engine.name()
+            );
             continue;
         };
         for (name, chapter) in CHAPTERS {
@@ -96,7 +102,7 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
 
 type Chapter = fn(&Database, &Form, &mut Figures);
 
-/// Each leaves the database as it would like to find it.
+/// Each chapter removes the rows and tables that it adds.
 const CHAPTERS: [(&str, Chapter); 11] = [
     ("pairs", pairs::measure),
     ("peers", peers::measure),
@@ -107,7 +113,7 @@ const CHAPTERS: [(&str, Chapter); 11] = [
     ("keeping", keeping::measure),
     ("waiters", waiters::measure),
     ("memory", memory::measure),
-    // Before there are ten million rows: whoever analyzes those keeps old versions of these.
+    // Before `growth`: analyzing its ten million rows keeps old row versions from being removed here.
     ("churn", churn::measure),
     ("growth", growth::measure),
 ];

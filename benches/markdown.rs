@@ -1,4 +1,4 @@
-//! For people.
+//! The figures as a page of tables, for people.
 
 use std::fmt::Write;
 
@@ -12,9 +12,9 @@ pub fn page(figures: &Figures) -> String {
         ..
     } = figures;
     let mut text = format!(
-        "# What the locks cost\n\n`cargo xtask bench {form}`, {date}, on {machine}. Servers as durable as they come. A ratio \
-         is to the first line of its block, the limit, taken in turn with it: the median of the rounds, and the smallest and \
-         the largest. Where something is to be reached, ✓ or ✗ tells whether it was.\n\n![ratios]({form}.svg)\n"
+        "# What the locks cost\n\n`cargo xtask bench {form}`, {date}, on {machine}. The servers flush every commit to disk. A \
+         ratio compares a row with the limit, the first row of its block, which runs in turn with it. It is the median of \
+         the rounds; the smallest and the largest are in parentheses. ✓ or ✗ says whether a figure reaches its bound.\n\n![ratios]({form}.svg)\n"
     );
     let mut chapter = "";
     for figure in &figures.all {
@@ -62,7 +62,7 @@ fn line(figure: &Figure) -> String {
     )
 }
 
-/// Three digits that matter, and all before the point.
+/// At least three significant digits, and all digits before the point.
 fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,5 +1,5 @@
-//! What a task that waits and a lease that is kept take of the memory, each in a process of its own: what one leaves behind
-//! would be used by the next.
+//! The memory of a waiting task and of a lease that is kept alive. Each is measured in a process of its own, because
+//! the memory that the first one frees would be reused by the second.
 
 use std::process::Command;
 use std::time::Duration;
@@ -25,19 +25,25 @@ const WAITERS: usize = 100_000;
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     if database.engine == Engine::Postgres {
         let kept = form.kept.last().copied().unwrap_or(1);
-        say(
+        report(
             database,
             WAITING,
             WAITERS,
             Some(Reach::AtMost(1_024.0)),
             figures,
         );
-        say(database, KEPT, kept, None, figures);
+        report(database, KEPT, kept, None, figures);
         remove::<PgConnection>(database);
     }
 }
 
-fn say(database: &Database, of: &str, count: usize, reach: Option<Reach>, figures: &mut Figures) {
+fn report(
+    database: &Database,
+    of: &str,
+    count: usize,
+    reach: Option<Reach>,
+    figures: &mut Figures,
+) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     let output = child
         .args(["memory", &database.url, of, &count.to_string()])
@@ -54,7 +60,7 @@ fn say(database: &Database, of: &str, count: usize, reach: Option<Reach>, figure
     );
 }
 
-/// Prints the bytes that each of so many takes, and ends without tidying up.
+/// Prints the bytes for each of `count`, and exits without cleaning up.
 pub fn child(url: &str, of: &str, count: usize) {
     let bytes = if of == WAITING {
         waiting(url, count)
@@ -65,7 +71,7 @@ pub fn child(url: &str, of: &str, count: usize) {
     std::process::exit(0);
 }
 
-/// With the runtime's own part, and what the test's task holds.
+/// Includes the memory of the runtime for a task, and of the task itself.
 fn waiting(url: &str, count: usize) -> f64 {
     runtime().block_on(async {
         let locks = locks(url, 8).await.listen(url);

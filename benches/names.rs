@@ -1,18 +1,19 @@
-//! The names that are locked.
+//! The names of the locks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many names are in use.
+/// The number of names.
 pub const NAMES: u32 = 10_000;
 
-/// How many digits a name has.
+/// The number of digits in a name.
 pub const DIGITS: usize = 7;
 
 pub fn name(number: usize) -> String {
     format!("name-{number:0DIGITS$}")
 }
 
-/// One client's share of the names, in an order that no page and no cache likes: nobody contends for them.
+/// The names of one client, so that no two clients contend for a name. The order jumps between names, so that
+/// neighbouring rows are not used one after the other.
 pub struct Share {
     first: usize,
     size: usize,

@@ -1,10 +1,10 @@
-//! Acquire and release, uncontended: on a connection, and through `Locks` with a guard.
+//! Acquiring and releasing without contention: on a connection, and through `Locks` with a guard.
 
 use diesel_locks::blocking::Locks;
 use diesel_locks::{Lock, Wait};
 
 use crate::asynchronous;
-use crate::bare::{Bench, TOKEN};
+use crate::bare::{Bench, TOKEN, label};
 use crate::database::Database;
 use crate::engine::{Engine, on};
 use crate::figure::{Figures, Reach};
@@ -19,13 +19,13 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     }
     if database.engine == Engine::Postgres {
         for clients in [1, 16] {
-            asynchronous::pairs(database, clients, form, figures);
+            asynchronous(database, clients, form, figures);
         }
     }
 }
 
-/// What is to be reached on PostgreSQL, by the place among the contestants.
-pub fn reach(engine: Engine, index: usize) -> Option<Reach> {
+/// The ratio to reach on PostgreSQL, by the index of the contestant.
+fn reach(engine: Engine, index: usize) -> Option<Reach> {
     let bounds = [None, Some(0.90), Some(1.2), Some(0.90)];
     let bound = bounds.get(index).copied().flatten();
     bound
@@ -51,16 +51,41 @@ fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures:
     );
 }
 
-/// The bare statements.
+fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
+    let runtime = &asynchronous::runtime();
+    let (url, shares) = (&*database.url, &*asynchronous::shares(clients));
+    let locks = runtime.block_on(asynchronous::locks(url, clients));
+    let durable = locks.clone().release_durably();
+    let contestants = vec![
+        asynchronous::limit(runtime, url, shares),
+        asynchronous::on_connections(runtime, url, shares),
+        asynchronous::guards(runtime, "async: Locks, guard", &locks, shares),
+        asynchronous::guards(
+            runtime,
+            "async: Locks, guard, release_durably",
+            &durable,
+            shares,
+        ),
+    ];
+    let scores = compare(form, contestants);
+    figures.scores(
+        ("pairs", database.engine.name()),
+        "pairs/s",
+        scores,
+        |index| reach(database.engine, index),
+    );
+}
+
+/// The limit: the bare statements.
 pub fn limit<C: Bench>(database: &Database, clients: usize) -> Contestant<'static> {
     Contestant::side_by_side(
-        format!("bare pair, {}", connections(clients)),
+        label(clients),
         opened::<C>(database, clients),
         |(conn, share)| conn.pair(&share.next(), TOKEN),
     )
 }
 
-/// A lock on a connection of the application's.
+/// `try_acquire` and `release` on a connection.
 pub fn on_connections<C: Bench>(database: &Database, clients: usize) -> Contestant<'static> {
     Contestant::side_by_side(
         "try_acquire + release",
@@ -77,13 +102,8 @@ fn guards<C: Bench>(what: &str, locks: &Locks<C::Pool>, clients: usize) -> Conte
     })
 }
 
-/// A connection for each client.
+/// One connection for each client.
 pub fn opened<C: Bench>(database: &Database, clients: usize) -> Vec<(C, Share)> {
     let client = |number| (database.open(), Share::of(number, clients));
     (0..clients).map(client).collect()
-}
-
-pub fn connections(clients: usize) -> String {
-    let s = if clients == 1 { "" } else { "s" };
-    format!("{clients} connection{s}")
 }

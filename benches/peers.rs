@@ -1,6 +1,6 @@
-//! The peers that are on the crate registry, and the statements of those that are not, over our driver.
+//! Other lock libraries: those on the crate registry, and the statements of those in other languages, sent by Diesel.
 //!
-//! A protocol is labelled as one: the library it comes from does more than its statements, and in another language.
+//! The label of such statements is `protocol`: the library itself does more than send them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use crate::asynchronous::{self, each, locks, runtime, shares, tasks};
-use crate::bare::{Bench, GiveBack, Sentence, TOKEN, Take};
+use crate::bare::{Acquire, Bench, Release, Sql, TOKEN};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::figure::Figures;
@@ -43,13 +43,13 @@ struct Upsert;
 
 macro_rules! only_postgres {
     ($name:ident: $parts:expr) => {
-        impl Sentence<Pg> for $name {
+        impl Sql<Pg> for $name {
             const PARTS: &'static [&'static str] = &$parts;
         }
-        impl Sentence<Mysql> for $name {
+        impl Sql<Mysql> for $name {
             const PARTS: &'static [&'static str] = &[];
         }
-        impl Sentence<Sqlite> for $name {
+        impl Sql<Sqlite> for $name {
             const PARTS: &'static [&'static str] = &[];
         }
     };
@@ -89,8 +89,8 @@ fn update_in_a_transaction(clients: Clients) -> Contestant<'static> {
     let what = "protocol: UPDATE in a transaction (as distrlock)";
     Contestant::side_by_side(what, clients, |(conn, share)| {
         let name = share.next();
-        transaction(conn, |conn| conn.change::<Take>(&[TOKEN, &name]));
-        transaction(conn, |conn| conn.change::<GiveBack>(&[&name, TOKEN]));
+        transaction(conn, |conn| conn.change::<Acquire>(&[TOKEN, &name]));
+        transaction(conn, |conn| conn.change::<Release>(&[&name, TOKEN]));
     })
 }
 
@@ -102,7 +102,7 @@ fn next_value_and_upsert(clients: Clients) -> Contestant<'static> {
             conn.find::<NextValue>(&[]);
             conn.change::<Upsert>(&[&name, TOKEN])
         });
-        transaction(conn, |conn| conn.change::<GiveBack>(&[&name, TOKEN]));
+        transaction(conn, |conn| conn.change::<Release>(&[&name, TOKEN]));
     })
 }
 
@@ -110,7 +110,7 @@ fn upsert(clients: Clients) -> Contestant<'static> {
     Contestant::side_by_side("protocol: upsert", clients, |(conn, share)| {
         let name = share.next();
         assert_eq!(conn.change::<Upsert>(&[&name, TOKEN]), 1);
-        assert_eq!(conn.change::<GiveBack>(&[&name, TOKEN]), 1);
+        assert_eq!(conn.change::<Release>(&[&name, TOKEN]), 1);
     })
 }
 
@@ -152,7 +152,7 @@ fn advisory_locks<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) ->
             let mut conn = conn.lock().await;
             let lock = PgAdvisoryLock::new(share.next());
             let Either::Left(guard) = lock.try_acquire(&mut *conn).await.unwrap() else {
-                panic!("nobody else is here");
+                panic!("the lock is free");
             };
             guard.release_now().await.unwrap();
         },

@@ -1,13 +1,13 @@
-//! One picture: every ratio as a bar beside the line of its limit.
+//! The figures as a bar chart: every ratio, and a line for the limit.
 
 use std::fmt::Write;
 
 use crate::figure::{Figure, Figures, Reach};
 
 const LABEL: f64 = 430.0;
-/// How wide the limit is.
+/// The width of a ratio of 1, the limit.
 const ONE: f64 = 200.0;
-/// A bar that is longer is cut, and says so by its number.
+/// Longer bars are cut. The number beside a bar is the whole ratio.
 const LONGEST: f64 = 2.0;
 const LINE: f64 = 20.0;
 
@@ -32,7 +32,7 @@ pub fn chart(figures: &Figures) -> String {
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">
 <style>.head{{font-weight:bold}}.met{{fill:#3a7d44}}.missed{{fill:#c8553d}}.plain{{fill:#8d99ae}}</style>
 <rect width="100%" height="100%" fill="white"/>
-<text x="10" y="24" font-size="16">Ratio to the limit measured in the same run, {date}; a tick is what is to be reached</text>
+<text x="10" y="24" font-size="16">Ratio to the limit measured in the same run, {date}; a tick marks the ratio to reach</text>
 <line x1="{limit}" y1="36" x2="{limit}" y2="{y}" stroke="#333" stroke-dasharray="3 3"/>
 {body}</svg>
 "##,

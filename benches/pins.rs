@@ -1,4 +1,4 @@
-//! The guarded transaction: what a pin costs, and many of them on one lease at once.
+//! The cost of a guarded transaction, alone and with many pins of one lease at once.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
@@ -11,7 +11,7 @@ use crate::database::Database;
 use crate::engine::{Engine, on};
 use crate::figure::{Figures, Reach};
 use crate::form::Form;
-use crate::lease::take;
+use crate::lease::acquire;
 use crate::names::name;
 use crate::rounds::{Contestant, compare};
 
@@ -27,7 +27,7 @@ fn held<C: Bench>(conn: &mut C) -> Lease {
         .unwrap()
         .ttl(std::time::Duration::from_secs(3_600))
         .unwrap();
-    take(conn, &lock)
+    acquire(conn, &lock)
 }
 
 fn one<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
@@ -95,7 +95,7 @@ struct Offset {
     members: i64,
 }
 
-/// How many members of multixacts were ever used.
+/// The number of multixact members that PostgreSQL has used so far.
 fn members(database: &Database) -> Option<f64> {
     (database.engine == Engine::Postgres).then(|| {
         let mut conn = database.open::<PgConnection>();

@@ -1,9 +1,9 @@
-//! What this process uses, as Linux tells it.
+//! The processor time and memory of this process, from the `/proc` of Linux.
 
 use std::fs::read_to_string;
 use std::time::Duration;
 
-/// Of all its threads since it began.
+/// The processor time of all threads since the process started.
 pub fn cpu() -> Duration {
     const TICK: Duration = Duration::from_millis(10);
     let stat = read_to_string("/proc/self/stat").unwrap_or_default();
@@ -16,7 +16,7 @@ pub fn cpu() -> Duration {
     TICK * ticks.sum::<u32>()
 }
 
-/// What it has of the memory, in bytes.
+/// The resident memory, in bytes.
 pub fn memory() -> f64 {
     let status = read_to_string("/proc/self/status").unwrap_or_default();
     let kilobytes = status

@@ -1,4 +1,4 @@
-//! What needs no server: building statements, trust, and the keeper's decisions.
+//! Benchmarks without a server: statements, trust, and the decisions of the keeper.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! A limit and its contestants, in turn, for several rounds.
+//! A limit and its contestants run in turn, for several rounds.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::form::Form;
 
-/// Something that can be done for a while; it says how often a second it was done.
+/// Work that can be repeated for a while. `run` returns how often it was done per second.
 pub struct Contestant<'a> {
     pub what: String,
     run: Box<dyn FnMut(Duration) -> f64 + 'a>,
@@ -20,7 +20,7 @@ impl<'a> Contestant<'a> {
         }
     }
 
-    /// One thing after the other.
+    /// A contestant with one client.
     pub fn alone(what: impl Into<String>, mut once: impl FnMut() + 'a) -> Self {
         Self::new(what, move |time| {
             let (began, mut done) = (Instant::now(), 0_u32);
@@ -32,7 +32,7 @@ impl<'a> Contestant<'a> {
         })
     }
 
-    /// By as many threads as there are clients, each with its own.
+    /// A contestant with one thread for each client.
     pub fn side_by_side<C: Send + 'a>(
         what: impl Into<String>,
         mut clients: Vec<C>,
@@ -67,24 +67,24 @@ fn side_by_side<C: Send>(
     number(done.into_inner()) / began.elapsed().as_secs_f64()
 }
 
-/// What one contestant did.
+/// The result of one contestant.
 pub struct Score {
     pub what: String,
     /// The median of the rounds, per second.
     pub rate: f64,
-    /// The median of its ratios to the first contestant of the same round.
+    /// The median of the ratios to the first contestant, each within one round.
     pub ratio: f64,
-    /// The smallest and the largest of these.
+    /// The smallest and the largest of these ratios.
     pub spread: (f64, f64),
 }
 
-/// The first one is the limit.
+/// Runs the contestants. The first one is the limit.
 pub fn compare(form: &Form, mut contestants: Vec<Contestant<'_>>) -> Vec<Score> {
     let mut rates = vec![Vec::new(); contestants.len()];
     for round in 0..=form.rounds {
         for (contestant, rates) in contestants.iter_mut().zip(&mut rates) {
             let rate = (contestant.run)(form.slice);
-            // The first round only warms up.
+            // The first round is a warm-up.
             if round > 0 {
                 rates.push(rate);
             }
@@ -101,18 +101,18 @@ pub fn compare(form: &Form, mut contestants: Vec<Contestant<'_>>) -> Vec<Score> 
             what: contestant.what,
             rate: median(&rates),
             ratio: median(&ratios),
-            spread: (part(&ratios, 0), part(&ratios, 100)),
+            spread: (percentile(&ratios, 0), percentile(&ratios, 100)),
         }
     };
     contestants.into_iter().zip(rates).map(score).collect()
 }
 
 pub fn median(values: &[f64]) -> f64 {
-    part(values, 50)
+    percentile(values, 50)
 }
 
-/// The value below which so many in a hundred are.
-pub fn part(values: &[f64], percent: usize) -> f64 {
+/// The percentile.
+pub fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
@@ -122,11 +122,8 @@ pub fn part(values: &[f64], percent: usize) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// A count as a number to divide by.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "no count here comes near to 2^52"
-)]
+/// A count as a floating-point number.
+#[expect(clippy::cast_precision_loss, reason = "no count here is near 2^52")]
 pub fn number(count: usize) -> f64 {
     count as f64
 }

@@ -1,10 +1,10 @@
-//! Rows of free locks, made by the database itself: millions of them in seconds.
+//! Rows of free locks. The database itself generates them, millions in seconds.
 
 use crate::bare::Bench;
 use crate::engine::Engine;
 use crate::names::DIGITS;
 
-/// Gives a table the first so many names. A power of ten.
+/// Inserts the first `rows` names into a table. `rows` is a power of ten.
 pub fn fill<C: Bench>(conn: &mut C, engine: Engine, table: &str, rows: u32) {
     let places = rows.ilog10() as usize;
     let each = |of: &dyn Fn(usize) -> String| (0..places).map(of).collect::<Vec<_>>();

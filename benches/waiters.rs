@@ -1,4 +1,4 @@
-//! What waiting for a held lock costs the database, however many wait.
+//! The statements that waiting for a held lock costs, by the number of waiters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::engine::{Engine, on};
 use crate::figure::{Figures, Reach};
 use crate::form::Form;
 
-/// What a waiter may ask at first, before it has found its pace.
+/// The time before the count starts: a waiter polls more often at first.
 const SETTLE: Duration = Duration::from_secs(1);
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
@@ -52,7 +52,7 @@ async fn tasks<P: AsyncConnections>(
     tokio::time::sleep(SETTLE).await;
     counting.spent();
     tokio::time::sleep(form.watch).await;
-    say(
+    report(
         Engine::Postgres,
         waiters,
         counting.spent().statements,
@@ -81,7 +81,7 @@ fn threads<C: Bench>(database: &Database, waiters: usize, form: &Form, figures: 
         sleep(SETTLE);
         counting.spent();
         sleep(form.watch);
-        say(
+        report(
             database.engine,
             waiters,
             counting.spent().statements,
@@ -94,7 +94,7 @@ fn threads<C: Bench>(database: &Database, waiters: usize, form: &Form, figures: 
     locks.close();
 }
 
-fn say(engine: Engine, waiters: usize, statements: u64, form: &Form, figures: &mut Figures) {
+fn report(engine: Engine, waiters: usize, statements: u64, form: &Form, figures: &mut Figures) {
     let rate = f64::from(u32::try_from(statements).unwrap()) / form.watch.as_secs_f64();
     let what = format!("waiters of a held lock: {waiters}");
     let reach = Some(Reach::AtMost(2.0));

@@ -1,70 +1,70 @@
-//! The program `diesel-locks`: the binary itself is run, on every database.
+//! The program `diesel-locks`: these tests run the binary itself, on every database.
 
 mod cli {
-    pub mod files;
     #[cfg(unix)]
     pub mod job;
-    pub mod looking;
-    pub mod mending;
+    pub mod list;
+    pub mod migrations;
     pub mod program;
+    pub mod release;
     #[cfg(unix)]
-    pub mod running;
+    pub mod run;
     pub mod setup;
     #[cfg(unix)]
     pub mod stopping;
 }
 mod database;
 
-use cli::{files, looking, mending, program, setup};
 #[cfg(unix)]
-use cli::{job, running, stopping};
+use cli::{job, run, stopping};
+use cli::{list, migrations, program, release, setup};
 
 database::for_every_engine! {
     setup:
-        a_table_is_made_and_verified,
-        what_will_not_do_is_said_with_its_remedy,
+        a_table_is_created_and_verified,
+        a_failed_check_names_its_remedy,
         sixteen_processes_migrate_at_once,
-        a_database_that_is_not_there_is_an_error;
-    files:
+        a_missing_database_is_an_error;
+    migrations:
         files_are_written_once_and_never_changed,
         sql_is_printed_for_other_tools;
-    looking:
-        who_holds_what_is_listed,
+    list:
+        held_locks_are_listed_with_their_owners,
         json_is_for_other_programs,
         a_list_can_be_watched,
         one_lock_is_shown;
-    mending:
-        taking_a_lock_away_asks_first,
+    release:
+        a_release_asks_first,
         a_pinned_lock_is_in_use,
-        a_lock_in_another_table_is_another,
+        a_lock_in_another_table_is_another_lock,
         old_rows_are_purged;
 }
 
 #[cfg(unix)]
 mod on_unix {
     crate::database::for_every_engine! {
-        running:
-            a_command_knows_its_lock_and_says_how_it_went,
-            a_command_is_not_run_while_others_hold_its_lock,
+        run:
+            a_command_knows_its_lock_and_its_exit_code_is_kept,
+            a_command_is_not_run_while_its_lock_is_held,
             a_command_waits_for_its_lock,
             a_lock_is_kept_for_as_long_as_the_command_runs,
             a_lock_can_be_kept_longer_than_the_command,
-            what_cannot_be_started_holds_no_lock,
-            what_goes_wrong_is_told_from_what_the_command_says,
-            what_a_command_leaves_in_the_background_goes_on;
+            a_command_that_cannot_start_holds_no_lock,
+            own_exit_codes_differ_from_those_of_the_command,
+            processes_left_in_the_background_go_on;
         stopping:
             a_command_that_lost_its_lock_is_asked_to_stop,
-            nothing_of_a_command_outlives_its_lock,
-            a_command_is_stopped_when_its_time_is_over,
+            no_process_of_a_command_outlives_its_lock,
+            a_command_is_stopped_after_its_longest_time,
             signals_are_passed_on,
-            what_was_ignored_before_is_ignored_by_the_command,
-            nothing_of_a_command_outlives_its_keeper,
+            ignored_signals_stay_ignored_by_the_command,
+            no_process_of_a_command_outlives_a_killed_run,
             a_command_has_the_terminal;
     }
 }
 
 #[test]
-fn the_help_says_what_the_exit_codes_mean() {
+fn the_help_explains_the_exit_codes() {
     let help = program::run(&["--help"]);
     assert_eq!(help.code, 0);
     for part in [
@@ -77,7 +77,7 @@ fn the_help_says_what_the_exit_codes_mean() {
 }
 
 #[test]
-fn wrong_arguments_are_told_apart() {
+fn wrong_arguments_have_their_own_exit_code() {
     for words in [
         &["release", "x"][..],
         &["purge"],

@@ -1,5 +1,7 @@
-//! A command under a lock, which goes on. It runs while there is a file `up` in the database's folder, which it makes itself:
-//! the file says that it runs, and without the folder nothing is left behind.
+//! A command under a lock that runs until the test stops it.
+//!
+//! The command creates the file `up` in the database's folder, and runs while that file exists: so the test sees that
+//! the command runs, and a command whose folder is removed ends.
 
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -11,12 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::database::Database;
 use crate::program::{self, Said};
 
-/// For what takes a moment, on a machine that has much to do.
+/// The time limit for what usually takes a moment: the machine may be busy.
 pub const SOON: Duration = Duration::from_secs(60);
 
 pub const WORK: &str = "touch up; while [ -e up ]; do sleep 0.05; done";
 
-/// A program that goes on.
+/// A running `diesel-locks`.
 pub struct Job {
     pub child: Option<Child>,
     pid: Pid,
@@ -27,7 +29,7 @@ impl Job {
         Self::of(program::command(words), database)
     }
 
-    /// In the database's folder.
+    /// Starts it in the database's folder.
     pub fn of(mut command: Command, database: &Database) -> Self {
         command
             .env("DATABASE_URL", &database.url)
@@ -42,7 +44,7 @@ impl Job {
         }
     }
 
-    /// Until its command runs.
+    /// Starts it, and waits until its command runs.
     pub fn at_work(database: &Database, words: &[&str]) -> Self {
         let job = Self::start(database, words);
         until("the command runs", || database.file("up").exists());
@@ -58,14 +60,14 @@ impl Job {
         self.output().into()
     }
 
-    /// Its end, and that of everybody who could still write to its output.
+    /// Waits until it has ended, and every process that could still write to its output.
     #[track_caller]
     pub fn output(mut self) -> Output {
         let child = self.child.take().unwrap();
         let (sender, said) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
         let output = said.recv_timeout(SOON);
-        output.expect("it ends, and leaves nobody behind")
+        output.expect("it ends, and leaves no process behind")
     }
 }
 
@@ -79,10 +81,10 @@ impl Drop for Job {
 }
 
 #[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut is_true: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}, sooner or later");
+    while !is_true() {
+        assert!(Instant::now() < end, "timeout: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -98,17 +100,18 @@ pub fn fence(database: &Database) -> String {
     rest.split_once(',').unwrap().0.to_owned()
 }
 
-pub fn take_away(database: &Database) {
+pub fn force_release(database: &Database) {
     let released = database.run(&["release", "x", "--force", "--yes"]);
     assert_eq!(released.done(), "x is released\n");
 }
 
-/// The words of a `run` of this script under the lock `x`.
+/// The arguments that run this script under the lock `x`.
 pub fn run<'w>(options: &[&'w str], script: &'w str) -> Vec<&'w str> {
     let shell = ["--", "sh", "-c", script];
     [&["run", "x"], options, &shell].concat()
 }
 
+/// Runs this script under the lock `x`.
 pub fn said(database: &Database, options: &[&str], script: &str) -> Said {
     Job::start(database, &run(options, script)).end()
 }

@@ -1,11 +1,11 @@
-//! Running the program.
+//! Runs the program.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::database::Database;
 
-/// What it said.
+/// The exit code and the output.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -24,7 +24,7 @@ impl From<Output> for Said {
 }
 
 impl Said {
-    /// What it printed, if it did what was asked.
+    /// The standard output of a program that must have succeeded.
     #[track_caller]
     pub fn done(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
@@ -32,7 +32,7 @@ impl Said {
     }
 }
 
-/// Without a database.
+/// Runs the program without a database.
 pub fn run(words: &[&str]) -> Said {
     let mut command = command(words);
     command.stdin(Stdio::null()).output().unwrap().into()
@@ -49,11 +49,11 @@ impl Database {
         self.answer(words, "")
     }
 
-    /// Runs it and answers what it asks.
+    /// Runs the program, and answers its question.
     pub fn answer(&self, words: &[&str], answer: &str) -> Said {
         let mut child = self.start(words);
         let mut input = child.stdin.take().unwrap();
-        // A program that asks nothing may be gone already.
+        // A program without a question may have ended already.
         let _ = input.write_all(answer.as_bytes());
         drop(input);
         child.wait_with_output().unwrap().into()
@@ -69,7 +69,7 @@ impl Database {
         command.spawn().unwrap()
     }
 
-    /// Reads what a program that goes on has printed, until these lines came, and ends it.
+    /// Reads this number of lines from a program that does not end by itself, and kills it.
     pub fn watch(&self, words: &[&str], lines: usize) -> Vec<String> {
         let mut child = self.start(words);
         let out = BufReader::new(child.stdout.take().unwrap());

@@ -2,12 +2,12 @@
 
 use crate::database::{Database, Engine};
 
-pub fn a_table_is_made_and_verified(engine: Engine) {
+pub fn a_table_is_created_and_verified(engine: Engine) {
     let database = Database::new(engine);
     for _ in 0..2 {
         database.run(&["migrate"]).done();
     }
-    assert!(database.run(&["verify"]).done().contains("will do"));
+    assert!(database.run(&["verify"]).done().contains("is ready"));
     assert_eq!(database.count("diesel_locks_setup"), 1);
     let other = ["--table", "billing"];
     assert_eq!(database.run(&[&["verify"], &other[..]].concat()).code, 1);
@@ -16,7 +16,7 @@ pub fn a_table_is_made_and_verified(engine: Engine) {
     assert!(database.has("billing_setup"));
 }
 
-pub fn what_will_not_do_is_said_with_its_remedy(engine: Engine) {
+pub fn a_failed_check_names_its_remedy(engine: Engine) {
     let database = Database::new(engine);
     database.batch("CREATE TABLE host (x INT)");
     let missing = database.run(&["verify"]);
@@ -48,7 +48,7 @@ pub fn sixteen_processes_migrate_at_once(engine: Engine) {
     assert_eq!(database.count("diesel_locks_setup"), 1);
 }
 
-pub fn a_database_that_is_not_there_is_an_error(engine: Engine) {
+pub fn a_missing_database_is_an_error(engine: Engine) {
     let database = Database::unborn(engine);
     let said = database.run(&["list"]);
     assert_eq!(said.code, 3, "{said:?}");

@@ -1,4 +1,4 @@
-//! `run`: who stops a command, and when.
+//! `run`: lost locks and signals stop a command.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::database::Engine;
-use crate::job::{Job, WORK, is_held, run, said, take_away, until};
-use crate::looking::migrated;
+use crate::job::{Job, WORK, force_release, is_held, run, said, until};
+use crate::list::migrated;
 
 pub fn a_command_that_lost_its_lock_is_asked_to_stop(engine: Engine) {
     let database = migrated(engine);
     let script = format!("trap 'touch asked; exit 0' TERM; {WORK}");
     let job = Job::at_work(&database, &run(&["--ttl", "6s"], &script));
-    take_away(&database);
+    force_release(&database);
     let end = job.end();
     assert_eq!(end.code, 82, "{end:?}");
     assert!(end.err.contains("x: lost after"), "{end:?}");
     assert!(database.file("asked").exists() && database.file("up").exists());
 }
 
-/// Neither it nor what it started: whoever is left holds the output open, and the end would not come.
-pub fn nothing_of_a_command_outlives_its_lock(engine: Engine) {
+/// A process that is left would keep the output open, and `Job::end` would time out.
+pub fn no_process_of_a_command_outlives_its_lock(engine: Engine) {
     let database = migrated(engine);
     let deaf = "trap '' TERM; touch up; sleep 100";
     for script in [
@@ -39,20 +39,21 @@ pub fn nothing_of_a_command_outlives_its_lock(engine: Engine) {
             "99",
         ];
         let job = Job::at_work(&database, &run(&options, &script));
-        take_away(&database);
+        force_release(&database);
         assert_eq!(job.end().code, 99, "{script}");
         fs::remove_file(database.file("up")).unwrap();
     }
 }
 
-pub fn a_command_is_stopped_when_its_time_is_over(engine: Engine) {
+pub fn a_command_is_stopped_after_its_longest_time(engine: Engine) {
     let database = migrated(engine);
     let job = Job::at_work(&database, &run(&["--at-most", "4s"], WORK));
     assert_eq!(job.end().code, 82);
     assert!(database.file("up").exists() && !is_held(&database));
 }
 
-/// Perl, because a shell cannot catch what was ignored when it started, as INT is in a background job.
+/// The command is in Perl: a shell cannot catch a signal that was ignored when it started, as INT is in a background
+/// job.
 pub fn signals_are_passed_on(engine: Engine) {
     const CATCH: &str = "for my $name (qw(INT TERM HUP QUIT USR1 USR2)) { \
             $SIG{$name} = sub { open my $file, '>', $name } \
@@ -83,8 +84,8 @@ pub fn signals_are_passed_on(engine: Engine) {
     assert!(!is_held(&database));
 }
 
-/// As `nohup` does it.
-pub fn what_was_ignored_before_is_ignored_by_the_command(engine: Engine) {
+/// In the way of `nohup`.
+pub fn ignored_signals_stay_ignored_by_the_command(engine: Engine) {
     let database = migrated(engine);
     let mut nohup = Command::new("sh");
     nohup
@@ -98,7 +99,7 @@ pub fn what_was_ignored_before_is_ignored_by_the_command(engine: Engine) {
     assert_eq!(job.end().code, 128 + 15);
 }
 
-pub fn nothing_of_a_command_outlives_its_keeper(engine: Engine) {
+pub fn no_process_of_a_command_outlives_a_killed_run(engine: Engine) {
     let database = migrated(engine);
     let deaf = "sh -c \"trap '' TERM; touch up; sleep 100\" & wait";
     let options = ["--ttl", "12s", "--kill-after", "1s"];
@@ -112,7 +113,7 @@ pub fn nothing_of_a_command_outlives_its_keeper(engine: Engine) {
     assert!(killed.elapsed() > Duration::from_secs(3), "after the ttl");
 }
 
-/// With a terminal of its own, which `script` makes; that of util-linux takes a command like this.
+/// `script` provides a terminal. Only the `script` of util-linux takes these arguments.
 pub fn a_command_has_the_terminal(engine: Engine) {
     use std::io::Write;
 
@@ -138,9 +139,9 @@ pub fn a_command_has_the_terminal(engine: Engine) {
     let read = |name| fs::read_to_string(database.file(name)).unwrap_or_default();
     let mut keys = terminal.stdin.take().unwrap();
     keys.write_all(b"hello\n").unwrap();
-    until("it reads", || read("line") == "hello\n");
+    until("the command reads", || read("line") == "hello\n");
     keys.write_all(b"\x03").unwrap();
-    until("Ctrl-C reaches it", || !read("int").is_empty());
+    until("Ctrl-C reaches the command", || !read("int").is_empty());
     assert!(is_held(&database));
     fs::remove_file(database.file("line")).unwrap();
     assert_eq!(terminal.wait().unwrap().code(), Some(0));

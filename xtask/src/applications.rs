@@ -1,20 +1,20 @@
-//! The applications below `examples/`. Each is built by itself, as its reader does it: built together with others it
-//! would also have the features that those ask for.
+//! The applications below `examples/`. Each is built by itself, as its users do: in a build with other packages, Cargo
+//! would also enable the features that those ask for.
 
 use crate::engine::Engine;
 use std::process::Command;
 
-/// Their packages, and the engines that they run on.
+/// The package of each application, and the engines that the application runs on.
 const APPLICATIONS: [(&str, &[Engine]); 2] = [
     ("invoicing", &[Engine::Sqlite]),
     ("invoicing-service", &[Engine::Postgres, Engine::Sqlite]),
 ];
 
-/// `cargo test` of those that run on one of these engines.
+/// `cargo test` for each application that runs on one of these engines.
 pub fn tests(engines: &[Engine]) -> impl Iterator<Item = Command> + '_ {
     let asked = |on: &[Engine]| on.iter().any(|engine| engines.contains(engine));
-    let those = APPLICATIONS.iter().filter(move |(_, on)| asked(on));
-    those.map(|(package, _)| {
+    let wanted = APPLICATIONS.iter().filter(move |(_, on)| asked(on));
+    wanted.map(|(package, _)| {
         let mut cargo = Command::new("cargo");
         cargo.args(["test", "--package", package]);
         cargo

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the measurements of `benches` on servers of their own.
 //!
-//! The servers are as durable as they come: what a lock costs is above all what its commits cost.
+//! The servers flush every commit to disk, as they do in production: most of the cost of a lock is the cost of its
+//! commits.
 
 use crate::engine::Engine;
 use crate::servers::Servers;
@@ -9,7 +10,7 @@ use std::process::Command;
 
 const PACKAGE: [&str; 2] = ["--package", "diesel-locks-bench"];
 
-/// Runs them in the form that is named, short or full, and what needs no server after that.
+/// Runs the measurements, `short` or `full`, and then the benchmarks that need no server.
 pub fn bench(form: &str, engines: &[Engine]) -> Outcome {
     packages::provide(engines)?;
     let cargo = |words: &[&str]| {

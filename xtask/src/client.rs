@@ -1,18 +1,18 @@
-//! The C libraries that Diesel's own PostgreSQL and MySQL connections link: `libpq`, and MariaDB's
-//! for both MySQL and MariaDB (the bundled one of `mysqlclient-sys` is under the GPL).
+//! The C libraries that Diesel's blocking connections to PostgreSQL and MySQL link: `libpq`, and the library of MariaDB
+//! for both MySQL and MariaDB. The library that `mysqlclient-sys` bundles is under the GPL.
 //!
-//! Development packages bring what the linker looks for; a machine with servers alone has the
-//! libraries nevertheless, under names with a version. A link of the plain name is enough then.
+//! The linker finds a library under its plain name, which the development packages provide. A machine with servers
+//! alone has the libraries under names with a version. Then a link with the plain name is enough.
 
 use crate::{Outcome, place, shell};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Variables for the build scripts of `pq-sys` and `mysqlclient-sys`; mostly none.
+/// Environment variables for the build scripts of `pq-sys` and `mysqlclient-sys`. Most machines need none.
 pub type Variables = Vec<(&'static str, String)>;
 
-/// For `libpq`; `None` when there is none.
+/// For `libpq`. `None` if this machine has no `libpq`.
 pub fn postgres() -> Option<Variables> {
     let found = std::env::var_os("PQ_LIB_DIR").is_some()
         || library("libpq.so").is_some()
@@ -26,7 +26,7 @@ pub fn postgres() -> Option<Variables> {
     Some(vec![("PQ_LIB_DIR", directory)])
 }
 
-/// For `libmysqlclient`; `None` when there is neither that nor MariaDB's.
+/// For `libmysqlclient`. `None` if this machine has neither MySQL's library nor MariaDB's.
 pub fn mysql() -> Option<Variables> {
     let found = std::env::var_os("MYSQLCLIENT_LIB_DIR").is_some()
         || succeeds("pkg-config", &["--exists", "mysqlclient"])
@@ -35,7 +35,7 @@ pub fn mysql() -> Option<Variables> {
     if found {
         return Some(Variables::new());
     }
-    // The name and the version whose bindings fit it.
+    // The file, and the version whose bindings fit the file.
     let known = [
         ("libmariadb.so.3", "10.11.0"),
         ("libmysqlclient.so.21", "8.0.0"),
@@ -51,15 +51,15 @@ pub fn mysql() -> Option<Variables> {
     ])
 }
 
-/// Both, where they are.
+/// For both libraries, as far as this machine has them.
 pub fn variables() -> Variables {
     postgres().into_iter().chain(mysql()).flatten().collect()
 }
 
-/// Where the linker finds this file; the compiler repeats a name that it does not know.
+/// The path at which the linker finds this file. The compiler prints the bare name if the linker finds nothing.
 fn library(name: &str) -> Option<PathBuf> {
-    let said = shell::output(Command::new("cc").arg(format!("-print-file-name={name}"))).ok()?;
-    let path = PathBuf::from(said.trim());
+    let printed = shell::output(Command::new("cc").arg(format!("-print-file-name={name}"))).ok()?;
+    let path = PathBuf::from(printed.trim());
     path.is_absolute().then_some(path)
 }
 
@@ -73,10 +73,10 @@ fn succeeds(program: &str, words: &[&str]) -> bool {
     shell::output(Command::new(program).args(words)).is_ok()
 }
 
-/// A directory of ours with a link of this name.
+/// A directory below `target` that holds a link with this name to the library.
 fn linked(name: &str, library: &Path) -> Outcome<String> {
     let directory = place::absolute(Path::new("target/clients"))?;
-    place::made(&directory)?;
+    place::create(&directory)?;
     let link = directory.join(name);
     if fs::read_link(&link).ok().as_deref() != Some(library) {
         let _ = fs::remove_file(&link);

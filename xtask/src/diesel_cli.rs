@@ -1,18 +1,17 @@
-//! The Diesel CLI, for the tests that embed the crate in an application: from the crate registry, with the drivers of the
-//! engines asked for.
+//! The Diesel CLI, for the tests that embed the crate in an application. It comes from the crate registry, with the
+//! drivers of the engines under test.
 //!
-//! It is installed once for this user, into the cache, where it appears whole or not at all.
+//! It is installed into the cache, once for each user. A failed installation leaves no partial program in the cache.
 
 use crate::engine::Engine;
-use crate::lock::Lock;
-use crate::machine::has;
+use crate::lock::lock;
 use crate::{Outcome, client, place, shell};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const VERSION: &str = "2.3.14";
 
-/// The installed program, after installing it where it is missing.
+/// The path of the program. Installs the program if it is missing.
 pub fn provide(engines: &[Engine]) -> Outcome<PathBuf> {
     let cache = place::absolute(&place::cache()?)?;
     let all = place_of(&cache, &Engine::ALL);
@@ -21,7 +20,7 @@ pub fn provide(engines: &[Engine]) -> Outcome<PathBuf> {
     }
     let place = place_of(&cache, engines);
     if !place.exists() {
-        let _lock = has("flock").then(|| Lock::take(&cache.join("diesel-cli.lock")));
+        let _lock = lock(&cache.join("diesel-cli.lock"))?;
         if !place.exists() {
             install(engines, &place)?;
         }
@@ -38,7 +37,7 @@ fn place_of(cache: &Path, engines: &[Engine]) -> PathBuf {
     cache.join(format!("diesel-cli-{VERSION}-{drivers}"))
 }
 
-/// Its features; SQLite is built with it, as it is with the tests.
+/// The features of the Diesel CLI. SQLite is built in, as in the tests.
 fn drivers(engines: &[Engine]) -> Vec<&'static str> {
     let driver = |engine: &Engine| match engine.feature() {
         "sqlite" => "sqlite-bundled",
@@ -50,7 +49,7 @@ fn drivers(engines: &[Engine]) -> Vec<&'static str> {
 }
 
 fn install(engines: &[Engine], place: &Path) -> Outcome {
-    println!("installing the Diesel CLI {VERSION}, some minutes, once for this user");
+    println!("installing the Diesel CLI {VERSION}: takes minutes, once for this user");
     let part = PathBuf::from(format!("{}.part", place.display()));
     let mut cargo = Command::new("cargo");
     cargo

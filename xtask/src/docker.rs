@@ -1,4 +1,4 @@
-//! Servers in containers, for a machine that has no binaries but a Docker engine.
+//! Servers in containers, for a machine with a Docker engine and without the servers' binaries.
 
 use crate::engine::Engine;
 use crate::server::{Recipe, Server};
@@ -6,12 +6,12 @@ use crate::{Outcome, place, shell};
 use std::ffi::OsString;
 use std::process::Command;
 
-/// A container may be in the making when it is to end: then its client is what there is to signal.
+/// Docker may still be creating the container. Then there is no container to remove, and the signal ends `docker run`.
 const STOP: &str = r#"docker rm --force "$NAME"; kill -s TERM "$server""#;
 
 const RUN: &str = r#"exec docker run --rm --name "$NAME" "$@""#;
 
-/// Whether an engine answers.
+/// Whether a Docker engine answers.
 pub fn is_running() -> bool {
     shell::output(Command::new("docker").arg("info")).is_ok()
 }
@@ -26,11 +26,12 @@ pub fn start(engine: Engine) -> Outcome<Server> {
 
 struct Image {
     name: &'static str,
-    /// The port inside.
+    /// The port inside the container.
     port: u16,
     settings: &'static [&'static str],
     options: &'static [&'static str],
-    /// Run inside; it must ask by TCP, because the images start a first server without it.
+    /// The command to run inside the container until it succeeds. It must connect by TCP: while the image sets up the
+    /// database, a first server runs without TCP.
     ready: &'static [&'static str],
     user: &'static str,
 }

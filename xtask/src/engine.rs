@@ -1,4 +1,4 @@
-//! The four engines, and what each is called in commands, features and the environment.
+//! The four database engines, and their names in commands, features and environment variables.
 
 use crate::Outcome;
 
@@ -15,7 +15,7 @@ use Engine::{MariaDb, MySql, Postgres, Sqlite};
 impl Engine {
     pub const ALL: [Self; 4] = [Postgres, MariaDb, MySql, Sqlite];
 
-    /// The word in commands, and the first segment of the test paths.
+    /// The name in commands, and the first segment of the test paths.
     pub fn name(self) -> &'static str {
         match self {
             Postgres => "postgres",
@@ -25,7 +25,7 @@ impl Engine {
         }
     }
 
-    /// The cargo feature; the two that speak MySQL's protocol share one.
+    /// The Cargo feature. MariaDB and MySQL share one, because they share a protocol.
     pub fn feature(self) -> &'static str {
         match self {
             MariaDb => "mysql",
@@ -33,7 +33,7 @@ impl Engine {
         }
     }
 
-    /// The variable that names a server; SQLite has none.
+    /// The environment variable with the URL of a server. SQLite has no server.
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Postgres => Some("PG_DATABASE_URL"),
@@ -43,7 +43,7 @@ impl Engine {
         }
     }
 
-    /// The server that the user already has.
+    /// The URL of a server that the user provides.
     pub fn given(self) -> Option<String> {
         self.variable()
             .and_then(|name| std::env::var(name).ok())
@@ -51,13 +51,13 @@ impl Engine {
     }
 }
 
-/// The engines that a command names, in the order of [`Engine::ALL`]; all when it names none.
+/// The engines that a command names, in the order of [`Engine::ALL`]. All engines if it names none.
 pub fn named(words: &[&str]) -> Outcome<Vec<Engine>> {
     if let Some(odd) = words
         .iter()
         .find(|word| !Engine::ALL.iter().any(|engine| engine.name() == **word))
     {
-        return Err(format!("`{odd}` is no engine\n\n{}", crate::USAGE));
+        return Err(format!("`{odd}` is not an engine\n\n{}", crate::USAGE));
     }
     let asked = |engine: &Engine| words.is_empty() || words.contains(&engine.name());
     Ok(Engine::ALL.into_iter().filter(asked).collect())

@@ -1,8 +1,8 @@
 //! `cargo xtask servers up|down`: servers that outlive the command.
 //!
-//! `up` starts this program once more in the background; there it holds the servers like a test run
-//! does, and listens on a socket. Who connects says `urls` or `end`. So there is no process id to
-//! keep, and a socket that nobody answers is the rest of a run that was killed.
+//! `up` starts this program a second time, in the background. The background process, the holder, starts the servers as
+//! a test run does, and listens on a socket. A client connects and sends `urls` or `end`. So no process id must be
+//! stored, and a socket without a listener is left over from a holder that was killed.
 
 use crate::engine::Engine;
 use crate::servers::Servers;
@@ -16,11 +16,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Prints the URLs, after starting the servers if none run.
+/// Prints the URLs of the servers. Starts the servers if they are not running.
 pub fn up(engines: &[Engine]) -> Outcome {
     if let Some(urls) = ask("urls")? {
         print!("{urls}");
-        eprintln!("(they ran already; for others, `cargo xtask servers down` first)");
+        eprintln!(
+            "(these servers were running already; for other engines, run `cargo xtask servers down` first)"
+        );
         return Ok(());
     }
     packages::provide(engines)?;
@@ -37,16 +39,16 @@ pub fn up(engines: &[Engine]) -> Outcome {
     }
 }
 
-/// Ends the servers of `up`; returns when nothing of them is left.
+/// Ends the servers that `up` started. Returns after they have ended and their files are removed.
 pub fn down() -> Outcome {
     match ask("end")? {
         Some(_) => eprintln!("ended"),
-        None => eprintln!("no servers run"),
+        None => eprintln!("no servers are running"),
     }
     Ok(())
 }
 
-/// The background part of [`up`].
+/// The holder: the background part of [`up`].
 pub fn hold(engines: &[Engine]) -> Outcome {
     let servers = Servers::start(engines)?;
     let clients = client::variables();
@@ -64,7 +66,7 @@ pub fn hold(engines: &[Engine]) -> Outcome {
         if caller.read_to_string(&mut word).is_ok() && word == "end" {
             let _ = fs::remove_file(&socket);
             drop(servers);
-            // The caller reads until here.
+            // The caller has waited for this: the connection closes when `hold` returns.
             return Ok(());
         }
         let _ = caller.write_all(lines.as_bytes());
@@ -72,7 +74,7 @@ pub fn hold(engines: &[Engine]) -> Outcome {
     Ok(())
 }
 
-/// The answer of the holder to one word; `None` when there is no holder.
+/// Sends the holder one word, and returns its answer. `None` if there is no holder.
 fn ask(word: &str) -> Outcome<Option<String>> {
     let Ok(mut holder) = UnixStream::connect(socket()?) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! This machine: who we are, which users, programs and free ports it has.
+//! This machine: its users, programs and free ports.
 
 use crate::Outcome;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Whom a server runs as when root starts it; servers refuse root, and rightly.
+/// The user that a server runs as if root starts it. Servers refuse to run as root.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     pub uid: u32,
@@ -15,7 +15,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// `name` if root may become that user, else `nobody`; `None` when we are not root.
+    /// The user `name`, or `nobody` if there is no such user. `None` if this process does not run as root.
     pub fn of(name: &str) -> Option<Self> {
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let find = |name: &str| users.lines().find_map(|line| Self::parse(line, name));
@@ -47,7 +47,7 @@ pub fn is_root() -> bool {
     })
 }
 
-/// Programs of this name, as `PATH` orders them and then where servers lie that users don't call.
+/// The programs with this name: first those in `PATH`, in its order, then those in the usual directories of servers.
 pub fn programs(name: &str) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let more = [
@@ -68,8 +68,10 @@ pub fn has(name: &str) -> bool {
     !programs(name).is_empty()
 }
 
-/// A loopback port that nobody listens on. Somebody may take it before the server does: whoever
-/// starts a server tries again with another.
+/// A free port on the loopback address. Another program may take the port before the server does, so [`Server::start`]
+/// tries again with another port.
+///
+/// [`Server::start`]: crate::server::Server::start
 pub fn free_port() -> Outcome<u16> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())

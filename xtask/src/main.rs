@@ -1,6 +1,6 @@
 //! The project's own commands: `cargo xtask test`, `race`, `bench`, `servers up|down`, `tidy`.
 //!
-//! Nothing but the standard library, so that a fresh machine runs it a second after the download.
+//! It uses only the standard library, so that it builds within a second on a new machine.
 
 mod applications;
 mod bench;
@@ -31,18 +31,18 @@ mod worlds;
 
 use std::process::ExitCode;
 
-/// What a step gives back: its failure is a text that ends with the way to mend it.
+/// The result of a step. An error is a text that ends with its remedy.
 type Outcome<T = ()> = Result<T, String>;
 
 const USAGE: &str = "\
-cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   start what is needed and run every test
-cargo xtask race [ENGINE...]                          the race of tests/race.rs with 10,000 takeovers per engine
-cargo xtask bench [full] [ENGINE...]                  what it costs, into benches/results: minutes, or full: twenty
-cargo xtask servers up [ENGINE...]                    servers for daily work; prints their URLs
-cargo xtask servers down                              ends them
-cargo xtask tidy [--bless]                            format, lints, docs, links, licences, SQL snapshots
+cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   starts the servers and runs every test
+cargo xtask race [ENGINE...]                          runs tests/race.rs with 10,000 takeovers for each engine
+cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes twenty
+cargo xtask servers up [ENGINE...]                    starts servers for daily work, and prints their URLs
+cargo xtask servers down                              ends these servers
+cargo xtask tidy [--bless]                            checks format, lints, docs, links, licences and SQL snapshots
 
-ENGINE: postgres, mariadb, mysql, sqlite; without one, all of them.";
+ENGINE: postgres, mariadb, mysql or sqlite. Without it, the command is for all four.";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -1,11 +1,11 @@
-//! Where Debian's packages come from on this machine, and the keys that they are signed with.
+//! The mirror of Debian that this machine uses, and the keys that verify its packages.
 
 use crate::Outcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The suite on the mirror that this machine uses already. The packages' signatures are verified; that
-/// a mirror stands still for weeks, or this machine's clock is off, does no harm here.
+/// The `unstable` suite on this machine's mirror, as a line for apt. Signatures are verified. Dates are not: neither an
+/// old mirror nor a wrong clock does harm here.
 pub fn unstable() -> Outcome<String> {
     let keyring =
         keyring().ok_or("Debian's keys are missing: apt-get install debian-archive-keyring")?;
@@ -37,7 +37,7 @@ fn address() -> String {
         .unwrap_or_else(|| "http://deb.debian.org/debian".to_owned())
 }
 
-/// The first address that ends in `/debian`: neither `/debian-security` nor somebody's own packages.
+/// The first address that ends in `/debian`. That excludes `/debian-security` and third-party repositories.
 fn address_in(sources: &str) -> Option<String> {
     let lines = sources
         .lines()

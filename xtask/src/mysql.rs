@@ -1,4 +1,4 @@
-//! What a private MariaDB and a private MySQL share: a protocol and nearly one set of options.
+//! Private servers of MariaDB and MySQL. Both have the same protocol, and almost the same options.
 
 use crate::machine::{Owner, programs};
 use crate::server::{Recipe, Server};
@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// `root` without a password, by TCP. The server executes it before it takes connections.
+/// Creates the database, and lets `root` connect by TCP without a password. The server executes this text before it
+/// accepts connections.
 const INIT: &str = "\
 CREATE DATABASE locks;
 CREATE USER IF NOT EXISTS root@'127.0.0.1';
 GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;
 ";
 
-/// A flush at every commit protects against power cuts only: a benchmark's business, and no test's. The socket is relative to the data:
-/// its path may have 107 bytes. `$INSIDE` is `$DIR` as a server in a root of its own sees it.
+/// - A flush at every commit protects from power cuts. Benchmarks need it, and tests do not.
+/// - The path of the socket is relative to the data directory, because it may have 107 bytes at most.
+/// - `$INSIDE` is the path of `$DIR` below the server's root directory.
 const RUN: &str = r#"
 exec "$@" --datadir="$INSIDE/data" --port="$PORT" --bind-address=127.0.0.1 \
   --socket=socket --pid-file=pid --init-file="$INSIDE/init.sql" --skip-name-resolve \
@@ -35,16 +37,16 @@ const INSTALL_MYSQL: &str = r#"
 "$@" --initialize-insecure --datadir="$INSIDE/data" || exit
 "#;
 
-/// A shutdown in order would write back what is removed a moment later.
+/// An orderly shutdown would write data that is removed a moment later.
 const STOP: &str = r#"kill -s KILL "$server""#;
 
-/// A server of the family, not started yet.
+/// An installed server that can be started.
 pub struct Program {
     name: &'static str,
     install: &'static str,
     command: Vec<OsString>,
     variables: Vec<(&'static str, OsString)>,
-    /// The directory that the command takes for `/`; only root can do that.
+    /// The root directory that the command changes to with `chroot`, which only root may do.
     root: Option<PathBuf>,
 }
 
@@ -62,7 +64,7 @@ impl Program {
         })
     }
 
-    /// `command` is the server, `root` the directory that it takes for `/`.
+    /// `command` starts the server. `root` is the root directory that the command changes to.
     pub fn mysql(mut command: Vec<OsString>, root: Option<PathBuf>) -> Self {
         command.extend(
             ["--no-defaults", "--mysqlx=OFF", "--secure-file-priv=NULL"].map(OsString::from),
@@ -89,20 +91,20 @@ impl Program {
         fs::write(directory.join("init.sql"), INIT).map_err(|e| e.to_string())?;
         let inside = self.inside(&directory);
         let mut variables = self.variables.clone();
-        // The user's own temporary directory may be closed to the server's user.
+        // The server's user may have no access to the caller's temporary directory.
         variables.extend([("TMPDIR", inside.clone()), ("INSIDE", inside)]);
         variables.push(("PORT", port.to_string().into()));
         variables.push(("FLUSH", if durable { "1" } else { "2" }.into()));
         Ok(Recipe {
             directory,
-            // Only root enters another root; the command there changes to the owner.
+            // `chroot` needs root, and then itself changes to the owner.
             owner: owner.filter(|_| self.root.is_none()),
             script: format!("{}{RUN}", self.install),
             command: self.command.clone(),
             stop: STOP.to_owned(),
             variables,
             url: format!("mysql://root@127.0.0.1:{port}/locks"),
-            ready: Box::new(move || greets(port)),
+            ready: Box::new(move || is_ready(port)),
         })
     }
 
@@ -115,7 +117,7 @@ impl Program {
     }
 }
 
-/// The first `mysqld` that is MariaDB's or isn't: both bring one of this name.
+/// The first `mysqld` of MariaDB, or the first of MySQL: both install a program with this name.
 pub fn mysqld(mariadb: bool) -> Option<PathBuf> {
     let is_mariadb = |program: &Path| {
         let version = Command::new(program)
@@ -132,9 +134,9 @@ pub fn mysqld(mariadb: bool) -> Option<PathBuf> {
         .find(|program| is_mariadb(program) == Some(mariadb))
 }
 
-/// The fifth byte of the first packet is the protocol's version: 10 since MySQL 3.21; 255 is an
-/// error. Nothing is sent before the server takes connections.
-fn greets(port: u16) -> bool {
+/// Whether the server accepts connections. It then sends a packet whose fifth byte is the version of the protocol: 10
+/// since MySQL 3.21. In the packet of an error this byte is 255.
+fn is_ready(port: u16) -> bool {
     let mut packet = [0; 5];
     TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .and_then(|mut stream| {

@@ -1,9 +1,9 @@
-//! What apt installs where nothing else is there: servers and client libraries.
+//! Servers and client libraries that this machine lacks, installed by apt.
 //!
-//! - It happens where it can: as root on Debian and its family.
-//! - No system server starts and no cluster is made, neither now nor because of what we leave behind.
-//! - The installing shell has a process group of its own: Ctrl-C at the wrong moment would leave dpkg
-//!   in the middle. It also removes what it wrote if this process is gone by then.
+//! - Packages are installed only as root, on Debian and its derivatives. Elsewhere the error says what to install.
+//! - The installation starts no system server and creates no cluster, neither now nor later.
+//! - The shell that installs has a process group of its own, because Ctrl-C could interrupt dpkg halfway. The shell
+//!   removes its configuration files even if this process has ended meanwhile.
 
 use crate::engine::Engine::{self, MariaDb, MySql, Postgres};
 use crate::machine::{has, is_root};
@@ -12,8 +12,9 @@ use crate::{Outcome, client, docker, place, postgres, shell, unstable};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// `policy-rc.d` is how Debian asks whether a package may start its service (101: no); one that is
-/// there already is the administrator's word. `apt-get update` does not wait for the lists' lock.
+/// - Debian runs `policy-rc.d` before a package starts its service, and 101 means no. A file that exists already
+///   belongs to the administrator and stays.
+/// - `apt-get update` does not wait for the lock of the package lists, so the script tries again.
 const INSTALL: &str = r#"
 export DEBIAN_FRONTEND=noninteractive
 exec 9>"$LOCK"; flock 9
@@ -35,12 +36,12 @@ done
 apt-get --quiet=2 --yes --no-install-recommends -o DPkg::Lock::Timeout=600 install "$@" 2>&1
 "#;
 
-/// Installs what these engines need and the machine lacks, if it can; says what to install if not.
+/// Installs the packages that these engines need and this machine lacks. If it cannot, the error says what to install.
 pub fn provide(engines: &[Engine]) -> Outcome {
     install_or_advise(&[missing_clients(engines), missing_servers(engines)].concat())
 }
 
-/// The same for the client libraries alone.
+/// [`provide`] for the client libraries alone.
 pub fn provide_clients() -> Outcome {
     install_or_advise(&missing_clients(&Engine::ALL))
 }
@@ -71,10 +72,10 @@ fn install(packages: &[&str]) -> Outcome {
         .env("LOCK", lock)
         .process_group(0);
     shell::output(&mut command).map(drop).map_err(|failure| {
-        let said = failure.lines().rev().take(20).collect::<Vec<_>>();
-        let said = said.into_iter().rev().collect::<Vec<_>>().join("\n");
+        let log = failure.lines().rev().take(20).collect::<Vec<_>>();
+        let log = log.into_iter().rev().collect::<Vec<_>>().join("\n");
         format!(
-            "{said}\n\nThe installation failed. Try it by hand:\n  {}",
+            "{log}\n\nThe installation failed. Try it by hand:\n  {}",
             by_hand(packages)
         )
     })
@@ -119,11 +120,11 @@ fn chosen(packages: &[(&'static str, bool)]) -> Vec<&'static str> {
 
 fn advice(packages: &[&str]) -> String {
     format!(
-        "Missing: {}. Any of these mends it:
-- as root on Debian or Ubuntu, the same command again: it installs them
+        "Missing: {}. Any of these helps:
+- on Debian or Ubuntu: run this command again as root, and it installs the packages
 - by hand:  {}
-- servers of yours, with a database that tests may fill:  {}
-- for the servers, not for the libraries: a running Docker engine",
+- for the servers: set {} to databases that tests may fill
+- for the servers: start a Docker engine",
         packages.join(", "),
         by_hand(packages),
         Engine::ALL

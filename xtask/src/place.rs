@@ -1,4 +1,4 @@
-//! Where things go: the workspace, its `target`, directories that a server's user may enter.
+//! Directories: the workspace, its `target`, the cache, and directories that a server's user can access.
 
 use crate::Outcome;
 use crate::machine::{self, Owner};
@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-/// Makes the workspace the current directory, so that paths stay short (a socket's holds 107 bytes).
+/// Changes to the directory of the workspace, so that paths stay short: the path of a socket has 107 bytes at most.
 pub fn enter_workspace() -> Outcome {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -18,11 +18,11 @@ pub fn enter_workspace() -> Outcome {
 /// The directory below `target` for the state of servers.
 pub fn state() -> Outcome<PathBuf> {
     let path = Path::new("target").join("servers");
-    made(&path)?;
+    create(&path)?;
     Ok(path)
 }
 
-/// Where this project keeps what it fetched, for all checkouts of this user.
+/// The directory for downloads. All checkouts of this user share it.
 pub fn cache() -> Outcome<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let base = std::env::var_os("XDG_CACHE_HOME")
@@ -32,12 +32,12 @@ pub fn cache() -> Outcome<PathBuf> {
         .or_else(home)
         .ok_or("neither XDG_CACHE_HOME nor HOME is set")?
         .join("diesel-locks");
-    made(&path)?;
+    create(&path)?;
     Ok(path)
 }
 
-/// A new private directory. A checkout below a home directory of mode 0700 is closed to the user
-/// that root starts a server as: then it lies in the temporary directory.
+/// A new private directory. If root runs this program, the directory is in the temporary directory: the user that the
+/// server runs as may have no access to the checkout.
 pub fn private(name: &str, owner: Option<&Owner>) -> Outcome<PathBuf> {
     let base = if machine::is_root() {
         open_temporary()?
@@ -54,7 +54,7 @@ pub fn private_below(base: &Path, name: &str, owner: Option<&Owner>) -> Outcome<
         .find(|path| !path.exists())
         .ok_or_else(|| {
             format!(
-                "{} is full of old directories of this project",
+                "{} has too many old directories of this project: remove them",
                 base.display()
             )
         })?;
@@ -69,8 +69,8 @@ pub fn private_below(base: &Path, name: &str, owner: Option<&Owner>) -> Outcome<
     Ok(path)
 }
 
-/// Makes `path` and its parents.
-pub fn made(path: &Path) -> Outcome {
+/// Creates `path` and its parents.
+pub fn create(path: &Path) -> Outcome {
     fs::create_dir_all(path).map_err(|e| format!("cannot make {}: {e}", path.display()))
 }
 
@@ -78,7 +78,7 @@ pub fn absolute(path: &Path) -> Outcome<PathBuf> {
     std::path::absolute(path).map_err(|e| e.to_string())
 }
 
-/// A temporary directory that every user may enter.
+/// A temporary directory that every user can access.
 fn open_temporary() -> Outcome<PathBuf> {
     let enterable =
         |path: &Path| fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o001 != 0);
@@ -86,6 +86,6 @@ fn open_temporary() -> Outcome<PathBuf> {
         .into_iter()
         .find(|path| path.ancestors().all(enterable))
         .ok_or_else(|| {
-            "no temporary directory that every user may enter; set TMPDIR to one".to_owned()
+            "no temporary directory that every user can access: set TMPDIR to one".to_owned()
         })
 }

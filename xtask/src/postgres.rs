@@ -1,4 +1,4 @@
-//! A private PostgreSQL. It refuses to run as root.
+//! A private server of PostgreSQL.
 
 use crate::machine::{Owner, programs};
 use crate::server::{Recipe, Server};
@@ -6,8 +6,9 @@ use crate::{Outcome, place};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The database `locks` is made by the single-user server, so that no client program is needed.
-/// Without `fsync` a killed server keeps its commits, and a power cut is none of a test's business; of a benchmark's it is.
+/// - PostgreSQL in single-user mode creates the database `locks`, so that no client program is needed.
+/// - Without `fsync`, commits survive a killed server but no power cut. That is enough for tests, and not for
+///   benchmarks.
 const SCRIPT: &str = r#"
 "$BIN/initdb" -D "$DIR/data" -A trust -U postgres -N -E UTF8 --locale=C >/dev/null || exit
 echo 'CREATE DATABASE locks' | "$BIN/postgres" --single -D "$DIR/data" postgres >/dev/null || exit
@@ -15,10 +16,11 @@ exec "$BIN/postgres" -D "$DIR/data" -p "$PORT" -c listen_addresses=127.0.0.1 \
   -c unix_socket_directories= -c fsync="$FSYNC" -c max_connections=400
 "#;
 
-/// "Immediate shutdown": it clears its shared memory but writes nothing back.
+/// QUIT means "immediate shutdown": the server releases its shared memory and writes no data.
 const STOP: &str = r#"kill -s QUIT "$server""#;
 
-/// The directory with `postgres` and `initdb`: the newest of Debian's, or the first in `PATH`.
+/// The directory with `postgres` and `initdb`: the newest version of Debian's packages, or the first directory in
+/// `PATH`.
 pub fn binaries() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -72,7 +74,8 @@ fn recipe(bin: &Path, port: u16, durable: bool) -> Outcome<Recipe> {
     })
 }
 
-/// The last line of `postmaster.pid` is what `pg_ctl --wait` waits for.
+/// Whether the server accepts connections: the last line of `postmaster.pid`, which `pg_ctl --wait` reads as well, says
+/// so.
 fn is_ready(status: &Path) -> bool {
     fs::read_to_string(status).is_ok_and(|text| {
         text.lines()

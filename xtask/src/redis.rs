@@ -1,4 +1,4 @@
-//! A private Redis for the peer that needs one, if this machine has the program: `apt-get install redis-server`.
+//! A private server of Redis for the benchmark, if `redis-server` is installed: `apt-get install redis-server`.
 
 use crate::machine::programs;
 use crate::server::{Recipe, Server};
@@ -6,14 +6,14 @@ use crate::{Outcome, place};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
-/// Every write is on disk before it is answered, as with the databases that it is held against.
+/// Like the databases that it is compared with, Redis writes every change to disk before it answers.
 const SCRIPT: &str = r#"
 exec "$PROGRAM" --port "$PORT" --bind 127.0.0.1 --dir "$DIR" --save "" --appendonly yes --appendfsync always
 "#;
 
 const STOP: &str = r#"kill -s KILL "$server""#;
 
-/// `None` on a machine without it.
+/// `None` if `redis-server` is not installed.
 pub fn start() -> Outcome<Option<Server>> {
     let program = programs("redis-server").into_iter().next();
     program

@@ -1,10 +1,10 @@
-//! A private server, and the shell that keeps it.
+//! A private server, and the shell that ends it.
 //!
-//! - The server's parent is a small shell that waits for the end of its standard input. We hold the
-//!   other end of that pipe: however this process ends, by return, Ctrl-C or `kill -9`, the pipe
-//!   closes, and the shell ends the server by its process id and removes its directory.
-//! - The shell leads a process group of its own, so that a Ctrl-C at the terminal does not reach it.
-//! - A server that ends by itself leaves `ended` beside its log; the shell then signals nobody.
+//! - The parent of the server is a small shell, the keeper. It reads from a pipe that this process holds open. When
+//!   this process ends, for whatever reason, the pipe closes: the keeper ends the server by its process id, and removes
+//!   the directory of the server.
+//! - The keeper has a process group of its own, so that Ctrl-C at the terminal does not reach it.
+//! - If the server ends by itself, the keeper creates the file `ended` beside the log, and sends no signal.
 
 use crate::Outcome;
 use crate::machine::{Owner, free_port};
@@ -26,28 +26,28 @@ wait
 for _ in 1 2 3 4 5; do rm -rf "$DIR" && break; sleep 1; done
 "#;
 
-/// How long a server may take from nothing to its first answer.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest time from the start of a server to its first answer.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How to make one server. Scripts find their paths in the environment, so nothing needs quoting.
+/// How to start one server. Scripts read their paths from the environment, so that no path needs quoting.
 pub struct Recipe {
-    /// A directory that was made for this server alone: it is removed with it.
+    /// A directory for this server alone. It is removed when the server ends.
     pub directory: PathBuf,
-    /// Whom the keeper runs as.
+    /// The user that the keeper runs as.
     pub owner: Option<Owner>,
-    /// Prepares `$DIR` and then becomes the server (`exec`).
+    /// Prepares `$DIR`, then turns into the server (`exec`).
     pub script: String,
-    /// The script's arguments.
+    /// The arguments of the script.
     pub command: Vec<OsString>,
-    /// Ends `$server`, the process of the script.
+    /// The script that ends `$server`, the process of the server.
     pub stop: String,
     pub variables: Vec<(&'static str, OsString)>,
     pub url: String,
-    /// Whether it answers; asked again and again.
+    /// Whether the server answers. It is called repeatedly.
     pub ready: Box<dyn Fn() -> bool>,
 }
 
-/// A running server; ended when dropped.
+/// A running server. Dropping it ends the server.
 pub struct Server {
     pub url: String,
     directory: PathBuf,
@@ -55,7 +55,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on a free port, on another one if somebody was quicker to take it.
+    /// Starts a server on a free port. Tries again, because another program may have taken the port meanwhile.
     pub fn start(recipe: impl Fn(u16) -> Outcome<Recipe>) -> Outcome<Self> {
         let attempt = || Self::try_start(recipe(free_port()?)?);
         attempt().or_else(|_| attempt()).or_else(|_| attempt())
@@ -67,7 +67,7 @@ impl Server {
             directory: recipe.directory,
             url: recipe.url,
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while !(recipe.ready)() {
             if server.last_words().is_some() || Instant::now() > deadline {
                 return Err(format!(
@@ -80,7 +80,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What it said before it ended by itself; `None` while it runs.
+    /// The log of a server that has ended by itself. `None` while the server runs.
     pub fn last_words(&self) -> Option<String> {
         self.directory.join("ended").exists().then(|| self.log())
     }

@@ -1,4 +1,4 @@
-//! The servers of one run, started side by side.
+//! The servers of one run. They start at the same time.
 
 use crate::engine::Engine;
 use crate::mysql::{self, Program};
@@ -6,27 +6,27 @@ use crate::server::Server;
 use crate::{Outcome, docker, postgres, unstable};
 use std::thread::ScopedJoinHandle;
 
-/// A server for each engine that has one; those that we started end when this is dropped.
+/// A server for each engine that needs one. Dropping this ends the servers that this program started.
 pub struct Servers {
     pub engines: Vec<Engine>,
     places: Vec<Place>,
 }
 
-/// Where an engine answers.
+/// The address of an engine.
 struct Place {
     variable: &'static str,
     url: String,
-    /// Ours; `None` for the user's.
+    /// The server that this program started. `None` if the user provides the server.
     private: Option<Server>,
 }
 
 impl Servers {
-    /// Takes the servers that the environment names and starts the others.
+    /// Uses the servers that the environment names, and starts the others.
     pub fn start(engines: &[Engine]) -> Outcome<Self> {
         Self::start_as(engines, false)
     }
 
-    /// The same for a benchmark: as durable as they come.
+    /// [`Servers::start`] for a benchmark: the servers that are started flush every commit to disk.
     pub fn start_durable(engines: &[Engine]) -> Outcome<Self> {
         Self::start_as(engines, true)
     }
@@ -38,7 +38,7 @@ impl Servers {
                 .iter()
                 .filter_map(|engine| Some((*engine, engine.variable()?)));
             let threads: Vec<_> = served.map(start).collect();
-            // All are joined: one that fails must not leave another half started.
+            // Join all threads before an error returns: no server may be left half started.
             let places: Vec<Outcome<Place>> = threads.into_iter().map(joined).collect();
             places.into_iter().collect::<Outcome<Vec<Place>>>()
         })?;
@@ -48,20 +48,20 @@ impl Servers {
         })
     }
 
-    /// The variables that the tests and the user's shell read.
+    /// The environment variables for the tests and for the user's shell.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.places
             .iter()
             .map(|place| (place.variable, place.url.as_str()))
     }
 
-    /// The logs of servers that should run and don't.
+    /// The logs of the servers that have ended by themselves.
     pub fn last_words(&self) -> Vec<String> {
-        let said = |place: &Place| {
-            let log = place.private.as_ref()?.last_words()?;
-            Some(format!("{} ended by itself:\n{log}", place.url))
+        let log = |place: &Place| {
+            let words = place.private.as_ref()?.last_words()?;
+            Some(format!("{} ended by itself:\n{words}", place.url))
         };
-        self.places.iter().filter_map(said).collect()
+        self.places.iter().filter_map(log).collect()
     }
 }
 
@@ -81,7 +81,7 @@ fn place(engine: Engine, variable: &'static str, durable: bool) -> Outcome<Place
     }
     let server = private(engine, durable).map_err(|failure| {
         format!(
-            "{}: {failure}\nA server of yours will do:  export {variable}=...",
+            "{}: {failure}\nOr use a server of your own:  export {variable}=...",
             engine.name()
         )
     })?;
@@ -102,7 +102,7 @@ fn private(engine: Engine, durable: bool) -> Outcome<Server> {
     installed.unwrap_or_else(|| docker::start(engine))
 }
 
-/// Installed, in the cache or fetched; `None` where only a container is left.
+/// MySQL as installed, as cached, or downloaded. `None` if this machine can only run it in a container.
 fn mysql() -> Option<Outcome<Program>> {
     let installed = |server: std::path::PathBuf| Ok(Program::mysql(vec![server.into()], None));
     mysql::mysqld(false)

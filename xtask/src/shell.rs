@@ -1,38 +1,38 @@
-//! Other programs, run to their end.
+//! Runs other programs, and waits for their end.
 
 use crate::Outcome;
 use std::process::{Command, Stdio};
 
-/// Says and runs it, output to the terminal.
+/// Prints the command and runs it. The output goes to the terminal.
 pub fn run(command: &mut Command) -> Outcome {
     let line = line(command);
     println!("{line}");
     match command.stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("This failed ({status}):\n  {line}")),
-        Err(e) => Err(format!("This cannot be run ({e}):\n  {line}")),
+        Ok(status) => Err(format!("This command failed ({status}):\n  {line}")),
+        Err(e) => Err(format!("This command cannot be run ({e}):\n  {line}")),
     }
 }
 
-/// Runs it in silence and gives its output; a failure shows all that it said.
+/// Runs the command and returns its standard output. An error contains all output.
 pub fn output(command: &mut Command) -> Outcome<String> {
     let line = line(command);
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|e| format!("This cannot be run ({e}):\n  {line}"))?;
+        .map_err(|e| format!("This command cannot be run ({e}):\n  {line}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     Err(format!(
-        "{text}{errors}\nThis failed ({}):\n  {line}",
+        "{text}{errors}\nThis command failed ({}):\n  {line}",
         output.status
     ))
 }
 
-/// The command as one would type it, its variables first.
+/// The command as typed in a shell, with its environment variables first.
 pub fn line(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
         Some(format!(

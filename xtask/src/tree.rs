@@ -1,5 +1,5 @@
-//! What the crate brings along: no licence that binds its users, no native driver, no async without
-//! the feature, none of Diesel's own opt-ins.
+//! Checks of the dependencies: no GPL, no native driver in the library, no async crate without the feature `async`, and
+//! no opt-in of Diesel for third-party backends.
 
 use crate::{Outcome, shell};
 use std::process::Command;
@@ -16,7 +16,8 @@ pub fn check() -> Outcome {
         "--format",
         "{p}|{l}",
     ])?)?;
-    // With dev-dependencies: its examples, too, run on a machine without drivers. Only its program brings some.
+    // With dev-dependencies, because the examples must build on a machine without native drivers. Only the program
+    // needs drivers.
     let all = tree(&["--package", "diesel-locks", "--features", LIBRARY])?;
     absent(&all, &["pq-sys", "mysqlclient-sys"], "the crate")?;
     let blocking = [
@@ -32,16 +33,16 @@ pub fn check() -> Outcome {
         "the crate without `async`",
     )?;
     let features = tree(&[&blocking[..], &["--edges", "no-dev,features"]].concat())?;
-    // diesel-async sets it for the whole build; our own code must not need it.
+    // diesel-async enables the opt-in for the whole build. The code of this crate must not need it.
     if features.contains(OPT_IN) {
         return Err(format!(
-            "Diesel's {OPT_IN} is on without `async`; `cargo tree -e features -i diesel` shows by whom"
+            "Diesel's {OPT_IN} is on without `async`: `cargo tree -e features -i diesel` shows which package enables it"
         ));
     }
     Ok(())
 }
 
-/// For all targets, one package a line.
+/// The dependencies for all targets, one package on each line.
 fn tree(words: &[&str]) -> Outcome<String> {
     shell::output(
         Command::new("cargo")
@@ -54,24 +55,25 @@ fn absent(tree: &str, packages: &[&str], of: &str) -> Outcome {
     let named = |line: &&str| packages.contains(&line.split(' ').next().unwrap_or_default());
     match tree.lines().find(named) {
         Some(line) => Err(format!(
-            "{line} is a dependency of {of}; `cargo tree --invert` shows by whom"
+            "{line} is a dependency of {of}: `cargo tree --invert` shows which package needs it"
         )),
         None => Ok(()),
     }
 }
 
-/// Every package has a licence without GPL to choose; the sources of MySQL's client are under it.
+/// Every package offers a licence other than the GPL. `mysqlclient-src` contains sources under the GPL, whatever
+/// licence it names.
 fn licences(tree: &str) -> Outcome {
     let bound = |line: &&str| line.starts_with("mysqlclient-src ") || !has_free_choice(line);
     match tree.lines().find(bound) {
         Some(line) => Err(format!(
-            "{line}: no GPL in this tree; `cargo tree --workspace --all-features -i` shows by whom"
+            "{line}: no GPL in this tree: `cargo tree --workspace --all-features -i` shows which package needs it"
         )),
         None => Ok(()),
     }
 }
 
-/// `name v1.0.0|MIT OR GPL-2.0`; packages of ours may come without a licence after the bar.
+/// A line is `name v1.0.0|MIT OR GPL-2.0`. Packages of this workspace may have no licence after the bar.
 fn has_free_choice(line: &str) -> bool {
     let licence = line.rsplit_once('|').map_or("", |(_, licence)| licence);
     licence

@@ -1,13 +1,13 @@
-//! MySQL itself, which Debian has in its unstable suite only.
+//! MySQL from Debian's unstable suite, the only suite that has it.
 //!
-//! - apt resolves, verifies and downloads its packages with a state of its own, as if nothing were
-//!   installed, C library included; they are unpacked, never configured: the machine's own packages
-//!   stay as they are, and nobody need be root.
-//! - The tree appears in the cache whole or not at all.
-//! - A user starts the server with the tree's own loader. Root enters the tree instead, because its
-//!   cache lies in a home that the server's user may not enter.
+//! - apt resolves, verifies and downloads the packages with a state of its own, as if no package were installed, not
+//!   even the C library. The packages are unpacked into a tree and not installed. So the machine's own packages do not
+//!   change, and no root rights are needed.
+//! - A failed download leaves no partial tree in the cache.
+//! - The server starts with the dynamic loader of the tree. Root uses `chroot` instead, because its cache is in a home
+//!   directory that the server's user cannot access.
 
-use crate::lock::Lock;
+use crate::lock::lock;
 use crate::machine::{self, Owner, has};
 use crate::mysql::Program;
 use crate::{Outcome, mirror, place, shell};
@@ -19,12 +19,12 @@ use std::process::Command;
 
 const PACKAGE: &str = "mysql-server-core";
 
-/// The cached server, fetched when there is none.
+/// The server in the cache. Downloads the server if the cache has none.
 pub fn mysql() -> Outcome<Program> {
     let cache = place::absolute(&place::cache()?)?;
     let tree = cache.join("mysql-unstable");
     if !tree.exists() {
-        let _lock = Lock::take(&cache.join("lock"))?;
+        let _lock = lock(&cache.join("lock"))?;
         if !tree.exists() {
             fetch(&cache.join("mysql-unstable.part"), &tree)?;
         }
@@ -35,19 +35,19 @@ pub fn mysql() -> Outcome<Program> {
         tree.display()
     );
     if machine::is_root() {
-        entered(tree)
+        in_chroot(tree)
     } else {
-        loaded(&tree)
+        with_loader(&tree)
     }
 }
 
-/// Whether this machine can fetch it.
+/// Whether this machine can download it.
 pub fn is_possible() -> bool {
-    has("apt-get") && has("dpkg-deb") && has("flock") && mirror::keyring().is_some()
+    has("apt-get") && has("dpkg-deb") && mirror::keyring().is_some()
 }
 
-fn entered(tree: PathBuf) -> Outcome<Program> {
-    let owner = Owner::of("mysql").ok_or("only root enters another root")?;
+fn in_chroot(tree: PathBuf) -> Outcome<Program> {
+    let owner = Owner::of("mysql").ok_or("only root can use chroot")?;
     let user = format!("--userspec={}:{}", owner.uid, owner.gid);
     let command = vec![
         "chroot".into(),
@@ -58,7 +58,7 @@ fn entered(tree: PathBuf) -> Outcome<Program> {
     Ok(Program::mysql(command, Some(tree)))
 }
 
-fn loaded(tree: &Path) -> Outcome<Program> {
+fn with_loader(tree: &Path) -> Outcome<Program> {
     let usr = tree.join("usr");
     let loader =
         entry(&usr.join("lib64"), "ld-linux").or_else(|_| entry(&usr.join("lib"), "ld-linux"))?;
@@ -73,7 +73,7 @@ fn loaded(tree: &Path) -> Outcome<Program> {
 }
 
 fn fetch(work: &Path, tree: &Path) -> Outcome {
-    println!("fetching {PACKAGE} from Debian unstable, about 60 MB, once for this user");
+    println!("downloading {PACKAGE} from Debian unstable: about 60 MB, once for this user");
     let _ = fs::remove_dir_all(work);
     let unpacked = work.join("tree");
     download(work)?;
@@ -92,8 +92,8 @@ fn fetch(work: &Path, tree: &Path) -> Outcome {
 }
 
 fn download(work: &Path) -> Outcome {
-    place::made(&work.join("lists/partial"))?;
-    place::made(&work.join("archives/partial"))?;
+    place::create(&work.join("lists/partial"))?;
+    place::create(&work.join("archives/partial"))?;
     let write =
         |name: &str, text: String| fs::write(work.join(name), text).map_err(|e| e.to_string());
     write("status", String::new())?;
@@ -110,8 +110,8 @@ fn download(work: &Path) -> Outcome {
     apt(&["--quiet=2", "--yes", "--download-only", "install", PACKAGE]).map(drop)
 }
 
-/// Of the machine's own settings only those for downloads (proxies): its hooks clean up places that
-/// belong to root.
+/// The configuration of apt. It takes only the settings for downloads (proxies) from the machine's own configuration,
+/// whose hooks would clean up directories that belong to root.
 fn configuration(work: &Path) -> String {
     let machine = shell::output(Command::new("apt-config").arg("dump")).unwrap_or_default();
     let wanted =
@@ -148,7 +148,7 @@ fn packages(work: &Path) -> Outcome<Vec<PathBuf>> {
         .collect())
 }
 
-/// What packages expect of a root and bring by scripts: the merged `/usr`, a place for data.
+/// Adds what the scripts of the packages would create: the links of the merged `/usr`, and a directory for data.
 fn complete(work: &Path, tree: &Path) -> std::io::Result<()> {
     symlink("usr/lib", tree.join("lib"))?;
     symlink("usr/lib64", tree.join("lib64"))?;
@@ -157,14 +157,14 @@ fn complete(work: &Path, tree: &Path) -> std::io::Result<()> {
     fs::write(tree.join("version"), version(work).unwrap_or_default())
 }
 
-/// `mysql-server-core_9.7.4-2_amd64.deb`
+/// The version in `mysql-server-core_9.7.4-2_amd64.deb`.
 fn version(work: &Path) -> Option<String> {
     let package = entry(&work.join("archives"), PACKAGE).ok()?;
     let name = package.file_name()?.to_str()?;
     name.split('_').nth(1).map(str::to_owned)
 }
 
-/// The entry of a directory whose name contains `part`.
+/// The first entry of the directory whose name contains `part`.
 fn entry(directory: &Path, part: &str) -> Outcome<PathBuf> {
     let entries = fs::read_dir(directory)
         .into_iter()

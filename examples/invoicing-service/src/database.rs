@@ -1,4 +1,4 @@
-//! The pools, and the migrations: the application's own, combined with those of the locks.
+//! The pools, and the migrations: those of the application, combined with those of the locks.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use crate::Result;
 use crate::invoices::Invoices;
 
-/// A pool of either database. An application with one database needs no such trait: it names its pool.
+/// A pool for either database. An application with one database needs no such trait, and names the type of its pool.
 pub trait Database: AsyncConnections<Connection: Invoices> + Clone {}
 
 impl<P: AsyncConnections<Connection: Invoices> + Clone> Database for P {}
@@ -28,8 +28,8 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 pub async fn postgres(url: &str) -> Result<Pool<AsyncPgConnection>> {
     let conn = AsyncPgConnection::establish(url).await?;
     let all = Migrations::default().with(POSTGRES);
-    let (mut conn, done) = asynchronous::run_migrations_in_turn(conn, turn(), all).await;
-    ours(done)?;
+    let (mut conn, done) = asynchronous::run_migrations_in_turn(conn, wait_to_migrate(), all).await;
+    check(done)?;
     asynchronous::verify(&mut conn).await?;
     Ok(Pool::builder(AsyncDieselConnectionManager::new(url)).build()?)
 }
@@ -38,8 +38,8 @@ pub async fn sqlite(file: &str) -> Result<Pool<SyncConnectionWrapper<SqliteConne
     let mut conn = open(file).await?;
     write_ahead(&mut conn).await?;
     let all = Migrations::default().with(SQLITE);
-    let (mut conn, done) = asynchronous::run_migrations_in_turn(conn, turn(), all).await;
-    ours(done)?;
+    let (mut conn, done) = asynchronous::run_migrations_in_turn(conn, wait_to_migrate(), all).await;
+    check(done)?;
     asynchronous::verify(&mut conn).await?;
     let mut config = ManagerConfig::default();
     config.custom_setup = Box::new(|file| Box::pin(open(file)));
@@ -47,19 +47,19 @@ pub async fn sqlite(file: &str) -> Result<Pool<SyncConnectionWrapper<SqliteConne
     Ok(Pool::builder(manager).build()?)
 }
 
-/// Several instances may start at once: for so long they wait for the one that migrates.
-fn turn() -> Wait {
+/// Several instances can start at the same time. The others wait for the instance that migrates.
+fn wait_to_migrate() -> Wait {
     Wait::up_to(Duration::from_secs(60))
 }
 
-fn ours(done: Result<Attempt<Vec<MigrationVersion<'_>>>>) -> Result<()> {
+fn check(done: Result<Attempt<Vec<MigrationVersion<'_>>>>) -> Result<()> {
     if done?.is_busy() {
         return Err("another instance is still migrating".into());
     }
     Ok(())
 }
 
-/// `SQLite` has one writer; the others wait for it a while, and readers don't.
+/// `SQLite` allows one writer at a time. The other writers wait for it for two seconds, and readers do not wait.
 async fn open(file: &str) -> ConnectionResult<SyncConnectionWrapper<SqliteConnection>> {
     let mut conn = SyncConnectionWrapper::establish(file).await?;
     conn.batch_execute("PRAGMA busy_timeout = 2000")
@@ -68,7 +68,8 @@ async fn open(file: &str) -> ConnectionResult<SyncConnectionWrapper<SqliteConnec
     Ok(conn)
 }
 
-/// The file remembers it. Who switches does not wait for others at the file, whatever its timeout, so it asks again.
+/// Turns on write-ahead logging, which the file then keeps. The switch ignores the timeout and fails if the file is in
+/// use, so it is tried again.
 async fn write_ahead(conn: &mut SyncConnectionWrapper<SqliteConnection>) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

@@ -29,19 +29,19 @@ pub struct NewInvoice {
     cents: i32,
 }
 
-/// What can be done with invoices on a connection. An application with one database has plain functions here.
+/// The queries on a connection. An application with one database has plain functions here.
 pub trait Invoices: AsyncLockConnection {
     fn create(&mut self, new: NewInvoice) -> impl Future<Output = QueryResult<Invoice>> + Send;
 
     fn list(&mut self) -> impl Future<Output = QueryResult<Vec<Invoice>>> + Send;
 
-    /// The invoice as it is then; `None` if there is none of this number that is unpaid.
+    /// Marks the invoice as paid, and returns it. `None` if there is no unpaid invoice with this id.
     fn pay(&mut self, id: i32) -> impl Future<Output = QueryResult<Option<Invoice>>> + Send;
 
-    /// The last number given, or zero.
+    /// The last number that was given, or zero.
     fn last_number(&mut self) -> impl Future<Output = QueryResult<i32>> + Send;
 
-    /// Gives the number to the oldest invoice that has none; whether there was one.
+    /// Gives the number to the oldest invoice without one. Returns whether there was such an invoice.
     fn number_one(
         &mut self,
         number: i32,

@@ -1,4 +1,4 @@
-//! A web service for invoices, as many instances as you like: see README.md.
+//! A web service for invoices, in any number of instances: see README.md.
 
 mod database;
 mod invoices;
@@ -15,10 +15,10 @@ use crate::database::Database;
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// So long the other instances wait for what a killed one held.
+/// The longest time until other instances can acquire the locks of a killed one.
 const TTL: Duration = Duration::from_secs(5);
 
-/// `invoicing-service [ADDRESS]`, on the database that `DATABASE_URL` names: a PostgreSQL, or a file of SQLite.
+/// `invoicing-service [ADDRESS]`. `DATABASE_URL` names the database: a PostgreSQL, or a file of SQLite.
 #[tokio::main]
 async fn main() -> Result<()> {
     let address = std::env::args().nth(1);
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     match std::env::var("DATABASE_URL") {
         Ok(url) if url.starts_with("postgres") => {
             let pool = database::postgres(&url).await?;
-            // Whoever waits is woken by a release in another instance, instead of asking again and again.
+            // A release in another instance notifies the waiters here, so that they acquire the lock at once.
             let locks = Locks::new(pool.clone()).listen(&url);
             serve(address, pool, locks).await
         }
@@ -42,15 +42,15 @@ async fn serve<P: Database>(address: &str, pool: P, locks: Locks<P>) -> Result<(
     let locks = locks.ttl(TTL)?;
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let numbering = tokio::spawn(numbering::go_on(locks.clone()));
+    let numbering = tokio::spawn(numbering::run(locks.clone()));
     axum::serve(listener, routes::all(pool, locks.clone()))
-        .with_graceful_shutdown(told_to_end())
+        .with_graceful_shutdown(ctrl_c())
         .await?;
-    locks.close().await; // so that the others need not wait for the ttl
+    locks.close().await; // releases the locks, so that no instance waits for the ttl
     Ok(numbering.await?)
 }
 
-async fn told_to_end() {
+async fn ctrl_c() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

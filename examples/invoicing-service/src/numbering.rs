@@ -1,8 +1,8 @@
-//! The job that one instance does at a time: every invoice gets a number, without gaps and none twice.
+//! A job that only one instance does at a time: it numbers the invoices, without gaps and without duplicates.
 //!
-//! The last number is read once and then counted on in memory, which is right only while nobody else gives numbers. The lock
-//! sees to that; and the guarded transactions see to it that an instance that was paused, and has lost the lock without
-//! knowing, commits no number any more.
+//! The job reads the last number once, and then counts in memory. That is correct only while no other instance gives
+//! numbers. The lock ensures that. The guarded transactions ensure that an instance that was paused, and does not know
+//! that it has lost the lock, cannot commit another number.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::invoices::Invoices;
 
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Waits until it is this instance's turn, gives numbers, and waits again if the lock is lost; until the locks are closed.
-pub async fn go_on<P: Database>(locks: Locks<P>) {
+/// Waits for the lock, then gives numbers. Waits again if the lock is lost. Returns when the locks are closed.
+pub async fn run<P: Database>(locks: Locks<P>) {
     loop {
-        println!("waiting for my turn to give numbers");
+        println!("waiting for the lock of the numbers");
         let turn = locks.run("invoice-numbers", Wait::forever(), number_all);
         match turn.await {
             Err(Error::Closed) => return,
@@ -27,12 +27,12 @@ pub async fn go_on<P: Database>(locks: Locks<P>) {
                 println!("{error}");
                 sleep(PAUSE).await;
             }
-            Ok(Run::Lost(_) | Run::Busy(_)) => println!("the lock is lost"),
+            Ok(Run::Lost(_) | Run::Busy(_)) => println!("lost the lock"),
         }
     }
 }
 
-/// Dropped at an `await` when the lock is lost.
+/// Gives numbers until the lock is lost: then this future is dropped at an `await`.
 async fn number_all<P: Database>(guard: &Guard<P>) -> Result<Infallible> {
     let fence = guard.fence();
     println!("giving numbers under fence {fence}");

@@ -1,4 +1,4 @@
-//! What the service answers.
+//! The routes of the service.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -40,8 +40,8 @@ async fn list<P: Database>(State(service): State<Service<P>>) -> Answer<Json<Vec
     Ok(Json(service.pool.connect().await?.list().await?))
 }
 
-/// Under the lock of this invoice, in a transaction that commits with it or not at all. Nobody waits: who comes second is
-/// told who is at it.
+/// Pays under the lock of the invoice: the transaction commits under the lock, or not at all. A second payment does not
+/// wait for the first one. Its answer names the holder of the lock.
 async fn pay<P: Database>(
     State(service): State<Service<P>>,
     Path(id): Path<i32>,
@@ -57,7 +57,7 @@ async fn pay<P: Database>(
     }
 }
 
-/// Who holds what, in all instances.
+/// The held locks of all instances, and their owners.
 async fn held<P: Database>(State(service): State<Service<P>>) -> Answer<Json<Vec<Value>>> {
     let held = service.locks.list(&List::all().held()).await?;
     let held = held.into_iter().map(|lock| {
@@ -77,15 +77,15 @@ impl IntoResponse for Refusal {
         let (status, answer) = match self {
             Self::Busy(holder) => (
                 StatusCode::CONFLICT,
-                json!({ "error": "somebody is at it", "holder": holder.map(|holder| holder.owner) }),
+                json!({ "error": "this invoice is being paid", "holder": holder.map(|holder| holder.owner) }),
             ),
             Self::NothingToPay => (
                 StatusCode::NOT_FOUND,
-                json!({ "error": "no such invoice is unpaid" }),
+                json!({ "error": "there is no unpaid invoice with this id" }),
             ),
             Self::Failed(error) => {
                 println!("{error}");
-                let answer = json!({ "error": "it did not work, try again" });
+                let answer = json!({ "error": "internal error, try again" });
                 (StatusCode::INTERNAL_SERVER_ERROR, answer)
             }
         };

@@ -1,4 +1,4 @@
-//! Invoices: some are paid, and all get a number, by one instance at a time. See README.md.
+//! A command-line application for invoices: see README.md.
 
 mod database;
 mod numbering;
@@ -18,7 +18,7 @@ const USAGE: &str = "\
 invoicing add CUSTOMER CENTS
 invoicing list
 invoicing pay ID
-invoicing number      gives numbers, until it is ended; start it as often as you like
+invoicing number      gives numbers until you stop it; several can run at the same time
 
 The database is the file that DATABASE_URL names, or invoicing.db.";
 
@@ -39,7 +39,7 @@ fn run(words: &[String]) -> Result<()> {
         ["add", customer, cents] => add(&database::open()?, customer, cents.parse()?),
         ["list"] => list(&database::open()?),
         ["pay", id] => payment::pay(&database::open()?, id.parse()?),
-        ["number"] => numbering::go_on(&database::open()?),
+        ["number"] => numbering::run(&database::open()?),
         _ => Err(USAGE.into()),
     }
 }

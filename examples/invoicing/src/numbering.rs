@@ -1,8 +1,8 @@
-//! The job that one instance does at a time: every invoice gets a number, without gaps and none twice.
+//! A job that only one instance does at a time: it numbers the invoices, without gaps and without duplicates.
 //!
-//! The last number is read once and then counted on in memory, which is right only while nobody else gives numbers. The lock
-//! sees to that; and the guarded transactions see to it that an instance that was paused, and has lost the lock without
-//! knowing, commits no number any more.
+//! The job reads the last number once, and then counts in memory. That is correct only while no other instance gives
+//! numbers. The lock ensures that. The guarded transactions ensure that an instance that was paused, and does not know
+//! that it has lost the lock, cannot commit another number.
 
 use std::convert::Infallible;
 use std::thread::sleep;
@@ -16,21 +16,21 @@ use diesel_locks::{Result, Run, Wait};
 use crate::database::Pool;
 use crate::schema::invoices;
 
-/// So long the others wait when the one that gives numbers dies.
+/// The longest time until another instance takes over from a killed one.
 const TTL: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Waits until it is this instance's turn, gives numbers, and waits again if the lock is lost.
-pub fn go_on(pool: &Pool) -> crate::Result<()> {
+/// Waits for the lock, then gives numbers. Waits again if the lock is lost.
+pub fn run(pool: &Pool) -> crate::Result<()> {
     let locks = Locks::new(pool.clone()).ttl(TTL)?;
     loop {
-        println!("waiting for my turn");
+        println!("waiting for the lock");
         match locks.run("invoice-numbers", Wait::forever(), number_all) {
             Ok(Run::Done(Err(error))) | Err(error) => {
                 println!("{error}");
                 sleep(PAUSE);
             }
-            Ok(Run::Lost(_) | Run::Busy(_)) => println!("the lock is lost"),
+            Ok(Run::Lost(_) | Run::Busy(_)) => println!("lost the lock"),
         }
     }
 }
@@ -54,7 +54,7 @@ fn last_number(conn: &mut SqliteConnection) -> Result<i32> {
     Ok(last.unwrap_or(0))
 }
 
-/// Gives the number to the oldest invoice that has none; whether there was one.
+/// Gives the number to the oldest invoice without one. Returns whether there was such an invoice.
 fn number_one(conn: &mut SqliteConnection, number: i32, fence: i64) -> Result<bool> {
     let oldest: Option<i32> = invoices::table
         .filter(invoices::number.is_null())

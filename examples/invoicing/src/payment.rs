@@ -1,4 +1,5 @@
-//! Paying: one at a time for each invoice, in a transaction that commits under the lock or not at all.
+//! Paying an invoice. Only one process pays an invoice at a time: the transaction commits under the lock of the
+//! invoice, or not at all.
 
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ pub fn pay(pool: &Pool, id: i32) -> Result<()> {
     match lock.transaction(&mut pool.get()?, wait, |conn, _| set_paid(conn, id))? {
         Attempt::Acquired(()) => println!("invoice {id} is paid"),
         Attempt::Busy(Some(holder)) => {
-            return Err(format!("{} is at invoice {id}", holder.owner).into());
+            return Err(format!("{} is paying invoice {id}", holder.owner).into());
         }
-        Attempt::Busy(None) => return Err(format!("somebody is at invoice {id}").into()),
+        Attempt::Busy(None) => return Err(format!("another process is paying invoice {id}").into()),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The program itself, on a database file of `SQLite`: several instances, and one that is killed.
+//! Tests of the program itself, on a database file of `SQLite`: several instances, one of which is killed.
 
 #[path = "../src/schema.rs"]
 mod schema;
@@ -15,22 +15,22 @@ use diesel_locks::migrations::Migrations;
 use diesel_locks::{Lease, Lock};
 use schema::invoices;
 
-/// As in the application.
+/// The ttl of the application.
 const TTL: Duration = Duration::from_secs(5);
-/// For a busy machine.
+/// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(60);
 
 #[test]
-fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on() {
+fn another_instance_takes_over_from_a_killed_one() {
     let app = Application::new("killed");
-    // Both at once, where there is no database yet.
+    // Both start at the same time, without a database.
     let mut instances = [app.start(), app.start()];
     app.bill(10);
     let first = app.numbered(10, SLACK).pop().unwrap();
     let (killed, fence) = (first.by, first.under);
 
     app.bill(400);
-    app.numbered(20, SLACK); // most likely in the middle of them
+    app.numbered(20, SLACK); // most likely while more numbers are given
     let (dead, alive) = if killed == instances[0].name() {
         (0, 1)
     } else {
@@ -48,26 +48,26 @@ fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on() {
 }
 
 #[test]
-fn who_pays_while_another_has_the_lock_is_told_who() {
+fn a_payment_names_the_holder_of_the_lock() {
     let app = Application::new("paying");
-    assert_eq!(said(&app.run(&["add", "Ann", "4200"])), "1");
+    assert_eq!(output_of(&app.run(&["add", "Ann", "4200"])), "1");
     let lease = app.hold("invoices", "1");
     let busy = app.run(&["pay", "1"]);
     assert!(!busy.status.success());
     assert_eq!(
         String::from_utf8_lossy(&busy.stderr),
-        "the test is at invoice 1\n"
+        "the test is paying invoice 1\n"
     );
-    assert!(said(&app.run(&["list"])).contains("open"));
+    assert!(output_of(&app.run(&["list"])).contains("open"));
 
     lease.release(&mut app.connect()).unwrap();
-    assert_eq!(said(&app.run(&["pay", "1"])), "invoice 1 is paid");
+    assert_eq!(output_of(&app.run(&["pay", "1"])), "invoice 1 is paid");
     assert!(!app.run(&["pay", "1"]).status.success(), "paid twice");
 }
 
-/// As `diesel-locks migrations write sqlite` has written it, and after an upgrade of the crate would write more.
+/// `diesel-locks migrations write sqlite` wrote the migration of the locks, and has nothing more to write.
 #[test]
-fn the_migration_of_the_locks_is_the_one_that_the_crate_writes() {
+fn the_migration_of_the_locks_is_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let ours = Migrations::default();
     assert!(ours.write::<Sqlite>(&folder).unwrap().is_empty());
@@ -81,7 +81,7 @@ fn the_migration_of_the_locks_is_the_one_that_the_crate_writes() {
     assert_eq!(read("down.sql"), ours.down_sql::<Sqlite>());
 }
 
-/// The folder that it runs in.
+/// The folder that the application runs in.
 struct Application {
     folder: PathBuf,
 }
@@ -130,10 +130,10 @@ impl Application {
         let lock = Lock::in_group(group, name).unwrap();
         let lock = lock.owner("the test").unwrap();
         let attempt = lock.try_acquire(&mut self.connect()).unwrap();
-        attempt.acquired().expect("nobody else holds it")
+        attempt.acquired().expect("the lock is free")
     }
 
-    /// The application makes the table; then the rows come in one transaction.
+    /// Inserts invoices in one transaction, after the application has created the table.
     fn bill(&self, number: usize) {
         assert!(self.run(&["list"]).status.success());
         let row = (invoices::customer.eq("Ann"), invoices::cents.eq(4200));
@@ -143,7 +143,8 @@ impl Application {
             .unwrap();
     }
 
-    /// Waits until so many invoices have a number: from 1 on without gaps, in the order in which they were given.
+    /// Waits until this many invoices have a number. Checks that the numbers start at 1 and have no gaps, and that no
+    /// turn overlaps another.
     fn numbered(&self, number: usize, within: Duration) -> Vec<Numbered> {
         let deadline = Instant::now() + within;
         let conn = &mut self.connect();
@@ -187,7 +188,7 @@ impl Drop for Application {
 }
 
 impl Instance {
-    /// What it writes beside its numbers.
+    /// The name that it writes beside its numbers.
     fn name(&self) -> String {
         self.0.id().to_string()
     }
@@ -200,8 +201,8 @@ impl Drop for Instance {
     }
 }
 
-/// Every turn has a fence of its own, greater than those before: none gave a number when its turn was over. (How many turns
-/// there were depends on how busy the machine was.)
+/// Every turn has a fence of its own, greater than all earlier fences: no instance gave a number after its turn. The
+/// number of turns depends on the load of the machine.
 fn check_turns(rows: &[Numbered]) {
     for (one, next) in rows.iter().zip(&rows[1..]) {
         let goes_on = (one.under, &one.by) == (next.under, &next.by);
@@ -209,7 +210,7 @@ fn check_turns(rows: &[Numbered]) {
     }
 }
 
-fn said(output: &Output) -> String {
+fn output_of(output: &Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     String::from_utf8_lossy(&output.stdout)

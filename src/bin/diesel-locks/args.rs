@@ -1,38 +1,41 @@
-//! The command line, and its help.
+//! The command line and its help.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use diesel_locks::{Lock, Result, Table};
+use clap::{Parser, Subcommand};
+use diesel_locks::{Result, Table};
 
-use crate::job::{self, Job};
-use crate::spans;
+use crate::duration;
+use crate::engine::Engine;
+use crate::run::{self, RunArgs};
+use crate::which::{LockFilter, LockName};
 
 const EXIT_CODES: &str = "\
 EXIT CODES:
-  0  done
-  1  the answer is no: the table will not do (verify), the lock was never used (show), nobody holds it, it is in use, or
-     you said no (release)
+  0  success
+  1  the answer is no: the table is not ready (verify), the lock was never used (show), or the lock was not released
+     because it is free, it is in use, or you answered no (release)
   2  wrong arguments
-  3  the database, or a file, could not be used; the message says why
+  3  the database or a file cannot be used; the message says why
 
-  `run` has those of the command, and others of its own: see `diesel-locks run --help`.
+  `run` exits with the code of its command or with one of its own codes: see `diesel-locks run --help`.
 
 EXAMPLES:
-  diesel-locks migrations write postgres           the table for `diesel migration run`
-  diesel-locks list --watch                        who holds what, every two seconds
+  diesel-locks migrations write postgres           writes the migrations for `diesel migration run`
+  diesel-locks list --watch                        lists the held locks every two seconds
   diesel-locks list --json | jq '.[].owner'
   diesel-locks release --group invoices 42 --force
   diesel-locks purge --older-than 7d
   diesel-locks run nightly-report -- ./report.sh";
 
-/// Looks at and mends the locks of an application that uses the crate diesel-locks, and runs commands under them.
+/// Inspects and maintains the locks of an application that uses the crate diesel-locks, and runs commands under a lock.
 ///
-/// A lock is a row of the table `diesel_locks` in the application's own database. This program reads the database's URL
-/// from `DATABASE_URL`, as the Diesel CLI does: `postgres://…`, `mysql://…` (for MariaDB too), or the path of an SQLite file.
+/// A lock is a row of the table `diesel_locks` in the application's own database. Like the Diesel CLI, this program
+/// reads the URL of the database from `DATABASE_URL`: `postgres://…`, `mysql://…` (also for MariaDB), or the path of an
+/// SQLite file.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = EXIT_CODES, after_help = "`--help` tells more, with examples and exit codes.")]
+#[command(version, after_long_help = EXIT_CODES, after_help = "`--help` prints more, with examples and exit codes.")]
 pub struct Args {
     /// The URL of the database.
     #[arg(
@@ -45,7 +48,7 @@ pub struct Args {
     )]
     pub database_url: Option<String>,
 
-    /// The table of the locks.
+    /// The table that holds the locks.
     #[arg(
         long,
         value_name = "NAME",
@@ -55,8 +58,8 @@ pub struct Args {
     )]
     table: String,
 
-    /// The schema (PostgreSQL), database (MySQL, MariaDB) or attached database (SQLite) that the table is in, if it is
-    /// not where the connection finds it.
+    /// The schema (PostgreSQL), database (MySQL, MariaDB) or attached database (SQLite) of the table. Without it, the
+    /// connection's default applies.
     #[arg(long, value_name = "NAME", global = true, help_heading = "Database")]
     schema: Option<String>,
 
@@ -66,95 +69,98 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The migrations that create the table, for the Diesel CLI and other tools.
+    /// Writes or prints the migrations that create the table, for the Diesel CLI and other tools.
     #[command(subcommand)]
-    Migrations(Migrations),
+    Migrations(MigrationsCommand),
 
-    /// Creates the table, or upgrades it, for applications that keep it out of their own migrations.
+    /// Creates or upgrades the table, for applications that keep it out of their own migrations.
     ///
-    /// Safe to call as often as you like, from as many places at once. It notes what it did in a table beside
-    /// (`diesel_locks_setup`); a table that your own migrations made is left alone, and the exit code is 3.
+    /// It is safe to repeat, and to run on several machines at once. It records the migrations that it ran in a second
+    /// table (`diesel_locks_setup`). It does not change a table that your own migrations created: the exit code is then
+    /// 3.
     Migrate,
 
-    /// Looks whether locks will work: the table, its key, collation and engine, the server's version, and on MySQL and
-    /// MariaDB `autocommit`.
+    /// Checks that locks will work: the table, its key, collation and engine, the version of the server, and on MySQL
+    /// and MariaDB `autocommit`.
     ///
-    /// It changes nothing. Where something will not do, it is said with its remedy, and the exit code is 1.
+    /// It changes nothing. If a check fails, the message says how to fix it, and the exit code is 1.
     Verify,
 
-    /// Lists locks: who holds them, since when, and for how long still.
+    /// Lists locks: the owner of each, for how long it has been held, and when its lease expires.
     ///
-    /// All times are the database's. A lease that has run out is not held, although its holder may still extend it.
+    /// All times are by the database's clock. A lock whose lease has expired does not count as held, although its
+    /// holder may still extend the lease.
     List {
         #[command(flatten)]
-        which: Which,
-        /// Also those that nobody holds.
+        filter: LockFilter,
+        /// Also lists locks that are free.
         #[arg(long)]
         all: bool,
-        /// An array of objects, with times in UTC.
+        /// Prints a JSON array of objects, with times in UTC.
         #[arg(long)]
         json: bool,
-        /// Again and again, every two seconds or as many as you say, until you end it.
+        /// Repeats the list until you stop it, every two seconds or at the interval that you give.
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with = "json")]
         watch: Option<u64>,
     },
 
-    /// Shows one lock. If it was never used, or purged since, the exit code is 1.
+    /// Shows one lock. The exit code is 1 if the lock was never used, or has been purged since.
     Show {
         #[command(flatten)]
-        lock: Named,
-        /// An object, with times in UTC.
+        lock: LockName,
+        /// Prints a JSON object, with times in UTC.
         #[arg(long)]
         json: bool,
     },
 
-    /// Takes a lock away from whoever holds it.
+    /// Releases a lock by force: its holder loses the lock.
     ///
-    /// The holder's next pin, extension or release says that the lease is lost, and its transactions cannot commit under
-    /// it; but what it does outside the database goes on until it asks. A lock that is pinned in an open transaction is
-    /// in use and stays, and the exit code is 1: try again, or end that transaction.
+    /// The holder's next pin, extension or release reports that the lease is lost, so that its transactions cannot
+    /// commit under the lease. The holder's work outside the database goes on until then. A lock that is pinned by an
+    /// open transaction is in use. It is not released, and the exit code is 1: try again, or end that transaction.
     Release {
         #[command(flatten)]
-        lock: Named,
-        /// That you know this: somebody who is alive loses the lock.
+        lock: LockName,
+        /// Confirms that a live holder may lose the lock.
         #[arg(long, required = true)]
         force: bool,
-        /// Does not ask.
+        /// Skips the question.
         #[arg(long, short)]
         yes: bool,
     },
 
-    /// Removes the rows of locks that nobody has held for a while, and says how many. A held lock is never removed.
+    /// Removes the rows of locks that have been free for some time, and prints their number. It never removes a held
+    /// lock.
     Purge {
         #[command(flatten)]
-        which: Which,
-        /// Not held for longer than this: 90s, 30m, 12h, 7d. Fences go on growing as long as the database's clock is not
-        /// set back by more.
-        #[arg(long, value_name = "AGE", value_parser = spans::parse)]
+        filter: LockFilter,
+        /// Removes locks that have been free for longer than this: 90s, 30m, 12h, 7d. Fences keep growing unless the
+        /// database's clock is set back by more than this.
+        #[arg(long, value_name = "AGE", value_parser = duration::parse)]
         older_than: Duration,
     },
 
-    #[command(after_long_help = job::HELP)]
-    Run(Job),
+    #[command(after_long_help = run::HELP)]
+    Run(RunArgs),
 
-    /// For `run` itself.
+    /// `run` starts this command for itself.
     #[cfg(unix)]
-    #[command(hide = true, name = crate::watchdog::NAME)]
-    WatchOver {
-        #[arg(value_parser = spans::parse)]
+    #[command(hide = true, name = run::WATCHDOG)]
+    Watchdog {
+        #[arg(value_parser = duration::parse)]
         kill_after: Duration,
     },
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Migrations {
-    /// Writes the migrations as files, for `diesel migration run` or `embed_migrations!`, and prints what it made.
+pub enum MigrationsCommand {
+    /// Writes the migrations as files, for `diesel migration run` or `embed_migrations!`, and prints the new folders.
     ///
-    /// Nothing that is there is changed: call it again after an upgrade of the crate, and it adds what is new.
+    /// It changes no existing file. Run it again after an upgrade of the crate: it adds the migrations that are new.
     Write {
         #[command(flatten)]
-        engine: Chosen,
-        /// The application's folder of migrations.
+        engine: EngineArg,
+        /// The folder of the application's migrations.
         #[arg(long, value_name = "FOLDER", default_value = "migrations")]
         dir: PathBuf,
     },
@@ -162,47 +168,18 @@ pub enum Migrations {
     /// Prints the SQL that creates the table and its view.
     Sql {
         #[command(flatten)]
-        engine: Chosen,
-        /// The SQL that removes them, and with them all locks.
+        engine: EngineArg,
+        /// Prints the SQL that drops them, and all locks with them.
         #[arg(long)]
         drop: bool,
     },
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Chosen {
-    /// The database they are for; if you don't say, that of the URL.
+pub struct EngineArg {
+    /// The database engine. Without it, the engine of the URL applies.
     #[arg(value_name = "ENGINE")]
     pub engine: Option<Engine>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    #[value(alias = "postgresql")]
-    Postgres,
-    /// Also for MariaDB.
-    #[value(alias = "mariadb")]
-    Mysql,
-    Sqlite,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Which {
-    /// Only those of this group.
-    #[arg(long)]
-    pub group: Option<String>,
-    /// Only those whose names begin like this.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub prefix: String,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Named {
-    /// The name of the lock; `group|name`, as the list shows it, is the same as `--group`.
-    name: String,
-    /// The group it is in.
-    #[arg(long)]
-    group: Option<String>,
 }
 
 impl Args {
@@ -215,17 +192,6 @@ impl Args {
     }
 }
 
-impl Named {
-    pub fn lock(&self, table: Table) -> Result<Lock> {
-        let lock = match (&self.group, self.name.split_once('|')) {
-            (Some(group), _) => Lock::in_group(group, &self.name),
-            (None, Some((group, name))) => Lock::in_group(group, name),
-            (None, None) => Lock::new(&self.name),
-        };
-        Ok(lock?.table(table))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -234,12 +200,12 @@ mod tests {
     use super::{Args, Command};
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn a_name_in_a_group_can_be_said_in_two_ways() {
+    fn a_group_can_be_named_in_two_ways() {
         for words in [["--group", "a", "b|c"].as_slice(), &["a|b|c"]] {
             let words = ["diesel-locks", "show"].iter().chain(words);
             let Command::Show { lock, .. } = Args::parse_from(words).command else {

@@ -1,4 +1,4 @@
-//! Which database a URL means, and the connection to it.
+//! The database that a URL names, and the commands that need a connection to it.
 
 #[cfg(feature = "cli-sqlite")]
 use std::{path::Path, time::Duration};
@@ -6,27 +6,18 @@ use std::{path::Path, time::Duration};
 use diesel::Connection;
 use diesel_locks::blocking::LockConnection;
 
-use crate::args::{Args, Command, Engine};
-use crate::{Outcome, looking, mending, running, setup};
-
-impl Engine {
-    /// As the Diesel CLI reads a URL: what has no known scheme is the path of an SQLite file.
-    pub fn of(url: &str) -> Self {
-        match url.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Self::Postgres,
-            Some(("mysql" | "mariadb", _)) => Self::Mysql,
-            _ => Self::Sqlite,
-        }
-    }
-}
+use crate::args::{Args, Command};
+use crate::engine::Engine;
+use crate::outcome::Outcome;
+use crate::{list, purge, release, run, setup, show};
 
 pub fn url(args: &Args) -> Outcome<&str> {
     let url = args.database_url.as_deref().filter(|url| !url.is_empty());
-    Ok(url.ok_or("no database: set DATABASE_URL, or use --database-url")?)
+    Ok(url.ok_or("no database: set DATABASE_URL or pass --database-url")?)
 }
 
-/// Connects, and does what was asked.
-pub fn ask(args: &Args) -> Outcome {
+/// Executes a command that needs the database.
+pub fn execute(args: &Args) -> Outcome {
     let url = url(args)?.to_owned();
     match Engine::of(&url) {
         #[cfg(feature = "cli-postgres")]
@@ -36,46 +27,33 @@ pub fn ask(args: &Args) -> Outcome {
         #[cfg(feature = "cli-sqlite")]
         Engine::Sqlite => {
             let creates = matches!(args.command, Command::Migrate);
-            let patience = patience(args);
-            with(args, move || open_file(&url, creates, patience))
+            let timeout = busy_timeout(args);
+            with(args, move || open_file(&url, creates, timeout))
         }
         #[cfg(not(all(
             feature = "cli-postgres",
             feature = "cli-mysql",
             feature = "cli-sqlite"
         )))]
-        engine => Err(missing(engine)),
+        engine => Err(engine.missing()),
     }
 }
 
-/// What this program was built without.
-#[cfg(not(all(
-    feature = "cli-postgres",
-    feature = "cli-mysql",
-    feature = "cli-sqlite"
-)))]
-pub fn missing(engine: Engine) -> Box<dyn std::error::Error + Send + Sync> {
-    let name = format!("{engine:?}").to_lowercase();
-    format!(
-        "this program was built without {name}: cargo install diesel-locks --features cli-{name}"
-    )
-    .into()
-}
-
-/// How long to wait for SQLite's one writer: who keeps a lock must not wait for longer than it is trusted.
+/// For how long to wait while another connection writes to SQLite. `run` must be able to extend its lease before the
+/// lease expires.
 #[cfg(feature = "cli-sqlite")]
-fn patience(args: &Args) -> Duration {
+fn busy_timeout(args: &Args) -> Duration {
     const USUAL: Duration = Duration::from_secs(5);
     match &args.command {
-        Command::Run(job) => USUAL.min(job.ttl / 3),
+        Command::Run(args) => USUAL.min(args.ttl / 3),
         _ => USUAL,
     }
 }
 
 #[cfg(feature = "cli-sqlite")]
-fn open_file(url: &str, creates: bool, patience: Duration) -> Outcome<diesel::SqliteConnection> {
+fn open_file(url: &str, creates: bool, timeout: Duration) -> Outcome<diesel::SqliteConnection> {
     use diesel::connection::SimpleConnection;
-    // SQLite would create it.
+    // SQLite would create a file that does not exist.
     let is_file = url != ":memory:" && !url.starts_with("file:");
     if is_file && !creates {
         let path = url.strip_prefix("sqlite://").unwrap_or(url);
@@ -84,7 +62,7 @@ fn open_file(url: &str, creates: bool, patience: Duration) -> Outcome<diesel::Sq
         }
     }
     let mut conn = diesel::SqliteConnection::establish(url)?;
-    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", patience.as_millis()))?;
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", timeout.as_millis()))?;
     Ok(conn)
 }
 
@@ -94,49 +72,34 @@ where
     F: Fn() -> Outcome<C> + Clone + Send + Sync + 'static,
 {
     match &args.command {
-        Command::Run(job) => running::run(job, args.table()?, open),
-        _ => run(args, &mut open()?),
+        Command::Run(run) => run::run(run, args.table()?, open),
+        _ => on_connection(args, &mut open()?),
     }
 }
 
-fn run<C: LockConnection>(args: &Args, conn: &mut C) -> Outcome {
+fn on_connection<C: LockConnection>(args: &Args, conn: &mut C) -> Outcome {
     let table = args.table()?;
     match &args.command {
-        Command::Migrations(_) | Command::Run(_) => unreachable!("it needs none, or several"),
+        Command::Run(_) => unreachable!("opens its own connections"),
+        Command::Migrations(_) => unreachable!("needs no connection"),
         #[cfg(unix)]
-        Command::WatchOver { .. } => unreachable!("it needs none"),
+        Command::Watchdog { .. } => unreachable!("needs no connection"),
         Command::Migrate => setup::migrate(conn, &table),
         Command::Verify => setup::verify(conn, &table),
         Command::List {
-            which,
+            filter,
             all,
             json,
             watch,
-        } => looking::list(conn, &which.list(table, !all), *json, *watch),
-        Command::Show { lock, json } => looking::show(conn, &lock.lock(table)?, *json),
-        Command::Release { lock, yes, .. } => mending::release(conn, &lock.lock(table)?, *yes),
-        Command::Purge { which, older_than } => {
-            mending::purge(conn, &which.list(table, false), *older_than)
+        } => {
+            let locks = filter.list(table);
+            let locks = if *all { locks } else { locks.held() };
+            list::list(conn, &locks, *json, *watch)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Engine;
-
-    #[test]
-    fn a_url_says_its_database() {
-        for (url, engine) in [
-            ("postgres://u@h/d", Engine::Postgres),
-            ("postgresql:///d", Engine::Postgres),
-            ("mysql://u@h/d", Engine::Mysql),
-            ("mariadb://u@h/d", Engine::Mysql),
-            ("app.db", Engine::Sqlite),
-            ("sqlite://app.db", Engine::Sqlite),
-            (":memory:", Engine::Sqlite),
-        ] {
-            assert_eq!(Engine::of(url), engine, "{url}");
+        Command::Show { lock, json } => show::show(conn, &lock.lock(table)?, *json),
+        Command::Release { lock, yes, .. } => release::release(conn, &lock.lock(table)?, *yes),
+        Command::Purge { filter, older_than } => {
+            purge::purge(conn, &filter.list(table), *older_than)
         }
     }
 }

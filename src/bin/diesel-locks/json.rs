@@ -1,7 +1,8 @@
 //! Records as JSON, for other programs.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use diesel_locks::Record;
+
+use crate::record::utc;
 
 pub fn array(records: &[Record]) -> String {
     let objects: Vec<String> = records.iter().map(object).collect();
@@ -17,18 +18,13 @@ pub fn object(record: &Record) -> String {
         ("held", record.is_held().to_string()),
         ("owner", text(&record.owner)),
         ("fence", record.fence.to_string()),
-        ("acquired_at", text(&time(record.acquired_at))),
-        ("expires_at", text(&time(record.expires_at))),
+        ("acquired_at", text(&utc(record.acquired_at))),
+        ("expires_at", text(&utc(record.expires_at))),
         ("time_left_ms", left.unwrap_or_else(|| "null".to_owned())),
         ("data", nullable(record.data.as_deref())),
     ];
     let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
     format!("{{{}}}", fields.join(", "))
-}
-
-/// In UTC, as RFC 3339 has it.
-pub fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn nullable(value: Option<&str>) -> String {
@@ -49,7 +45,7 @@ mod tests {
     use super::text;
 
     #[test]
-    fn what_json_reserves_is_escaped() {
+    fn special_characters_are_escaped() {
         assert_eq!(text("a\"b\\c\n\u{1f}é🔒"), r#""a\"b\\c\u000a\u001fé🔒""#);
     }
 }

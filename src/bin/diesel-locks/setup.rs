@@ -3,23 +3,23 @@
 use diesel_locks::blocking::{LockConnection, TableDsl};
 use diesel_locks::{Error, Table};
 
-use crate::{Answer, Outcome, print};
+use crate::outcome::{Exit, Outcome, print};
 
 pub fn migrate<C: LockConnection>(conn: &mut C, table: &Table) -> Outcome {
     table.migrate(conn)?;
-    print(&format!("{} is there\n", table.name()))?;
-    Ok(Answer::Yes)
+    print(&format!("{} is up to date\n", table.name()))?;
+    Ok(Exit::Done)
 }
 
 pub fn verify<C: LockConnection>(conn: &mut C, table: &Table) -> Outcome {
     match table.verify(conn) {
         Ok(()) => {
-            print(&format!("{} will do\n", table.name()))?;
-            Ok(Answer::Yes)
+            print(&format!("{} is ready\n", table.name()))?;
+            Ok(Exit::Done)
         }
         Err(error @ (Error::Setup { .. } | Error::TableMissing { .. })) => {
             eprintln!("diesel-locks: {error}");
-            Ok(Answer::No)
+            Ok(Exit::No)
         }
         Err(error) => Err(error.into()),
     }

@@ -1,4 +1,4 @@
-//! A database for one test: on the server that `PG_DATABASE_URL` names, or a file.
+//! A database for one test: on the server of `PG_DATABASE_URL`, or a file of `SQLite`.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,13 +9,13 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
 use diesel_locks::{Lease, Lock};
 
-/// Removed when dropped.
+/// The database is removed when this is dropped.
 pub enum Database {
     Postgres { server: String, name: String },
     Sqlite { folder: PathBuf },
 }
 
-/// What is done with a connection, whatever its type.
+/// Does the same work on a connection of either database.
 macro_rules! on_connection {
     ($database:expr, $conn:ident => $work:expr) => {
         now(async {
@@ -67,7 +67,7 @@ impl Database {
         let lock = Lock::in_group(group, name).unwrap();
         let lock = lock.owner("the test").unwrap();
         let attempt = on_connection!(self, conn => lock.try_acquire(conn).await);
-        attempt.unwrap().acquired().expect("nobody else holds it")
+        attempt.unwrap().acquired().expect("the lock is free")
     }
 
     pub fn release(&self, lease: &Lease) {
@@ -106,7 +106,7 @@ fn now<T>(work: impl Future<Output = T>) -> T {
     runtime.enable_all().build().unwrap().block_on(work)
 }
 
-/// Different in every process and every call.
+/// A name that no other process and no other call returns.
 fn unique() -> String {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);

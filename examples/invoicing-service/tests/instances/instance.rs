@@ -1,4 +1,4 @@
-//! An instance of the service, and HTTP by hand.
+//! An instance of the service, and a small HTTP client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,16 +10,16 @@ use serde_json::Value;
 
 use crate::database::Database;
 
-/// Killed when dropped.
+/// A running instance. Dropping it kills the process.
 pub struct Instance {
     process: Child,
     address: String,
-    /// Whether its database has one writer at a time.
+    /// Whether the database allows only one writer at a time.
     pub has_one_writer: bool,
 }
 
 impl Instance {
-    /// Returns when it listens, at a port of its own.
+    /// Starts an instance on a free port, and waits until it listens.
     pub fn start(database: &Database) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_invoicing-service"))
             .arg("127.0.0.1:0")
@@ -31,7 +31,7 @@ impl Instance {
         let (sender, address) = mpsc::channel();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                println!("{line}"); // read to the end, so that it never waits for us
+                println!("{line}"); // keep reading, so that the instance never waits for its output
                 if let Some(address) = line.strip_prefix("listening on http://") {
                     let _ = sender.send(address.to_owned());
                 }
@@ -48,7 +48,7 @@ impl Instance {
         instance
     }
 
-    /// What it writes beside its numbers.
+    /// The name that it writes beside its numbers.
     pub fn name(&self) -> String {
         self.process.id().to_string()
     }
@@ -58,8 +58,8 @@ impl Instance {
         self.process.wait().unwrap();
     }
 
-    /// As Ctrl-C does; returns when it has ended.
-    pub fn end(&mut self, within: Duration) {
+    /// Stops the instance as Ctrl-C does, and waits for its end.
+    pub fn stop(&mut self, within: Duration) {
         let kill = Command::new("kill").args(["-INT", &self.name()]).status();
         assert!(kill.unwrap().success());
         let deadline = Instant::now() + within;
@@ -73,26 +73,26 @@ impl Instance {
     }
 
     pub fn get(&self, path: &str) -> Value {
-        let (status, answer) = self.ask("GET", path, "");
+        let (status, answer) = self.request("GET", path, "");
         assert_eq!(status, 200, "{answer}");
         answer
     }
 
     pub fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        self.ask("POST", path, body)
+        self.request("POST", path, body)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+    fn request(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let within = Some(Duration::from_secs(30));
         stream.set_read_timeout(within).unwrap();
-        let request = format!(
+        let text = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");

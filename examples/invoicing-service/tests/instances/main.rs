@@ -1,4 +1,4 @@
-//! The service itself: several instances, one that is killed, and one that is told to end.
+//! Tests of the service itself: several instances, one that is killed, and one that is stopped.
 
 mod database;
 mod instance;
@@ -9,29 +9,29 @@ use database::Database;
 use instance::Instance;
 use serde_json::{Value, json};
 
-/// As in the application.
+/// The ttl of the application.
 const TTL: Duration = Duration::from_secs(5);
-/// For a busy machine.
+/// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(60);
 
 macro_rules! on {
     ($($engine:ident $database:ident;)+) => {$(
         mod $engine {
             #[test]
-            fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on() {
-                crate::when_the_one_that_gives_numbers_is_killed_the_other_goes_on(
+            fn another_instance_takes_over_from_a_killed_one() {
+                crate::another_instance_takes_over_from_a_killed_one(
                     &crate::Database::$database(),
                 );
             }
 
             #[test]
-            fn one_that_is_told_to_end_gives_its_locks_back() {
-                crate::one_that_is_told_to_end_gives_its_locks_back(&crate::Database::$database());
+            fn a_stopped_instance_releases_its_locks() {
+                crate::a_stopped_instance_releases_its_locks(&crate::Database::$database());
             }
 
             #[test]
-            fn who_pays_while_another_has_the_lock_is_told_who() {
-                crate::who_pays_while_another_has_the_lock_is_told_who(&crate::Database::$database());
+            fn a_payment_names_the_holder_of_the_lock() {
+                crate::a_payment_names_the_holder_of_the_lock(&crate::Database::$database());
             }
         }
     )+};
@@ -42,7 +42,7 @@ on! {
     sqlite sqlite;
 }
 
-fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on(database: &Database) {
+fn another_instance_takes_over_from_a_killed_one(database: &Database) {
     let instances = start_two(database);
     bill(&instances[0], 5);
     bill(&instances[1], 5);
@@ -53,7 +53,7 @@ fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on(database: &Databa
     std::thread::scope(|scope| {
         scope.spawn(|| bill(&alive, 300));
         numbered(&alive, 20, SLACK);
-        dead.kill(); // most likely in the middle of something
+        dead.kill(); // most likely while it gives numbers
     });
     bill(&alive, 10);
 
@@ -63,13 +63,13 @@ fn when_the_one_that_gives_numbers_is_killed_the_other_goes_on(database: &Databa
     assert!(under(last) > fence);
 }
 
-fn one_that_is_told_to_end_gives_its_locks_back(database: &Database) {
+fn a_stopped_instance_releases_its_locks(database: &Database) {
     let instances = start_two(database);
     bill(&instances[0], 1);
     let ending = by(&numbered(&instances[0], 1, SLACK)[0]).to_owned();
     let [mut ending, staying] = in_order(instances, &ending);
-    ending.end(SLACK);
-    // It took nothing with it, so nobody waits for its ttl.
+    ending.stop(SLACK);
+    // It has released its locks, so no instance waits for its ttl.
     let owner = format!("[{}]", ending.name());
     let locks = staying.get("/locks");
     assert!(!locks.to_string().contains(&owner), "{locks}");
@@ -77,7 +77,7 @@ fn one_that_is_told_to_end_gives_its_locks_back(database: &Database) {
     assert_eq!(by(&numbered(&staying, 2, SLACK)[1]), staying.name());
 }
 
-fn who_pays_while_another_has_the_lock_is_told_who(database: &Database) {
+fn a_payment_names_the_holder_of_the_lock(database: &Database) {
     let instance = Instance::start(database);
     bill(&instance, 1);
     let lease = database.hold("invoices", "1");
@@ -96,7 +96,7 @@ fn who_pays_while_another_has_the_lock_is_told_who(database: &Database) {
     assert_eq!(instance.post("/invoices/1/pay", "").0, 404, "paid twice");
 }
 
-/// Both at once, where no table is yet.
+/// Starts two instances at the same time, without a table.
 fn start_two(database: &Database) -> [Instance; 2] {
     std::thread::scope(|scope| {
         let other = scope.spawn(|| Instance::start(database));
@@ -104,7 +104,7 @@ fn start_two(database: &Database) -> [Instance; 2] {
     })
 }
 
-/// The one of this name first.
+/// The instances in order: the one with this name first.
 fn in_order([one, other]: [Instance; 2], first: &str) -> [Instance; 2] {
     if one.name() == first {
         [one, other]
@@ -121,14 +121,15 @@ fn bill(instance: &Instance, number: usize) {
             instance.post("/invoices", r#"{ "customer": "Ann", "cents": 4200 }"#);
         match status {
             201 => created += 1,
-            // Others got ahead for too long: "try again".
+            // Other writers kept the database busy for too long: "try again".
             500 if instance.has_one_writer && Instant::now() < deadline => {}
             _ => panic!("{status} {answer}"),
         }
     }
 }
 
-/// Waits until so many invoices have a number: from 1 on without gaps, in the order in which they were given.
+/// Waits until this many invoices have a number. Checks that the numbers start at 1 and have no gaps, and that no turn
+/// overlaps another.
 fn numbered(instance: &Instance, number: usize, within: Duration) -> Vec<Value> {
     let deadline = Instant::now() + within;
     loop {
@@ -153,8 +154,8 @@ fn numbered(instance: &Instance, number: usize, within: Duration) -> Vec<Value> 
     }
 }
 
-/// Every turn has a fence of its own, greater than those before: none gave a number when its turn was over. (How many turns
-/// there were depends on how busy the machine was.)
+/// Every turn has a fence of its own, greater than all earlier fences: no instance gave a number after its turn. The
+/// number of turns depends on the load of the machine.
 fn check_turns(rows: &[Value]) {
     for (one, next) in rows.iter().zip(&rows[1..]) {
         let goes_on = (under(one), by(one)) == (under(next), by(next));

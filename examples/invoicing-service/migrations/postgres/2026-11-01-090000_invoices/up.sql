@@ -3,9 +3,9 @@ CREATE TABLE invoices (
     customer TEXT NOT NULL,
     cents INTEGER NOT NULL,
     paid BOOLEAN NOT NULL DEFAULT FALSE,
-    -- No UNIQUE on the number, so that the tests see that the lock alone keeps it unique. Yours would have it.
+    -- The number is not UNIQUE, so that the tests show that the lock alone prevents duplicates. A real application adds UNIQUE.
     number INTEGER,
-    -- The process that gave the number, and the fence of its lock.
+    -- The process that gave the number, and the fence of the lock.
     numbered_by TEXT,
     numbered_under BIGINT
 );

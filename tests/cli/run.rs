@@ -1,4 +1,4 @@
-//! `run`: what it does when all goes well, and when there is nothing to do.
+//! `run`: commands that run to their end, and commands that are not run.
 
 use std::fs;
 use std::thread;
@@ -8,9 +8,9 @@ use diesel_locks::Lock;
 
 use crate::database::{Engine, unique};
 use crate::job::{Job, WORK, fence, is_held, run, said, until};
-use crate::looking::{held, migrated};
+use crate::list::{held, migrated};
 
-pub fn a_command_knows_its_lock_and_says_how_it_went(engine: Engine) {
+pub fn a_command_knows_its_lock_and_its_exit_code_is_kept(engine: Engine) {
     let database = migrated(engine);
     let script = "env | grep -E '^DIESEL_LOCKS_(NAME|GROUP|FENCE|TOKEN)=' | sort; exit 7";
     let plain = said(&database, &[], script);
@@ -29,7 +29,7 @@ pub fn a_command_knows_its_lock_and_says_how_it_went(engine: Engine) {
         "{grouped:?}"
     );
     assert!(
-        grouped.err.contains("jobs|x: acquired") && grouped.err.contains("given back"),
+        grouped.err.contains("jobs|x: acquired") && grouped.err.contains("released after"),
         "{grouped:?}"
     );
     let shown = database.run(&["show", "jobs|x"]).done();
@@ -38,14 +38,14 @@ pub fn a_command_knows_its_lock_and_says_how_it_went(engine: Engine) {
     assert_eq!(said(&database, &[], "kill -9 $$").code, 128 + 9);
 }
 
-pub fn a_command_is_not_run_while_others_hold_its_lock(engine: Engine) {
+pub fn a_command_is_not_run_while_its_lock_is_held(engine: Engine) {
     let database = migrated(engine);
     held(&database, &Lock::new("x").unwrap().owner("web-1").unwrap());
     let busy = said(&database, &[], "touch up");
     assert_eq!((busy.code, &*busy.err), (80, ""), "{busy:?}");
     let busy = said(&database, &["--busy-exit-code", "0", "-v"], "touch up");
     assert_eq!(busy.code, 0);
-    assert!(busy.err.contains("busy: web-1 has it"), "{busy:?}");
+    assert!(busy.err.contains("busy, held by web-1"), "{busy:?}");
     assert_eq!(said(&database, &["--wait", "1s"], "touch up").code, 81);
     let wait = ["--wait", "0s", "--timed-out-exit-code", "9"];
     assert_eq!(said(&database, &wait, "touch up").code, 9);
@@ -61,7 +61,7 @@ pub fn a_command_waits_for_its_lock(engine: Engine) {
     let err = second.child.as_mut().unwrap().stderr.as_mut().unwrap();
     let length = std::io::Read::read(err, &mut told).unwrap();
     let told = String::from_utf8_lossy(&told[..length]);
-    assert!(told.contains("waiting for"), "{told}");
+    assert!(told.contains("waiting, held by"), "{told}");
     assert!(!database.file("second").exists());
     fs::remove_file(database.file("up")).unwrap();
     assert_eq!(first.end().code, 0);
@@ -69,7 +69,7 @@ pub fn a_command_waits_for_its_lock(engine: Engine) {
     assert!(database.file("second").exists());
 }
 
-/// Twice as long as a lease that nobody extends.
+/// For twice the time after which a lease expires without an extension.
 pub fn a_lock_is_kept_for_as_long_as_the_command_runs(engine: Engine) {
     let database = migrated(engine);
     let began = Instant::now();
@@ -94,7 +94,7 @@ pub fn a_lock_can_be_kept_longer_than_the_command(engine: Engine) {
     assert_eq!(said(&database, &[], "touch up").code, 80);
 }
 
-pub fn what_cannot_be_started_holds_no_lock(engine: Engine) {
+pub fn a_command_that_cannot_start_holds_no_lock(engine: Engine) {
     let database = migrated(engine);
     let folder = database.folder.to_str().unwrap();
     for (command, code) in [(&*unique(), 127), (folder, 126)] {
@@ -108,7 +108,7 @@ pub fn what_cannot_be_started_holds_no_lock(engine: Engine) {
     }
 }
 
-pub fn what_goes_wrong_is_told_from_what_the_command_says(engine: Engine) {
+pub fn own_exit_codes_differ_from_those_of_the_command(engine: Engine) {
     let database = migrated(engine);
     for words in [&["run", "x"][..], &["run", "x", "ls"], &["run", "--", "ls"]] {
         assert_eq!(database.run(words).code, 83, "{words:?}");
@@ -123,13 +123,13 @@ pub fn what_goes_wrong_is_told_from_what_the_command_says(engine: Engine) {
     assert!(!database.file("up").exists());
 }
 
-/// They have nothing to do with the lock any more.
-pub fn what_a_command_leaves_in_the_background_goes_on(engine: Engine) {
+/// They no longer depend on the lock.
+pub fn processes_left_in_the_background_go_on(engine: Engine) {
     let database = migrated(engine);
     let script = format!("({WORK}; touch left) > /dev/null 2>&1 & until [ -e up ]; do :; done");
     let end = said(&database, &[], &script);
     assert_eq!(end.code, 0, "{end:?}");
     assert!(!is_held(&database));
     fs::remove_file(database.file("up")).unwrap();
-    until("it goes on", || database.file("left").exists());
+    until("the process goes on", || database.file("left").exists());
 }

@@ -1,6 +1,7 @@
-//! Whom a signal goes to: a process, or a whole process group. Unix only.
+//! The recipient of a signal: a process or a whole process group. Unix only.
 //!
-//! A group keeps its number while anything of it is left; a process only until it was waited for.
+//! The number of a process is free for reuse once its parent has waited for it. The number of a group is in use while
+//! any process of the group is left.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,13 +12,13 @@ use rustix::process::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Recipient {
     Process(Pid),
     Group(Pid),
 }
 
-impl Target {
-    /// One that is gone needs no signal.
+impl Recipient {
+    /// Ignores errors: a recipient that is gone needs no signal.
     pub fn send(self, signal: Signal) {
         let _ = match self {
             Self::Process(pid) => kill_process(pid, signal),
@@ -25,7 +26,7 @@ impl Target {
         };
     }
 
-    /// Asks it to end, also if it is stopped.
+    /// Asks the recipient to end, and wakes it if it is suspended.
     pub fn stop(self) {
         self.send(Signal::TERM);
         self.send(Signal::CONT);
@@ -40,8 +41,8 @@ impl Target {
     }
 }
 
-/// As kill(1) takes it: a group's number is negative.
-impl fmt::Display for Target {
+/// In the notation of kill(1): the number of a group is negative.
+impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(pid) => write!(f, "{pid}"),
@@ -50,7 +51,7 @@ impl fmt::Display for Target {
     }
 }
 
-impl FromStr for Target {
+impl FromStr for Recipient {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -66,15 +67,15 @@ impl FromStr for Target {
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::Recipient;
 
     #[test]
-    fn a_target_is_told_as_it_was_written() {
+    fn a_recipient_is_read_as_it_was_written() {
         for text in ["17", "-17"] {
-            assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Recipient>().unwrap().to_string(), text);
         }
         for text in ["", "0", "-0", "x", "-2147483648"] {
-            assert_eq!(text.parse::<Target>(), Err(()), "{text}");
+            assert_eq!(text.parse::<Recipient>(), Err(()), "{text}");
         }
     }
 }

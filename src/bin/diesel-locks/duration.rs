@@ -1,4 +1,4 @@
-//! Spans of time, as people write them.
+//! Durations, as people write and read them.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
         number.checked_mul(*seconds)
     });
-    let span = seconds.map(Duration::from_secs);
-    span.ok_or_else(|| "a whole number and its unit: 90s, 30m, 12h, 7d".to_owned())
+    let duration = seconds.map(Duration::from_secs);
+    duration.ok_or_else(|| "expected a whole number and a unit: 90s, 30m, 12h, 7d".to_owned())
 }
 
-/// The two largest units, and tenths where it is short: `2d 3h`, `5m 12s`, `4.2s`.
-pub fn short(span: Duration) -> String {
-    let seconds = span.as_secs();
+/// The two largest units, or seconds with a tenth below a minute: `2d 3h`, `5m 12s`, `4.2s`.
+pub fn short(duration: Duration) -> String {
+    let seconds = duration.as_secs();
     let Some(place) = UNITS
         .iter()
         .position(|(_, unit)| seconds >= *unit && *unit > 1)
     else {
-        return format!("{}.{}s", seconds, span.subsec_millis() / 100);
+        return format!("{}.{}s", seconds, duration.subsec_millis() / 100);
     };
     let ((unit, size), (next, part)) = (UNITS[place], UNITS[place + 1]);
     format!("{}{unit} {}{next}", seconds / size, seconds % size / part)
@@ -35,7 +35,7 @@ mod tests {
     use super::{parse, short};
 
     #[test]
-    fn what_people_write_is_read() {
+    fn a_whole_number_with_a_unit_is_read() {
         assert_eq!(parse("90s").unwrap(), Duration::from_secs(90));
         assert_eq!(parse("7d").unwrap(), Duration::from_secs(7 * 86_400));
         for bad in [
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_shown_short() {
+    fn a_duration_has_two_units() {
         let shown = |millis| short(Duration::from_millis(millis));
         assert_eq!(shown(0), "0.0s");
         assert_eq!(shown(4_270), "4.2s");

@@ -1,12 +1,17 @@
-//! Processes where there are no signals: all that can be done to one is to kill it.
+//! Processes on Windows, where there are no signals: a process can only be killed.
+//!
+//! The names are those of `system.rs`, the file for Unix.
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the signatures fit Unix as well"
+)]
 
-use std::io;
 use std::process::{Child, Command};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
+use std::{io, iter};
 
-use crate::child::Event;
-
+#[derive(Clone, Copy)]
 pub enum Signal {}
 
 pub struct Process {
@@ -20,7 +25,7 @@ impl Process {
         Ok(Self { child, code: None })
     }
 
-    /// Once it has ended. That it cannot be waited for means that it is not there.
+    /// The exit code, if the process has ended. A process that cannot be waited for counts as ended.
     pub fn code(&mut self) -> Option<u8> {
         if self.code.is_none() {
             self.code = match self.child.try_wait() {
@@ -34,7 +39,7 @@ impl Process {
         self.code
     }
 
-    pub fn send(&self, signal: Signal) {
+    pub fn pass_on(&self, signal: Signal) {
         match signal {}
     }
 
@@ -60,6 +65,6 @@ impl Drop for Process {
     }
 }
 
-pub fn pass_on(_: Sender<Event>, _: bool) -> io::Result<()> {
-    Ok(())
+pub fn signals(_: bool) -> io::Result<impl Iterator<Item = Signal> + Send> {
+    Ok(iter::empty())
 }

@@ -5,13 +5,13 @@ use diesel_locks::blocking::LeaseDsl;
 use diesel_locks::{Error, Lock, Table};
 
 use crate::database::{Database, Engine, with_connection};
-use crate::looking::{held, migrated};
+use crate::list::{held, migrated};
 
 fn is_mine(database: &Database, lease: &diesel_locks::Lease) -> bool {
     with_connection!(database.engine, &database.url, conn => lease.is_mine(conn)).unwrap()
 }
 
-pub fn taking_a_lock_away_asks_first(engine: Engine) {
+pub fn a_release_asks_first(engine: Engine) {
     let database = migrated(engine);
     let release = ["release", "x", "--force"];
     let free = database.run(&release);
@@ -38,7 +38,7 @@ pub fn taking_a_lock_away_asks_first(engine: Engine) {
     assert!(!is_mine(&database, &lease));
 }
 
-/// On SQLite its pin is the one writer of the whole database, and the program waits five seconds for that.
+/// On SQLite, the pin blocks every other writer, and the program waits five seconds for it.
 pub fn a_pinned_lock_is_in_use(engine: Engine) {
     let database = migrated(engine);
     let lease = held(&database, &Lock::new("x").unwrap());
@@ -53,7 +53,7 @@ pub fn a_pinned_lock_is_in_use(engine: Engine) {
     assert!(is_mine(&database, &lease));
 }
 
-pub fn a_lock_in_another_table_is_another(engine: Engine) {
+pub fn a_lock_in_another_table_is_another_lock(engine: Engine) {
     let database = migrated(engine);
     let there = ["--table", "other"];
     database.run(&[&["migrate"], &there[..]].concat()).done();

@@ -1,7 +1,7 @@
-//! A second process, which stops the command when `diesel-locks run` was killed and cannot do so itself. Unix only.
+//! A second process, which stops the command if `diesel-locks run` is killed. Unix only.
 //!
-//! It reads from a pipe that nobody but `run` can write to, and that the system closes when `run` is gone, however that
-//! happened. Where all goes well `run` ends it.
+//! The watchdog reads from a pipe to which only `run` writes. The operating system closes the pipe when `run` ends, for
+//! whatever reason. If `run` is not killed, it ends the watchdog itself.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::target::Target;
-use crate::{Answer, Outcome};
+use super::recipient::Recipient;
+use crate::outcome::{Exit, Outcome};
 
 /// The name of its hidden subcommand.
-pub const NAME: &str = "watch-over";
-const LOOK: Duration = Duration::from_millis(50);
+pub const NAME: &str = "watchdog";
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// As `run` has it.
+/// The watchdog as `run` sees it.
 pub struct Watchdog(Child);
 
 impl Watchdog {
-    /// In a group of its own, so that Ctrl-C leaves it alone.
+    /// It gets a process group of its own, so that Ctrl-C does not reach it.
     pub fn start(kill_after: Duration) -> io::Result<Self> {
         let mut command = Command::new(program()?);
         command
@@ -36,9 +36,9 @@ impl Watchdog {
         command.spawn().map(Self)
     }
 
-    pub fn watch_over(&mut self, target: Target) -> io::Result<()> {
+    pub fn watch_over(&mut self, recipient: Recipient) -> io::Result<()> {
         match &mut self.0.stdin {
-            Some(pipe) => pipe.write_all(target.to_string().as_bytes()),
+            Some(pipe) => pipe.write_all(recipient.to_string().as_bytes()),
             None => Ok(()),
         }
     }
@@ -51,22 +51,22 @@ impl Drop for Watchdog {
     }
 }
 
-/// What it does: nothing, until `run` is gone.
+/// The watchdog itself: waits until `run` is gone, then stops the command.
 pub fn watch(kill_after: Duration) -> Outcome {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
-    if let Ok(target) = text.parse::<Target>() {
-        let began = Instant::now();
-        target.stop();
-        while !target.is_gone() && began.elapsed() < kill_after {
-            thread::sleep(LOOK);
+    if let Ok(recipient) = text.parse::<Recipient>() {
+        let start = Instant::now();
+        recipient.stop();
+        while !recipient.is_gone() && start.elapsed() < kill_after {
+            thread::sleep(POLL_INTERVAL);
         }
-        target.send(Signal::KILL);
+        recipient.send(Signal::KILL);
     }
-    Ok(Answer::Yes)
+    Ok(Exit::Done)
 }
 
-/// This program, even if another version was installed in its place meanwhile.
+/// The file of this program, even if another version has replaced it meanwhile.
 fn program() -> io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() {

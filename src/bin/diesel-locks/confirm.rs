@@ -1,11 +1,11 @@
-//! Asking whoever sits at the terminal.
+//! A question to the user at the terminal.
 
 use std::io::{self, Write};
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 
-/// Whether the answer is yes; no answer is no.
-pub fn is_agreed(question: &str) -> Outcome<bool> {
+/// Whether the user answers yes. An empty answer, and the end of the input, mean no.
+pub fn confirm(question: &str) -> Outcome<bool> {
     let mut err = io::stderr().lock();
     write!(err, "{question} [y/N] ")?;
     err.flush()?;

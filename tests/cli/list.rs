@@ -7,10 +7,10 @@ use diesel_locks::{Lease, Lock};
 
 use crate::database::{Database, Engine, with_connection};
 
-/// A lock that somebody holds.
+/// Acquires the lock, and leaves it held.
 pub fn held(database: &Database, lock: &Lock) -> Lease {
     let attempt = with_connection!(database.engine, &database.url, conn => lock.try_acquire(conn));
-    attempt.unwrap().acquired().expect("nobody else holds it")
+    attempt.unwrap().acquired().expect("the lock is free")
 }
 
 pub fn migrated(engine: Engine) -> Database {
@@ -27,12 +27,12 @@ fn invoice(number: &str, owner: &str) -> Lock {
         .unwrap()
 }
 
-pub fn who_holds_what_is_listed(engine: Engine) {
+pub fn held_locks_are_listed_with_their_owners(engine: Engine) {
     let database = migrated(engine);
     assert_eq!(
         database.run(&["list"]).done().lines().count(),
         1,
-        "the head"
+        "the header"
     );
     for number in ["41", "42"] {
         held(
@@ -97,14 +97,14 @@ pub fn json_is_for_other_programs(engine: Engine) {
 pub fn a_list_can_be_watched(engine: Engine) {
     let database = migrated(engine);
     held(&database, &invoice("42", "web-1"));
-    // Head, lock, and an empty line: twice.
+    // Twice: the header, the lock, and an empty line.
     let lines = database.watch(&["list", "--watch", "1"], 5);
     assert_eq!(lines[0], lines[3]);
     assert!(
         lines[1].contains("web-1") && lines[4].contains("web-1"),
         "{lines:?}"
     );
-    assert_ne!(lines[1], lines[4], "time goes by");
+    assert_ne!(lines[1], lines[4], "the time has changed");
 }
 
 pub fn one_lock_is_shown(engine: Engine) {

@@ -1,0 +1,45 @@
+//! Which lock, or which locks, a command is about.
+
+use diesel_locks::{List, Lock, Result, Table};
+
+/// One lock.
+#[derive(Debug, clap::Args)]
+pub struct LockName {
+    /// The name of the lock. `group|name`, as `list` prints it, is short for `--group group name`.
+    name: String,
+    /// The group of the lock.
+    #[arg(long)]
+    group: Option<String>,
+}
+
+impl LockName {
+    pub fn lock(&self, table: Table) -> Result<Lock> {
+        let lock = match (&self.group, self.name.split_once('|')) {
+            (Some(group), _) => Lock::in_group(group, &self.name),
+            (None, Some((group, name))) => Lock::in_group(group, name),
+            (None, None) => Lock::new(&self.name),
+        };
+        Ok(lock?.table(table))
+    }
+}
+
+/// All locks that match.
+#[derive(Debug, clap::Args)]
+pub struct LockFilter {
+    /// Only locks of this group.
+    #[arg(long)]
+    group: Option<String>,
+    /// Only locks whose names start with this text.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    prefix: String,
+}
+
+impl LockFilter {
+    pub fn list(&self, table: Table) -> List {
+        let list = List::all().table(table).prefix(&self.prefix);
+        match &self.group {
+            Some(group) => list.group(group),
+            None => list,
+        }
+    }
+}
