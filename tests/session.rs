@@ -7,7 +7,6 @@
 mod asynchronous;
 mod blocking;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use diesel::connection::Instrumentation;
@@ -17,14 +16,8 @@ use diesel_locks::{
     Wait,
 };
 
-#[cfg(feature = "mysql")]
-pub use asynchronous::Mysql as AsyncMysql;
-#[cfg(feature = "postgres")]
-pub use asynchronous::Postgres as AsyncPostgres;
-#[cfg(feature = "sqlite")]
-pub use asynchronous::Sqlite as AsyncSqlite;
-
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use diesel_locks_tests::Answer;
+use diesel_locks_tests::Number;
 
 /// What is done inside a guarded transaction.
 pub type Work = Box<dyn for<'c> FnOnce(&'c mut dyn Session) -> Answer<'c, Result<()>> + Send>;
@@ -176,12 +169,6 @@ diesel::table! {
         scope -> Text,
         name -> Text,
     }
-}
-
-#[derive(diesel::QueryableByName)]
-struct Number {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    number: i64,
 }
 
 /// A closure of the kind that the connection wants. In a blocking one the work is done at once, whatever it waits for.

@@ -2,7 +2,7 @@
 //! one is waited for from outside of its runtime.
 
 #[path = "client/asynchronous.rs"]
-pub mod asynchronous;
+mod asynchronous;
 #[path = "client/blocking.rs"]
 mod blocking;
 #[path = "client/log.rs"]
@@ -15,9 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use diesel_locks::{Attempt, Lock, Outcome, Result, Wait};
+use diesel_locks_tests::Engine;
+use tokio::runtime::Runtime;
 
-pub use blocking::Blocking;
+use crate::place::Mode;
+use blocking::Blocking;
 pub use log::{Log, Told};
+use tasks::Tasks;
 
 /// How the application has set up its pool and locks.
 #[derive(Clone, Debug)]
@@ -39,6 +43,49 @@ impl Default for Setup {
             patience: Duration::from_secs(5),
             release_within: Duration::from_secs(5),
         }
+    }
+}
+
+/// A client of an engine.
+pub fn of(
+    engine: Engine,
+    mode: Mode,
+    url: &str,
+    setup: &Setup,
+    runtime: &Runtime,
+) -> Box<dyn Client> {
+    macro_rules! client {
+        ($blocking:ty, $asynchronous:ident) => {
+            match mode {
+                Mode::Blocking | Mode::Both => Blocking::<$blocking>::client(url, setup),
+                Mode::Async => Box::new(asynchronous::$asynchronous::client(
+                    url,
+                    setup,
+                    runtime.handle(),
+                )),
+            }
+        };
+    }
+    match engine {
+        #[cfg(feature = "postgres")]
+        Engine::Postgres => client!(diesel::PgConnection, postgres),
+        #[cfg(feature = "mysql")]
+        Engine::MariaDb | Engine::MySql => client!(diesel::MysqlConnection, mysql),
+        #[cfg(feature = "sqlite")]
+        Engine::Sqlite => client!(diesel::SqliteConnection, sqlite),
+    }
+}
+
+/// An async client of an engine in its own words.
+pub fn tasks(engine: Engine, url: &str, setup: &Setup, runtime: &Runtime) -> Arc<dyn Tasks> {
+    let handle = runtime.handle();
+    match engine {
+        #[cfg(feature = "postgres")]
+        Engine::Postgres => asynchronous::postgres::client(url, setup, handle),
+        #[cfg(feature = "mysql")]
+        Engine::MariaDb | Engine::MySql => asynchronous::mysql::client(url, setup, handle),
+        #[cfg(feature = "sqlite")]
+        Engine::Sqlite => asynchronous::sqlite::client(url, setup, handle),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can happen to a database, seen from a client.
 
+use diesel_locks_tests::Engine;
+
 use crate::client::{Client, Setup};
-use crate::engine::Engine;
 use crate::place::{Place, ms};
 use crate::probe::Probe;
 use crate::proxy::{Close, Proxy};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use diesel_locks::{Lock, Wait};
 
-use crate::client::Setup;
 use crate::client::tasks::{Tasked, Tasks};
+use crate::client::{Setup, tasks};
 use crate::place::{Place, ms, runtime};
 
 /// Much longer than the test: what is free before was given back.
@@ -26,7 +26,7 @@ pub fn on_ground(place: &Place, test: impl AsyncFnOnce(&Ground<'_>)) {
         pool_size: 4,
         ..Setup::default()
     };
-    let tasks = place.engine.tasks(&place.url, &setup, &runtime);
+    let tasks = tasks(place.engine, &place.url, &setup, &runtime);
     runtime.block_on(async {
         let ground = Ground {
             place,

@@ -9,9 +9,10 @@ use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
 use diesel_locks::asynchronous::{self, AsyncConnections, Locks};
 use diesel_locks::{Attempt, Error, Lease, List, Lock, LockSet, Outcome, Result, Wait};
+use diesel_locks_tests::Answer;
 use tokio::runtime::Handle;
 
-use super::tasks::{Answer, Tasked, Tasks};
+use super::tasks::{Tasked, Tasks};
 use super::{Client, Gate, Guard, Log, Setup, panic_quietly};
 
 macro_rules! clients {
@@ -257,7 +258,7 @@ macro_rules! clients {
             async fn work(conn: &mut Pooled, write: String, look: String) -> Result<i64> {
                 conn.batch_execute(&write).await?;
                 let look = diesel::sql_query(look);
-                let rows: Vec<crate::probe::Number> =
+                let rows: Vec<diesel_locks_tests::Number> =
                     diesel_async::RunQueryDsl::load(look, &mut **conn).await?;
                 Ok(rows[0].number)
             }

@@ -145,7 +145,7 @@ macro_rules! client {
                 self.transaction(|conn| {
                     conn.batch_execute(&write)?;
                     let look = diesel::sql_query(look);
-                    let rows: Vec<crate::probe::Number> =
+                    let rows: Vec<diesel_locks_tests::Number> =
                         diesel::RunQueryDsl::load(look, &mut **conn)?;
                     Ok(rows[0].number)
                 })

@@ -1,10 +1,7 @@
 //! Async locks in their own words: for tests that are tasks themselves.
 
-use std::pin::Pin;
-
 use diesel_locks::{Attempt, Lease, Lock, LockSet, Outcome, Result, Wait};
-
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use diesel_locks_tests::Answer;
 
 /// What can be done with async locks, as futures to be dropped.
 pub trait Tasks: Send + Sync {

@@ -1,0 +1,31 @@
+//! The bench of all suites of this package: engines, their databases and connections, names that no other test uses,
+//! and this program started again. What only one suite needs stays with that suite.
+#![allow(
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc
+)] // no API: tests use it
+
+pub mod connections;
+/// Not below `src`, because the suite of the program, a part of another package, has this file as a module of its own.
+#[path = "../database.rs"]
+pub mod database;
+#[cfg(unix)]
+pub mod process;
+pub mod shared;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+pub use database::{Engine, Number, establish, unique};
+
+/// The future of an operation behind a trait.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+pub const fn secs(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+pub const fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
