@@ -1,17 +1,21 @@
 //! The bench of all suites of this package: engines, their databases and connections, names that no other test uses,
 //! and this program started again. What only one suite needs stays with that suite.
+// No API, but helpers of tests; and lists of operations that write the lifetime of every answer.
 #![allow(
-    clippy::must_use_candidate,
+    clippy::elidable_lifetime_names,
+    clippy::missing_errors_doc,
     clippy::missing_panics_doc,
-    clippy::missing_errors_doc
-)] // no API: tests use it
+    clippy::must_use_candidate
+)]
 
 pub mod connections;
 /// Not below `src`, because the suite of the program, a part of another package, has this file as a module of its own.
 #[path = "../database.rs"]
 pub mod database;
+pub mod managed;
 #[cfg(unix)]
 pub mod process;
+pub mod session;
 pub mod shared;
 
 use std::pin::Pin;

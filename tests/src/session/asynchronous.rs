@@ -17,9 +17,9 @@ use diesel_locks::query::{locked, unlocked};
 use diesel_locks::{
     Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Table, Wait,
 };
-use diesel_locks_tests::connections;
 
-use super::{Answer, Number, Session, Work, closure, host_jobs, session};
+use super::{Session, Work, answer, closure, host_jobs, implement, operations, session};
+use crate::{Answer, Number, connections};
 
 macro_rules! asynchronous {
     ($connection:ty) => {
