@@ -41,7 +41,7 @@ impl Fault {
 
 /// A client, and what can happen to its database.
 pub struct Line {
-    pub client: Box<dyn Client>,
+    pub client: Client,
     fault: Fault,
     proxy: Option<Proxy>,
     /// SQLite's other writer.

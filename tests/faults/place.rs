@@ -10,7 +10,7 @@ use diesel_locks_tests::{Engine, shared, unique};
 use tokio::runtime::Runtime;
 
 use crate::child;
-use crate::client::{self, Client};
+use crate::client::{Client, Setup};
 use crate::probe::{self, Probe};
 use crate::proxy::Proxy;
 
@@ -85,7 +85,7 @@ impl Place {
     }
 
     /// A way to the database that can fail, and a client that goes it.
-    pub fn line(&self, setup: &client::Setup) -> (Option<Proxy>, Box<dyn Client>) {
+    pub fn line(&self, setup: &Setup) -> (Option<Proxy>, Client) {
         let (proxy, url) = self.proxy();
         (proxy, self.client(&url, setup))
     }
@@ -103,16 +103,16 @@ impl Place {
     }
 
     /// A client whose way to the database does not fail.
-    pub fn rival(&self) -> Box<dyn Client> {
-        self.client(&self.url, &client::Setup::default())
+    pub fn rival(&self) -> Client {
+        self.client(&self.url, &Setup::default())
     }
 
     pub fn probe(&self) -> Box<dyn Probe> {
         probe::of(self.engine, &self.url)
     }
 
-    fn client(&self, url: &str, setup: &client::Setup) -> Box<dyn Client> {
-        client::of(self.engine, self.mode, url, setup, &self.runtime)
+    fn client(&self, url: &str, setup: &Setup) -> Client {
+        Client::new(self.engine, self.mode, url, setup, &self.runtime)
     }
 
     fn server(&self) -> Option<SocketAddr> {
