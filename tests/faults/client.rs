@@ -52,7 +52,7 @@ impl Client {
         Ok(self.guard(held))
     }
 
-    /// The same; async it is cancelled after this time.
+    /// Acquires the lock. An async acquisition is cancelled after this time.
     pub fn acquire_within(&self, time: Duration, lock: &Lock, wait: Wait) -> Option<Result<Guard>> {
         let acquire = self.locks.acquire(lock, wait);
         let acquire = async { tokio::time::timeout(time, acquire).await };
@@ -129,7 +129,7 @@ impl Guard {
         self.runtime.block_on((**self).write(scope))
     }
 
-    /// The same, and panics after it has written.
+    /// Writes to the ledger in a guarded transaction, and panics before the commit.
     pub fn write_panicking(&self, scope: &str) {
         let [write, _] = write_sql(scope, self.fence());
         let work: Work = Box::new(move |conn| {
@@ -155,7 +155,7 @@ impl Drop for Guard {
     }
 }
 
-/// A panic of which nobody is told.
+/// A panic that prints nothing.
 fn panic_quietly<T>() -> T {
     std::panic::resume_unwind(Box::new("on purpose"))
 }

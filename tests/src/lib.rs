@@ -1,5 +1,6 @@
-//! The bench of all suites of this package: engines, their databases and connections, names that no other test uses,
-//! and this program started again. What only one suite needs stays with that suite.
+//! What all suites of this package share: engines, their databases and connections, names that no other test uses, and
+//! this program started again. `session` and `managed` are the words of the crate behind traits, so that a test is
+//! written once for blocking and async. What only one suite needs stays with that suite.
 // No API, but helpers of tests; and lists of operations that write the lifetime of every answer.
 #![allow(
     clippy::elidable_lifetime_names,

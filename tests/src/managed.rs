@@ -23,7 +23,7 @@ pub type Job = Box<dyn for<'g> FnOnce(&'g dyn Held) -> Answer<'g, i64> + Send>;
 
 pub type Observer = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
-/// What a `Locks` can do. A setting, or an operation, is one line here: the trait and both modes have it from this list.
+/// What a `Locks` can do. A setting, or an operation, is one line here: the trait and both modes take it from this list.
 /// Behind an operation stands what its guards become.
 macro_rules! operations {
     ($make:ident $wait:tt) => {

@@ -21,7 +21,7 @@ pub use crate::Answer;
 /// What is done inside a guarded transaction.
 pub type Work = Box<dyn for<'c> FnOnce(&'c mut dyn Session) -> Answer<'c, Result<()>> + Send>;
 
-/// The crate's operations on a connection. An operation is one line here: the trait and each type of connections have it
+/// The crate's operations on a connection. An operation is one line here: the trait and each type of connections take it
 /// from this list.
 macro_rules! operations {
     ($make:ident $wait:tt) => {
