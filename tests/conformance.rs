@@ -11,10 +11,10 @@
 //! `cargo xtask test` starts the servers and runs all of it.
 
 mod managed;
-mod session;
 mod suite;
 mod world;
 
+use diesel_locks_tests::session;
 use world::{Engine, Mode, Source, World};
 
 /// Every case in every world of one engine.

@@ -20,6 +20,8 @@ pub enum Engine {
 }
 
 /// Every test for every engine, as a function of the engine.
+#[allow(clippy::crate_in_macro_def)] // the functions are the caller's
+#[macro_export]
 macro_rules! for_every_engine {
     ($($module:ident: $($case:ident),+;)+) => {
         #[cfg(feature = "postgres")]
@@ -36,15 +38,16 @@ macro_rules! for_every_engine {
             $(mod $module {$(
                 #[test]
                 fn $case() {
-                    crate::$module::$case(crate::database::Engine::$variant);
+                    crate::$module::$case($crate::database::Engine::$variant);
                 }
             )+})+
         }
     };
 }
-pub(crate) use for_every_engine;
+pub use for_every_engine;
 
 /// What is done with a connection, whatever its type.
+#[macro_export]
 macro_rules! with_connection {
     ($engine:expr, $url:expr, $conn:ident => $work:expr) => {
         match $engine {
@@ -66,7 +69,7 @@ macro_rules! with_connection {
         }
     };
 }
-pub(crate) use with_connection;
+pub use with_connection;
 
 /// Removed when dropped.
 pub struct Database {
@@ -77,10 +80,11 @@ pub struct Database {
     server: Option<(String, String)>,
 }
 
+/// A row with the one column `number`.
 #[derive(QueryableByName)]
-struct Number {
+pub struct Number {
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    pub number: i64,
 }
 
 pub fn establish<C: Connection>(url: &str) -> C {
@@ -100,15 +104,10 @@ impl Database {
 
     /// One that others are to create.
     pub fn unborn(engine: Engine) -> Self {
-        let name = unique();
+        let name = format!("diesel_locks_{}", unique());
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
-        let server = engine.variable().map(|variable| {
-            let server = std::env::var(variable).unwrap_or_else(|_| {
-                panic!("{variable} is not set: run the tests with `cargo xtask test`")
-            });
-            (server, name.clone())
-        });
+        let server = engine.server().map(|server| (server, name));
         let url = match &server {
             Some((server, name)) => format!("{}/{name}", server.rsplit_once('/').unwrap().0),
             None => folder.join("app.db").display().to_string(),
@@ -192,13 +191,17 @@ impl Engine {
         }
     }
 
-    fn variable(self) -> Option<&'static str> {
-        match self.name() {
-            "postgres" => Some("PG_DATABASE_URL"),
-            "mariadb" => Some("MARIADB_DATABASE_URL"),
-            "mysql" => Some("MYSQL_DATABASE_URL"),
-            _ => None,
-        }
+    /// The URL of the database on its server. SQLite has no server.
+    pub fn server(self) -> Option<String> {
+        let variable = match self.name() {
+            "postgres" => "PG_DATABASE_URL",
+            "mariadb" => "MARIADB_DATABASE_URL",
+            "mysql" => "MYSQL_DATABASE_URL",
+            _ => return None,
+        };
+        Some(std::env::var(variable).unwrap_or_else(|_| {
+            panic!("{variable} is not set: run the tests with `cargo xtask test`")
+        }))
     }
 }
 
@@ -206,7 +209,7 @@ impl Engine {
 pub fn unique() -> String {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let micros = now.as_micros() & 0xffff_ffff;
-    format!("diesel_locks_{}_{micros:x}_{call}", std::process::id())
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    let micros = now.expect("after 1970").as_micros() & 0xffff_ffff;
+    format!("{:x}_{micros:x}_{call:x}", std::process::id())
 }

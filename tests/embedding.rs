@@ -2,7 +2,6 @@
 //!
 //! The host's own migrations, one older and one newer than this crate's, lie in `embedding/migrations`.
 
-mod database;
 mod embedding {
     pub mod connections;
     pub mod diesel_cli;
@@ -12,6 +11,7 @@ mod embedding {
     pub mod rights;
 }
 
+use diesel_locks_tests::database;
 use embedding::{connections, diesel_cli, embedded, host, joined, rights};
 
 database::for_every_engine! {

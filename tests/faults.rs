@@ -13,8 +13,6 @@ mod child;
 mod client;
 #[path = "faults/ending.rs"]
 mod ending;
-#[path = "faults/engine.rs"]
-mod engine;
 #[path = "faults/fault.rs"]
 mod fault;
 #[path = "faults/killed.rs"]
@@ -121,7 +119,7 @@ macro_rules! faults {
         fn $case() {
             let path = concat!(module_path!(), "::", stringify!($case));
             let place = crate::place::Place::new(
-                crate::engine::Engine::$engine,
+                diesel_locks_tests::Engine::$engine,
                 crate::place::Mode::$mode,
                 path.trim_start_matches("faults::"),
             );

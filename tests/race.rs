@@ -24,21 +24,21 @@ mod referee;
 mod verdict;
 
 macro_rules! races {
-    ($($feature:literal $engine:ident $connection:ident;)+) => {$(
+    ($($feature:literal $engine:ident $variant:ident $connection:ident;)+) => {$(
         #[cfg(feature = $feature)]
         mod $engine {
-            races! { @test $engine $connection race, Pin,
+            races! { @test $engine $variant $connection race, Pin,
                 commits_come_in_the_order_of_fences }
-            races! { @test $engine $connection control, Check,
+            races! { @test $engine $variant $connection control, Check,
                 with_a_plain_check_in_place_of_the_pin_stale_holders_commit }
         }
     )+};
-    (@test $engine:ident $connection:ident $module:ident, $proof:ident, $case:ident) => {
+    (@test $engine:ident $variant:ident $connection:ident $module:ident, $proof:ident, $case:ident) => {
         mod $module {
             #[test]
             fn $case() {
                 crate::referee::Test {
-                    engine: stringify!($engine),
+                    engine: diesel_locks_tests::Engine::$variant,
                     path: concat!(
                         stringify!($engine), "::", stringify!($module), "::", stringify!($case)
                     ),
@@ -51,8 +51,8 @@ macro_rules! races {
 }
 
 races! {
-    "postgres" postgres PgConnection;
-    "mysql" mariadb MysqlConnection;
-    "mysql" mysql MysqlConnection;
-    "sqlite" sqlite SqliteConnection;
+    "postgres" postgres Postgres PgConnection;
+    "mysql" mariadb MariaDb MysqlConnection;
+    "mysql" mysql MySql MysqlConnection;
+    "sqlite" sqlite Sqlite SqliteConnection;
 }

@@ -6,29 +6,16 @@ mod locks;
 mod opener;
 mod time;
 
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use diesel::Connection;
 use diesel_locks::{List, Lock, Table};
+pub use diesel_locks_tests::{Engine, ms, secs};
+use diesel_locks_tests::{shared, unique};
 
 use crate::session::Session;
 pub use isolation::Level;
 use opener::Opener;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    #[cfg(feature = "postgres")]
-    Postgres,
-    #[cfg(feature = "mysql")]
-    MariaDb,
-    #[cfg(feature = "mysql")]
-    MySql,
-    #[cfg(feature = "sqlite")]
-    Sqlite,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -54,17 +41,16 @@ pub struct World {
     pub source: Source,
     url: String,
     opener: Opener,
+    /// In the names of its locks, and of the folder of an SQLite database.
     scope: String,
-    /// The folder of the one database that belongs to this world alone.
-    folder: Option<PathBuf>,
 }
 
 impl World {
     pub fn new(engine: Engine, mode: Mode, source: Source, case: &str) -> Self {
         let scope = format!("{case} {}", unique());
-        let folder = engine.folder(&scope);
-        let url = engine.url(folder.as_ref());
-        engine.migrate(&url);
+        let url = engine.url(&scope);
+        // Where another process has just made the host's table this fails, and the cases find it.
+        let _ = engine.migrate(&url, HOST_JOBS);
         Self {
             engine,
             mode,
@@ -72,7 +58,6 @@ impl World {
             opener: opener::of(engine, mode, source, url.clone()),
             url,
             scope,
-            folder,
         }
     }
 
@@ -94,7 +79,7 @@ impl World {
     /// A connection of this world's kind.
     pub async fn session(&self) -> Box<dyn Session> {
         let mut session = (self.opener)().await;
-        for setup in self.engine.setup() {
+        for setup in setup(self.engine) {
             session
                 .batch(&setup)
                 .await
@@ -136,11 +121,11 @@ impl World {
     }
 
     pub fn is_sqlite(&self) -> bool {
-        self.engine.name() == "sqlite"
+        self.engine.is_sqlite()
     }
 
     pub fn is_postgres(&self) -> bool {
-        self.engine.name() == "postgres"
+        self.engine.is_postgres()
     }
 
     /// MySQL or MariaDB.
@@ -151,119 +136,34 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            let _ = std::fs::remove_dir_all(folder);
-        }
+        shared::clear(&self.scope);
     }
 }
 
-impl Engine {
-    pub fn name(self) -> &'static str {
-        match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres => "postgres",
-            #[cfg(feature = "mysql")]
-            Self::MariaDb => "mariadb",
-            #[cfg(feature = "mysql")]
-            Self::MySql => "mysql",
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite => "sqlite",
+/// A table of the host's.
+const HOST_JOBS: &str = "CREATE TABLE IF NOT EXISTS host_jobs (scope VARCHAR(255) NOT NULL, name VARCHAR(200) NOT NULL)";
+
+/// What the host sets on its connections.
+fn setup(engine: Engine) -> Vec<String> {
+    match engine.name() {
+        "sqlite" => vec![
+            "PRAGMA busy_timeout = 20000".to_owned(),
+            "PRAGMA journal_mode = WAL".to_owned(),
+            "PRAGMA synchronous = NORMAL".to_owned(),
+        ],
+        "postgres" => vec!["SET lock_timeout = '20s'".to_owned()],
+        _ => {
+            let wait = "SET SESSION innodb_lock_wait_timeout = 5".to_owned();
+            let mode = std::env::var("DIESEL_LOCKS_SQL_MODE").ok();
+            let mode = mode.map(|mode| format!("SET SESSION sql_mode = '{mode}'"));
+            [wait].into_iter().chain(mode).collect()
         }
     }
-
-    fn folder(self, scope: &str) -> Option<PathBuf> {
-        if self.name() != "sqlite" {
-            return None;
-        }
-        let folder = std::env::temp_dir().join(format!("diesel-locks {scope}"));
-        std::fs::create_dir_all(&folder).expect("a folder for the database");
-        Some(folder)
-    }
-
-    pub fn url(self, folder: Option<&PathBuf>) -> String {
-        let variable = match self.name() {
-            "postgres" => "PG_DATABASE_URL",
-            "mariadb" => "MARIADB_DATABASE_URL",
-            "mysql" => "MYSQL_DATABASE_URL",
-            _ => return folder.expect("a folder").join("db").display().to_string(),
-        };
-        std::env::var(variable).unwrap_or_else(|_| {
-            panic!("{variable} is not set: run the tests with `cargo xtask test`")
-        })
-    }
-
-    /// Creates the tables, once for each database.
-    fn migrate(self, url: &str) {
-        static MIGRATED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-        let mut migrated = MIGRATED.lock().expect("no panic while migrating");
-        if migrated.iter().any(|done| done == url) {
-            return;
-        }
-        match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres => migrate::<diesel::PgConnection>(url),
-            #[cfg(feature = "mysql")]
-            Self::MariaDb | Self::MySql => migrate::<diesel::MysqlConnection>(url),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite => migrate::<diesel::SqliteConnection>(url),
-        }
-        migrated.push(url.to_owned());
-    }
-
-    /// What the host sets on its connections.
-    fn setup(self) -> Vec<String> {
-        match self.name() {
-            "sqlite" => vec![
-                "PRAGMA busy_timeout = 20000".to_owned(),
-                "PRAGMA journal_mode = WAL".to_owned(),
-                "PRAGMA synchronous = NORMAL".to_owned(),
-            ],
-            "postgres" => vec!["SET lock_timeout = '20s'".to_owned()],
-            _ => {
-                let wait = "SET SESSION innodb_lock_wait_timeout = 5".to_owned();
-                let mode = std::env::var("DIESEL_LOCKS_SQL_MODE").ok();
-                let mode = mode.map(|mode| format!("SET SESSION sql_mode = '{mode}'"));
-                [wait].into_iter().chain(mode).collect()
-            }
-        }
-    }
-}
-
-fn migrate<C: Connection + diesel_locks::blocking::LockConnection>(url: &str) {
-    let mut conn = C::establish(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-    diesel_locks::blocking::migrate(&mut conn).expect("migrations that run");
-    // A table of the host's; where another process has just made it, this fails, and the cases find it.
-    let _ = conn.batch_execute(
-        "CREATE TABLE IF NOT EXISTS host_jobs (scope VARCHAR(255) NOT NULL, name VARCHAR(200) NOT NULL)",
-    );
 }
 
 /// A table that no other case knows.
 pub fn own_table(name: &str) -> Table {
     Table::new(&format!("{name}_{}", unique())).expect("a valid name")
-}
-
-pub fn secs(number: u64) -> Duration {
-    Duration::from_secs(number)
-}
-
-pub fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
-}
-
-/// Different in every process and every call.
-fn unique() -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let now = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .expect("after 1970");
-    format!(
-        "{:x}_{:x}_{call:x}",
-        std::process::id(),
-        now.as_micros() & 0xffff_ffff
-    )
 }
 
 /// Runs beside the case, in a thread of its own, whatever kind of connection it uses.

@@ -26,30 +26,13 @@ macro_rules! on_one_thread {
             .unwrap();
         runtime.block_on(async {
             use diesel_async::AsyncConnection;
-            match $engine {
-                #[cfg(feature = "postgres")]
-                Engine::Postgres => {
-                    let $conn = diesel_async::AsyncPgConnection::establish($url)
-                        .await
-                        .unwrap();
+            macro_rules! work {
+                ($blocking:ty, $asynchronous:ty) => {{
+                    let $conn = <$asynchronous>::establish($url).await.unwrap();
                     $work
-                }
-                #[cfg(feature = "mysql")]
-                Engine::MariaDb | Engine::MySql => {
-                    let $conn = diesel_async::AsyncMysqlConnection::establish($url)
-                        .await
-                        .unwrap();
-                    $work
-                }
-                #[cfg(feature = "sqlite")]
-                Engine::Sqlite => {
-                    use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-                    let $conn = SyncConnectionWrapper::<diesel::SqliteConnection>::establish($url)
-                        .await
-                        .unwrap();
-                    $work
-                }
+                }};
             }
+            diesel_locks_tests::with_connection_types!($engine, work)
         })
     }};
 }

@@ -22,7 +22,7 @@ impl Role {
     }
 
     fn on(database: Database, grants: &[&str]) -> Self {
-        let name = unique();
+        let name = format!("diesel_locks_{}", unique());
         let (user, create) = match database.engine.dialect() {
             "postgres" => (name.clone(), format!("CREATE ROLE {name} LOGIN")),
             "mysql" => (format!("{name}@'%'"), format!("CREATE USER {name}@'%'")),

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use diesel_locks::Wait;
 
+use crate::client::tasks::{Writing, writing};
 use crate::place::{Place, ms};
 use cut::{Cut, Random, every_cut, until};
 use ground::{Ground, SOON, TTL, on_ground};
@@ -108,7 +109,8 @@ pub fn cancelled_work_leaves_nothing(place: &Place) {
         .await;
         every_cut("finish", async |cut| {
             let guard = on.guard().await;
-            let done = until(cut, guard.finish(scope)).await;
+            let (work, _) = writing(scope, guard.fence());
+            let done = until(cut, guard.finish(work)).await;
             on.is_free(&on.lock, &format!("finish, {cut:?}")).await;
             done.transpose().expect("a commit").is_some()
         })

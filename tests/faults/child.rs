@@ -1,11 +1,11 @@
 //! This program again, as another process that runs the same test and is told by its environment that it is the other.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use diesel_locks_tests::process;
+use rustix::process::Signal;
 
 use crate::place::Place;
 
@@ -55,22 +55,12 @@ impl<'p> Children<'p> {
         let number = self.processes.len();
         let place = self.place;
         let values = [place.url.clone(), place.group.clone(), number.to_string()];
-        let program = std::env::current_exe().expect("this program");
-        let mut child = Command::new(program)
-            .args([&*place.path, "--exact", "--nocapture"])
-            .envs(VARIABLES.into_iter().zip(values))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child");
-        let output = child.stdout.take().expect("a pipe");
         let sender = self.sender.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let told = line.strip_prefix(MARK).and_then(|it| it.split_once(' '));
-                if let Some((word, more)) = told {
-                    let _ = sender.send((number, word.to_owned(), more.to_owned()));
-                }
+        let variables = VARIABLES.into_iter().zip(values);
+        let child = process::start(&place.path, variables, move |line| {
+            let told = line.strip_prefix(MARK).and_then(|it| it.split_once(' '));
+            if let Some((word, more)) = told {
+                let _ = sender.send((number, word.to_owned(), more.to_owned()));
             }
         });
         self.processes.push(child);
@@ -96,9 +86,7 @@ impl<'p> Children<'p> {
     }
 
     pub fn signal(&self, number: usize, signal: Signal) {
-        // It was not waited for, so that its number is nobody else's.
-        let pid = Pid::from_child(&self.processes[number]);
-        kill_process(pid, signal).expect("a signal");
+        process::signal(&self.processes[number], signal).expect("a signal");
     }
 
     /// Ends it, without any warning.
@@ -119,17 +107,11 @@ impl<'p> Children<'p> {
 
 impl Drop for Children<'_> {
     fn drop(&mut self) {
-        for child in &mut self.processes {
-            let _ = child.kill(); // one that has ended is left alone
-            let _ = child.wait();
-        }
+        self.processes.iter_mut().for_each(process::end);
     }
 }
 
 /// In a child: ends this process when the one that started it does, however that happens.
 pub fn end_with_parent() {
-    std::thread::spawn(|| {
-        let _ = std::io::Read::read_to_end(&mut std::io::stdin(), &mut Vec::new());
-        std::process::exit(1);
-    });
+    process::when_input_ends(|| std::process::exit(1));
 }

@@ -1,99 +1,161 @@
 //! A `Locks` of either kind, with the same blocking words: what the tests are about is what happens behind it. An async
-//! one is waited for from outside of its runtime.
+//! one is waited for from outside of its runtime; the future of a blocking one is ready at the first poll.
 
-#[path = "client/asynchronous.rs"]
-pub mod asynchronous;
-#[path = "client/blocking.rs"]
-mod blocking;
 #[path = "client/log.rs"]
 mod log;
+#[path = "client/pool.rs"]
+mod pool;
 #[path = "client/tasks.rs"]
 pub mod tasks;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::ops::Deref;
 use std::time::Duration;
 
-use diesel_locks::{Attempt, Lock, Outcome, Result, Wait};
+use diesel_locks::{Attempt, Error, List, Lock, Outcome, Result, Wait};
+use diesel_locks_tests::Engine;
+use diesel_locks_tests::managed::{AnyGuard, Held, Job, Managed};
+use diesel_locks_tests::session::Work;
+use tokio::runtime::{Handle, Runtime};
 
-pub use blocking::Blocking;
+use crate::place::Mode;
+use crate::probe::write_sql;
 pub use log::{Log, Told};
+pub use pool::{Gate, Setup};
+use tasks::Writing;
+pub use tasks::tasks;
 
-/// How the application has set up its pool and locks.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub pool_size: u32,
-    /// Whether the pool looks at a connection before it hands it out.
-    pub checks: bool,
-    /// SQLite's `busy_timeout`.
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code))]
-    pub patience: Duration,
-    pub release_within: Duration,
+pub struct Client {
+    locks: Box<dyn Managed>,
+    gate: Gate,
+    log: Log,
+    runtime: Handle,
 }
 
-impl Default for Setup {
-    fn default() -> Self {
+impl Client {
+    pub fn new(engine: Engine, mode: Mode, url: &str, setup: &Setup, runtime: &Runtime) -> Self {
+        let (gate, log) = (Gate::default(), Log::default());
+        let locks = match mode {
+            Mode::Blocking | Mode::Both => pool::blocking(engine, url, setup, &gate),
+            Mode::Async => pool::asynchronous(engine, url, setup, &gate).0,
+        };
+        let hears = log.clone();
         Self {
-            pool_size: 4,
-            checks: true,
-            patience: Duration::from_secs(5),
-            release_within: Duration::from_secs(5),
+            locks: locks.observe(Box::new(move |event| hears.hear(event))),
+            gate,
+            log,
+            runtime: runtime.handle().clone(),
         }
     }
-}
 
-pub trait Client: Send + Sync {
-    fn acquire(&self, lock: &Lock, wait: Wait) -> Result<Box<dyn Guard>>;
-    /// The same; async it is cancelled after this time.
-    fn acquire_within(
-        &self,
-        time: Duration,
-        lock: &Lock,
-        wait: Wait,
-    ) -> Option<Result<Box<dyn Guard>>>;
-    fn try_acquire(&self, lock: &Lock) -> Result<Attempt<Box<dyn Guard>>>;
+    pub fn acquire(&self, lock: &Lock, wait: Wait) -> Result<Guard> {
+        let held = self.runtime.block_on(self.locks.acquire(lock, wait))?;
+        Ok(self.guard(held))
+    }
+
+    /// Acquires the lock. An async acquisition is cancelled after this time.
+    pub fn acquire_within(&self, time: Duration, lock: &Lock, wait: Wait) -> Option<Result<Guard>> {
+        let acquire = self.locks.acquire(lock, wait);
+        let acquire = async { tokio::time::timeout(time, acquire).await };
+        let answer = self.runtime.block_on(acquire).ok()?;
+        Some(answer.map(|held| self.guard(held)))
+    }
+
+    pub fn try_acquire(&self, lock: &Lock) -> Result<Attempt<Guard>> {
+        let attempt = self.runtime.block_on(self.locks.try_acquire(lock))?;
+        Ok(attempt.map(|held| self.guard(held)))
+    }
+
     /// Acquires it for work that panics.
-    fn run_panicking(&self, lock: &Lock);
+    pub fn run_panicking(&self, lock: &Lock) {
+        let job: Job = Box::new(|_| Box::pin(async { panic_quietly() }));
+        let run = self.locks.run(lock, Wait::never(), job);
+        self.runtime.block_on(run).expect("the lock");
+    }
+
     /// Asks the database something on a connection of the pool.
-    fn ask(&self) -> Result<()>;
+    pub fn ask(&self) -> Result<()> {
+        let (within, list) = (Duration::from_secs(2), List::all().limit(1));
+        let asked = async { tokio::time::timeout(within, self.locks.list(&list)).await };
+        let answer = self.runtime.block_on(asked);
+        answer.unwrap_or(Err(Error::NoAnswer { within })).map(drop)
+    }
+
     /// Whether the pool refuses to give connections.
-    fn gate(&self) -> &Gate;
-    fn log(&self) -> &Log;
-    fn close(&self);
-}
-
-pub trait Guard: Send + Sync {
-    fn fence(&self) -> i64;
-    fn is_valid(&self) -> bool;
-    fn trusted_for(&self) -> Duration;
-    fn on_lost(&self, callback: Box<dyn FnOnce() + Send>);
-    fn lost_within(&self, time: Duration) -> bool;
-    fn extend(&self) -> Result<Outcome>;
-    /// Writes to the ledger in a guarded transaction; how many rows of a larger fence were there.
-    fn write(&self, scope: &str) -> Result<i64>;
-    /// The same, and panics after it has written.
-    fn write_panicking(&self, scope: &str);
-    fn release(self: Box<Self>) -> Result<Outcome>;
-}
-
-/// Before a pool: closed it gives no connection.
-#[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<AtomicBool>);
-
-impl Gate {
-    pub fn close(&self, closed: bool) {
-        self.0.store(closed, SeqCst);
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
-    fn pass(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        if self.0.load(SeqCst) {
-            return Err("the gate is closed".into());
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub fn close(&self) {
+        self.runtime.block_on(self.locks.close());
+    }
+
+    fn guard(&self, held: AnyGuard) -> Guard {
+        Guard {
+            held: Some(held),
+            runtime: self.runtime.clone(),
         }
-        Ok(())
     }
 }
 
-/// A panic of which nobody is told.
-pub fn panic_quietly() -> ! {
+/// A guard outside of its runtime: what is known of it at once, and blocking words for what is not.
+pub struct Guard {
+    held: Option<AnyGuard>,
+    runtime: Handle,
+}
+
+impl Deref for Guard {
+    type Target = dyn Held;
+
+    fn deref(&self) -> &Self::Target {
+        &**self.held.as_ref().expect("a guard")
+    }
+}
+
+impl Guard {
+    pub fn lost_within(&self, time: Duration) -> bool {
+        self.runtime.block_on((**self).lost_within(time))
+    }
+
+    pub fn extend(&self) -> Result<Outcome> {
+        self.runtime.block_on((**self).extend())
+    }
+
+    /// Writes to the ledger in a guarded transaction; how many rows of a larger fence were there.
+    pub fn write(&self, scope: &str) -> Result<i64> {
+        self.runtime.block_on((**self).write(scope))
+    }
+
+    /// Writes to the ledger in a guarded transaction, and panics before the commit.
+    pub fn write_panicking(&self, scope: &str) {
+        let [write, _] = write_sql(scope, self.fence());
+        let work: Work = Box::new(move |conn| {
+            Box::pin(async move {
+                conn.batch(&write).await?;
+                panic_quietly()
+            })
+        });
+        let done = self.runtime.block_on(self.transaction(work));
+        done.expect("a panic");
+    }
+
+    pub fn release(mut self) -> Result<Outcome> {
+        let held = self.held.take().expect("a guard");
+        self.runtime.block_on(held.release())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _inside = self.runtime.enter();
+        drop(self.held.take());
+    }
+}
+
+/// A panic that prints nothing.
+fn panic_quietly<T>() -> T {
     std::panic::resume_unwind(Box::new("on purpose"))
 }

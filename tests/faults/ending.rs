@@ -7,7 +7,7 @@ use diesel_locks::Wait;
 use tokio::runtime::Builder;
 
 use crate::child::Children;
-use crate::client::Setup;
+use crate::client::{Setup, tasks};
 use crate::place::{Place, ms, runtime, within};
 use crate::proxy::Close;
 
@@ -47,7 +47,7 @@ pub fn a_transaction_that_panics_leaves_nothing(place: &Place) {
 
 pub fn locks_go_on_in_another_runtime(place: &Place) {
     let (first, second) = (runtime(), runtime());
-    let tasks = place.engine.tasks(&place.url, &Setup::default(), &first);
+    let tasks = tasks(place.engine, &place.url, &Setup::default());
     let locks = [
         place.lock("first", ms(60_000)),
         place.lock("second", ms(3_000)),
@@ -73,7 +73,7 @@ pub fn locks_go_on_in_another_runtime(place: &Place) {
 
 pub fn a_guard_may_be_dropped_outside_of_its_runtime(place: &Place) {
     let runtime = runtime();
-    let tasks = place.engine.tasks(&place.url, &Setup::default(), &runtime);
+    let tasks = tasks(place.engine, &place.url, &Setup::default());
     let lock = place.lock("outside", ms(60_000));
     let guard = runtime.block_on(tasks.acquire(&lock, Wait::never()));
     drop(guard.expect("the lock"));
@@ -84,7 +84,7 @@ pub fn a_guard_may_be_dropped_outside_of_its_runtime(place: &Place) {
 
 pub fn what_was_left_to_a_dead_runtime_is_done_by_the_next(place: &Place) {
     let (first, second) = (runtime(), runtime());
-    let tasks = place.engine.tasks(&place.url, &Setup::default(), &first);
+    let tasks = tasks(place.engine, &place.url, &Setup::default());
     let lock = place.lock("left", ms(60_000));
     let guard = first.block_on(tasks.acquire(&lock, Wait::never()));
     let guard = guard.expect("the lock");
@@ -115,7 +115,7 @@ fn hold_on_one_thread(place: &Place) {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let (proxy, url) = place.proxy();
-    let tasks = place.engine.tasks(&url, &Setup::default(), &runtime);
+    let tasks = tasks(place.engine, &url, &Setup::default());
     let lock = place.lock("one thread", ms(8_000));
     let guard = runtime.block_on(tasks.acquire(&lock, Wait::never()));
     let guard = guard.expect("the lock");

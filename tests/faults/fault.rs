@@ -1,7 +1,8 @@
 //! What can happen to a database, seen from a client.
 
+use diesel_locks_tests::Engine;
+
 use crate::client::{Client, Setup};
-use crate::engine::Engine;
 use crate::place::{Place, ms};
 use crate::probe::Probe;
 use crate::proxy::{Close, Proxy};
@@ -40,7 +41,7 @@ impl Fault {
 
 /// A client, and what can happen to its database.
 pub struct Line {
-    pub client: Box<dyn Client>,
+    pub client: Client,
     fault: Fault,
     proxy: Option<Proxy>,
     /// SQLite's other writer.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel_locks::{Attempt, Wait};
+use diesel_locks_tests::managed::Held;
 
 use crate::client::{Guard, Told};
 use crate::fault::{Fault, Line};
@@ -144,12 +145,12 @@ fn long(place: &Place, fault: Fault) {
     line.client.close();
 }
 
-fn acquire(line: &Line, lock: &diesel_locks::Lock) -> Box<dyn Guard> {
+fn acquire(line: &Line, lock: &diesel_locks::Lock) -> Guard {
     let guard = line.client.acquire(lock, Wait::up_to(ms(5_000)));
     guard.expect("the lock")
 }
 
-pub fn when_lost(guard: &dyn Guard) -> impl Fn() -> Option<Instant> + use<> {
+pub fn when_lost(guard: &dyn Held) -> impl Fn() -> Option<Instant> + use<> {
     let told = Arc::new(Mutex::new(None));
     let tells = told.clone();
     guard.on_lost(Box::new(move || {
@@ -159,7 +160,7 @@ pub fn when_lost(guard: &dyn Guard) -> impl Fn() -> Option<Instant> + use<> {
 }
 
 /// Looks at the guard until its trust is over, and says when that was to be.
-pub fn watch(guard: &dyn Guard, ttl: Duration) -> Instant {
+pub fn watch(guard: &dyn Held, ttl: Duration) -> Instant {
     let mut deadline = Instant::now();
     within(ttl * 2, "the end of trust", || {
         let (now, left) = (Instant::now(), guard.trusted_for());

@@ -2,17 +2,16 @@
 //! other test knows.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel_locks::Lock;
+pub use diesel_locks_tests::ms;
+use diesel_locks_tests::{Engine, shared, unique};
 use tokio::runtime::Runtime;
 
 use crate::child;
-use crate::client::{self, Client};
-use crate::engine::Engine;
-use crate::probe::Probe;
+use crate::client::{Client, Setup};
+use crate::probe::{self, Probe};
 use crate::proxy::Proxy;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +33,6 @@ pub struct Place {
     pub is_child: bool,
     /// Async clients live on it.
     pub runtime: Runtime,
-    /// The folder of a database that belongs to this test alone.
-    folder: Option<PathBuf>,
 }
 
 impl Place {
@@ -51,11 +48,9 @@ impl Place {
             return place;
         }
         let group = format!("faults {}", unique());
-        let folder = engine.folder(&group);
-        let url = engine.url(folder.as_ref());
-        engine.migrate(&url);
+        let url = engine.url(&group);
+        engine.migrate(&url, probe::LEDGER).expect("a ledger");
         let mut place = Self::again(engine, mode, url, group);
-        place.folder = folder;
         path.clone_into(&mut place.path);
         place
     }
@@ -63,7 +58,7 @@ impl Place {
     /// In a database of the test's own.
     #[cfg(feature = "postgres")]
     pub fn at(engine: Engine, mode: Mode, url: &str) -> Self {
-        engine.migrate(url);
+        engine.migrate(url, probe::LEDGER).expect("a ledger");
         Self::again(engine, mode, url.to_owned(), format!("faults {}", unique()))
     }
 
@@ -81,7 +76,6 @@ impl Place {
             path: String::new(),
             is_child: false,
             runtime: runtime(),
-            folder: None,
         }
     }
 
@@ -91,7 +85,7 @@ impl Place {
     }
 
     /// A way to the database that can fail, and a client that goes it.
-    pub fn line(&self, setup: &client::Setup) -> (Option<Proxy>, Box<dyn Client>) {
+    pub fn line(&self, setup: &Setup) -> (Option<Proxy>, Client) {
         let (proxy, url) = self.proxy();
         (proxy, self.client(&url, setup))
     }
@@ -109,16 +103,16 @@ impl Place {
     }
 
     /// A client whose way to the database does not fail.
-    pub fn rival(&self) -> Box<dyn Client> {
-        self.client(&self.url, &client::Setup::default())
+    pub fn rival(&self) -> Client {
+        self.client(&self.url, &Setup::default())
     }
 
     pub fn probe(&self) -> Box<dyn Probe> {
-        self.engine.probe(&self.url)
+        probe::of(self.engine, &self.url)
     }
 
-    fn client(&self, url: &str, setup: &client::Setup) -> Box<dyn Client> {
-        self.engine.client(self.mode, url, setup, &self.runtime)
+    fn client(&self, url: &str, setup: &Setup) -> Client {
+        Client::new(self.engine, self.mode, url, setup, &self.runtime)
     }
 
     fn server(&self) -> Option<SocketAddr> {
@@ -129,8 +123,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            let _ = std::fs::remove_dir_all(folder);
+        // The database of a child is that of the test which has started the child.
+        if !self.is_child {
+            shared::clear(&self.group);
         }
     }
 }
@@ -141,19 +136,6 @@ pub fn runtime() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
-}
-
-/// Different in every process and every call.
-fn unique() -> String {
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
-    let now = now.expect("after 1970").as_micros() & 0xffff_ffff;
-    format!("{:x}_{now:x}_{call:x}", std::process::id())
-}
-
-pub const fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
 }
 
 /// Asks again until the answer is yes, and says how long that took.

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use diesel::QueryableByName;
 use diesel::connection::SimpleConnection;
 use diesel::result::QueryResult;
-use diesel::sql_types::BigInt;
 use diesel_locks::blocking::LockDsl;
 use diesel_locks::{Lock, Record};
+use diesel_locks_tests::{Engine, Number, establish, with_connection_types};
 
 pub trait Probe: Send {
     fn row(&mut self, lock: &Lock) -> Option<Record>;
@@ -29,11 +28,25 @@ impl dyn Probe + '_ {
     }
 }
 
-#[derive(QueryableByName)]
-pub struct Number {
-    #[diesel(sql_type = BigInt)]
-    pub number: i64,
+/// Opens a connection of an engine for looking.
+pub fn of(engine: Engine, url: &str) -> Box<dyn Probe> {
+    macro_rules! probe {
+        ($blocking:ty, $asynchronous:ty) => {
+            Box::new(establish::<$blocking>(url))
+        };
+    }
+    let mut probe: Box<dyn Probe> = with_connection_types!(engine, probe);
+    if engine.is_sqlite() {
+        probe
+            .batch("PRAGMA busy_timeout = 5000")
+            .expect("a setting");
+    }
+    probe
 }
+
+/// The table of what is written under locks.
+pub const LEDGER: &str =
+    "CREATE TABLE IF NOT EXISTS faults_ledger (scope VARCHAR(255) NOT NULL, fence BIGINT NOT NULL)";
 
 /// What is written under a lock, and how many rows of a larger fence are there already.
 pub fn write_sql(scope: &str, fence: i64) -> [String; 2] {

@@ -211,7 +211,7 @@ pub fn a_slow_database_is_not_taken_for_one_that_is_gone(place: &Place) {
 
 /// A client that has done everything once on its one connection: what it asks now is nothing but what it is to do.
 struct Warm {
-    client: Box<dyn Client>,
+    client: Client,
     proxy: Proxy,
 }
 
@@ -258,11 +258,11 @@ impl Warm {
 struct Asked {
     /// Who held the lock when no more replies came.
     holder: Option<i64>,
-    guard: Option<Box<dyn Guard>>,
+    guard: Option<Guard>,
 }
 
 /// Somebody else gets it, with one try.
-fn take_at_once(place: &Place, lock: &Lock) -> Box<dyn Guard> {
+fn take_at_once(place: &Place, lock: &Lock) -> Guard {
     match place.rival().try_acquire(lock) {
         Ok(Attempt::Acquired(guard)) => guard,
         Ok(Attempt::Busy(holder)) => panic!("held by {holder:?}"),

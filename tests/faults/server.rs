@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use diesel_locks::Wait;
+use diesel_locks_tests::Engine;
 use rustix::process::{Pid, Signal, getuid, kill_process};
 
-use crate::engine::Engine;
 use crate::outage::{LATE, watch, when_lost};
 use crate::place::{Mode, Place, ms, side_by_side, within};
 

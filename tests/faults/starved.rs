@@ -7,7 +7,8 @@ use diesel_locks::Wait;
 use rustix::process::Signal;
 
 use crate::child::{Children, end_with_parent, say};
-use crate::client::Setup;
+use crate::client::tasks::Writing;
+use crate::client::{Setup, tasks};
 use crate::place::{Place, ms, within};
 
 const TTL: Duration = ms(3_000);
@@ -102,7 +103,7 @@ pub fn after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place
     let lock = place.lock("busy", ttl);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().expect("a runtime");
-    let tasks = place.engine.tasks(&place.url, &Setup::default(), &runtime);
+    let tasks = tasks(place.engine, &place.url, &Setup::default());
     let told = runtime.block_on(async {
         let guard = tasks.acquire(&lock, Wait::never()).await.expect("the lock");
         // So that the keeper has begun.
@@ -114,9 +115,7 @@ pub fn after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place
         }
         assert!(!guard.is_valid(), "before the keeper has run");
         let free = Instant::now();
-        tokio::time::timeout(ms(5_000), guard.lost())
-            .await
-            .expect("told");
+        assert!(guard.lost_within(ms(5_000)).await, "never told");
         let refused = guard.write(&place.group).await;
         assert!(refused.is_err_and(|error| error.is_stale()));
         free.elapsed()

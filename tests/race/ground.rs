@@ -1,6 +1,5 @@
 //! Where a race is run: the connections of an engine, and tables that no other race knows.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use diesel::connection::{Connection, SimpleConnection};
@@ -8,6 +7,7 @@ use diesel::result::QueryResult;
 use diesel_locks::blocking::LockConnection;
 use diesel_locks::migrations::Migrations;
 use diesel_locks::{Dialect, Lock, Result, Table};
+use diesel_locks_tests::{Engine, establish, shared, unique};
 
 use crate::ledger::{Ledger, Row};
 
@@ -73,11 +73,9 @@ pub struct Ground {
 }
 
 impl Ground {
-    pub fn new(engine: &str) -> Self {
-        let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
-        let now = since.expect("after 1970").as_micros() & 0xffff_ffff;
-        let scope = format!("race_{:x}_{now:x}", std::process::id());
-        let url = url(engine, &scope);
+    pub fn new(engine: Engine) -> Self {
+        let scope = format!("race_{}", unique());
+        let url = engine.url(&scope);
         Self { url, scope }
     }
 
@@ -109,13 +107,11 @@ impl Ground {
             .drop(&mut conn)
             .expect("a table to be dropped");
         drop(conn);
-        if PathBuf::from(&self.url).starts_with(folder(&self.scope)) {
-            let _ = std::fs::remove_dir_all(folder(&self.scope));
-        }
+        shared::clear(&self.scope);
     }
 
     pub fn connect<C: Racing>(&self, number: usize) -> C {
-        let mut conn = C::establish(&self.url).unwrap_or_else(|e| panic!("{}: {e}", self.url));
+        let mut conn = establish::<C>(&self.url);
         conn.batch_execute(C::SETTINGS[number % 2])
             .expect("settings");
         conn
@@ -146,21 +142,3 @@ const VARIABLES: [&str; 3] = [
     "DIESEL_LOCKS_RACE_SCOPE",
     "DIESEL_LOCKS_RACER",
 ];
-
-fn url(engine: &str, scope: &str) -> String {
-    let variable = match engine {
-        "postgres" => "PG_DATABASE_URL",
-        "mariadb" => "MARIADB_DATABASE_URL",
-        "mysql" => "MYSQL_DATABASE_URL",
-        _ => {
-            std::fs::create_dir_all(folder(scope)).expect("a folder for the database");
-            return folder(scope).join("db").display().to_string();
-        }
-    };
-    std::env::var(variable)
-        .unwrap_or_else(|_| panic!("{variable} is not set: run the tests with `cargo xtask test`"))
-}
-
-fn folder(scope: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("diesel-locks {scope}"))
-}

@@ -1,7 +1,6 @@
 //! One of the processes: acquires the lock, writes under its lease in all the ways there are, and mostly lets it run
 //! out for another to take over. Holds it too long now and then, dies, and leaves workers behind.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use diesel::connection::TransactionManager;
 use diesel_locks::blocking::{LeaseDsl, LockDsl};
 use diesel_locks::{Attempt, Error, Lease, Result, Wait};
+use diesel_locks_tests::{ms, process};
 
 use crate::event::{Acquired, Committed, Event, Time, now};
 use crate::ground::{Ground, Racing};
@@ -50,10 +50,7 @@ pub fn race<C: Racing>(ground: Ground, number: usize, proof: Proof) {
     println!(); // libtest may have begun a line
     let over = Arc::new(AtomicBool::new(false));
     let told = over.clone();
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        told.store(true, Ordering::SeqCst);
-    });
+    process::when_input_ends(move || told.store(true, Ordering::SeqCst));
     let mut racer = Racer::<C> {
         conn: ground.connect(number),
         workers: (0..WORKERS).map(|_| ground.connect(number)).collect(),
@@ -312,10 +309,6 @@ fn hold(ttl: Duration) -> Duration {
 
 fn micros(time: Duration) -> Time {
     Time::try_from(time.as_micros()).expect("a short time")
-}
-
-fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
 }
 
 fn one_in(chances: usize) -> bool {

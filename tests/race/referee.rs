@@ -1,12 +1,13 @@
 //! The test itself: starts the racers, stops them in the middle of whatever they do, and hears what they tell.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::io::Write;
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use diesel_locks_tests::{Engine, process};
+use rustix::process::Signal;
 
 use crate::event::Event;
 use crate::ground::{Ground, Racing};
@@ -25,7 +26,7 @@ const STUCK: Duration = Duration::from_secs(30);
 static TURN: Mutex<()> = Mutex::new(());
 
 pub struct Test {
-    pub engine: &'static str,
+    pub engine: Engine,
     /// What libtest calls it, to start it again in the racers.
     pub path: &'static str,
     pub proof: Proof,
@@ -71,7 +72,7 @@ impl Test {
             Proof::Pin => "",
             Proof::Check => " with a check in place of the pin",
         };
-        let text = format!("\nThe race on {}{form}:\n{verdict}", self.engine);
+        let text = format!("\nThe race on {}{form}:\n{verdict}", self.engine.name());
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
@@ -90,9 +91,12 @@ impl Race {
     fn start(path: &str, ground: &Ground) -> Self {
         let (sender, events) = mpsc::channel();
         let racers = (0..RACERS).map(|number| {
-            let mut racer = start(path, ground, number);
-            hear(&mut racer, number, sender.clone());
-            racer
+            let sender = sender.clone();
+            process::start(path, ground.variables(number), move |line| {
+                if let Some(event) = Event::read(line) {
+                    let _ = sender.send((number, event));
+                }
+            })
         });
         Self {
             racers: racers.collect(),
@@ -149,14 +153,14 @@ impl Race {
             self.stopped = Some(number);
             self.heard.stops += 1;
         }
-        send(&self.racers[number], signal);
+        let _ = process::signal(&self.racers[number], signal);
         Duration::from_millis(pause as u64)
     }
 
     /// Lets them finish what they do, and hears the rest.
     fn end(&mut self) {
         for racer in &mut self.racers {
-            send(racer, Signal::CONT);
+            let _ = process::signal(racer, Signal::CONT);
             drop(racer.stdin.take());
         }
         loop {
@@ -175,36 +179,6 @@ impl Race {
 
 impl Drop for Race {
     fn drop(&mut self) {
-        for racer in &mut self.racers {
-            let _ = racer.kill(); // stopped or not; one that has ended is left alone
-            let _ = racer.wait();
-        }
+        self.racers.iter_mut().for_each(process::end);
     }
-}
-
-fn start(path: &str, ground: &Ground, number: usize) -> Child {
-    let program = std::env::current_exe().expect("this program");
-    Command::new(program)
-        .args([path, "--exact", "--nocapture"])
-        .envs(ground.variables(number))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a racer")
-}
-
-fn hear(racer: &mut Child, number: usize, sender: Sender<(usize, Event)>) {
-    let output = racer.stdout.take().expect("a pipe");
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if let Some(event) = Event::read(&line) {
-                let _ = sender.send((number, event));
-            }
-        }
-    });
-}
-
-/// To a child that was not waited for, so that its number is nobody else's.
-fn send(racer: &Child, signal: Signal) {
-    let _ = kill_process(Pid::from_child(racer), signal);
 }

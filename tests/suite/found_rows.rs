@@ -8,7 +8,8 @@ use crate::session::Session;
 use crate::world::{Engine, Mode, Source, World};
 
 async fn session(world: &World) -> Box<dyn Session> {
-    let opts = mysql_async::Opts::from_url(&world.engine.url(None)).expect("a URL");
+    let opts =
+        mysql_async::Opts::from_url(&world.engine.server().expect("a server")).expect("a URL");
     assert!(!opts.client_found_rows());
     let conn = mysql_async::Conn::new(opts).await.expect("a connection");
     Box::new(

@@ -10,11 +10,12 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncConnection;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, bb8};
 use diesel_locks::{asynchronous, blocking};
+use diesel_locks_tests::{Answer, with_connection_types};
 
-use super::{Engine, Mode, POOL_SIZE, Source, World};
+use super::{Mode, POOL_SIZE, Source, World, setup};
 use crate::managed::Managed;
 use crate::managed::traffic::Traffic;
-use crate::session::{Answer, Session};
+use crate::session::Session;
 
 /// Where a `Locks` gets its connections.
 #[derive(Clone)]
@@ -66,7 +67,7 @@ impl World {
     fn host(&self, connections: u32) -> Host {
         Host {
             url: self.url.clone(),
-            setup: self.engine.setup(),
+            setup: setup(self.engine),
             connections,
             traffic: Traffic::of(connections),
         }
@@ -104,16 +105,7 @@ impl World {
                 }
             };
         }
-        match self.engine {
-            #[cfg(feature = "postgres")]
-            Engine::Postgres => locks!(diesel::PgConnection, crate::session::AsyncPostgres),
-            #[cfg(feature = "mysql")]
-            Engine::MariaDb | Engine::MySql => {
-                locks!(diesel::MysqlConnection, crate::session::AsyncMysql)
-            }
-            #[cfg(feature = "sqlite")]
-            Engine::Sqlite => locks!(diesel::SqliteConnection, crate::session::AsyncSqlite),
-        }
+        with_connection_types!(self.engine, locks)
     }
 }
 

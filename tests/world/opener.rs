@@ -7,10 +7,11 @@ use diesel::r2d2::{ConnectionManager, Pool, PooledConnection, R2D2Connection};
 use diesel_async::AsyncConnection;
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::bb8;
+use diesel_locks_tests::{Answer, with_connection_types};
 use tokio::sync::OnceCell;
 
 use super::{Engine, Mode, POOL_SIZE, Source};
-use crate::session::{Answer, Session};
+use crate::session::Session;
 
 pub type Opener = Box<dyn Fn() -> Answer<'static, Box<dyn Session>> + Send + Sync>;
 
@@ -26,16 +27,7 @@ pub fn of(engine: Engine, mode: Mode, source: Source, url: String) -> Opener {
             }
         };
     }
-    match engine {
-        #[cfg(feature = "postgres")]
-        Engine::Postgres => opener!(diesel::PgConnection, crate::session::AsyncPostgres),
-        #[cfg(feature = "mysql")]
-        Engine::MariaDb | Engine::MySql => {
-            opener!(diesel::MysqlConnection, crate::session::AsyncMysql)
-        }
-        #[cfg(feature = "sqlite")]
-        Engine::Sqlite => opener!(diesel::SqliteConnection, crate::session::AsyncSqlite),
-    }
+    with_connection_types!(engine, opener)
 }
 
 fn own_blocking<C: Connection + Session + 'static>(url: String) -> Opener {

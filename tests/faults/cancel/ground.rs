@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel_locks::{Lock, Wait};
+use diesel_locks_tests::managed::AnyGuard;
 
-use crate::client::Setup;
-use crate::client::tasks::{Tasked, Tasks};
+use crate::client::tasks::Tasks;
+use crate::client::{Setup, tasks};
 use crate::place::{Place, ms, runtime};
 
 /// Much longer than the test: what is free before was given back.
@@ -15,7 +16,7 @@ pub const SOON: Duration = ms(15_000);
 
 pub struct Ground<'p> {
     pub place: &'p Place,
-    pub tasks: Arc<dyn Tasks>,
+    pub tasks: Arc<Tasks>,
     pub lock: Lock,
 }
 
@@ -26,7 +27,7 @@ pub fn on_ground(place: &Place, test: impl AsyncFnOnce(&Ground<'_>)) {
         pool_size: 4,
         ..Setup::default()
     };
-    let tasks = place.engine.tasks(&place.url, &setup, &runtime);
+    let tasks = tasks(place.engine, &place.url, &setup);
     runtime.block_on(async {
         let ground = Ground {
             place,
@@ -60,7 +61,7 @@ impl Ground<'_> {
         next.release().await.expect("an answer");
     }
 
-    pub async fn guard(&self) -> Box<dyn Tasked> {
+    pub async fn guard(&self) -> AnyGuard {
         let guard = self.tasks.acquire(&self.lock, Wait::up_to(SOON)).await;
         guard.expect("the lock")
     }

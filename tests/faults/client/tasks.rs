@@ -1,33 +1,91 @@
-//! Async locks in their own words: for tests that are tasks themselves.
+//! Async locks in their own words: for tests that are tasks themselves, and drop the futures.
 
-use std::pin::Pin;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-use diesel_locks::{Attempt, Lease, Lock, LockSet, Outcome, Result, Wait};
+use diesel_locks::{List, Lock, LockSet, Result, Wait};
+use diesel_locks_tests::managed::{AnyGuard, Held, Job, Managed};
+use diesel_locks_tests::session::Work;
+use diesel_locks_tests::{Answer, Engine};
 
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use super::pool::{self, Gate, Setup, State};
+use crate::probe::write_sql;
 
-/// What can be done with async locks, as futures to be dropped.
-pub trait Tasks: Send + Sync {
-    fn acquire<'a>(&'a self, lock: &'a Lock, wait: Wait) -> Answer<'a, Result<Box<dyn Tasked>>>;
-    fn try_acquire<'a>(&'a self, lock: &'a Lock) -> Answer<'a, Result<Attempt<Box<dyn Tasked>>>>;
-    fn acquire_all<'a>(&'a self, set: &'a LockSet) -> Answer<'a, Result<Vec<Box<dyn Tasked>>>>;
-    fn acquire_any<'a>(&'a self, set: &'a LockSet) -> Answer<'a, Result<Box<dyn Tasked>>>;
-    fn adopt(&self, lease: Lease) -> Answer<'_, Result<Box<dyn Tasked>>>;
-    /// The work is a guarded transaction that writes.
-    fn run<'a>(&'a self, lock: &'a Lock, scope: &'a str) -> Answer<'a, Result<bool>>;
-    fn ask(&self) -> Answer<'_, Result<()>>;
-    fn close(&self) -> Answer<'_, ()>;
-    /// Connections that the pool has, and those of them that nobody uses.
-    fn connections(&self) -> (u32, u32);
+pub struct Tasks {
+    locks: Box<dyn Managed>,
+    state: State,
 }
 
-pub trait Tasked: Send + Sync {
-    fn fence(&self) -> i64;
-    fn is_valid(&self) -> bool;
-    fn lost(&self) -> Answer<'_, ()>;
-    fn extend(&self) -> Answer<'_, Result<Outcome>>;
-    fn write<'a>(&'a self, scope: &'a str) -> Answer<'a, Result<i64>>;
-    fn finish(self: Box<Self>, scope: &str) -> Answer<'_, Result<i64>>;
-    fn release(self: Box<Self>) -> Answer<'static, Result<Outcome>>;
-    fn into_lease(self: Box<Self>) -> Lease;
+pub fn tasks(engine: Engine, url: &str, setup: &Setup) -> Arc<Tasks> {
+    let (locks, state) = pool::asynchronous(engine, url, setup, &Gate::default());
+    Arc::new(Tasks { locks, state })
+}
+
+impl Deref for Tasks {
+    type Target = dyn Managed;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.locks
+    }
+}
+
+impl Tasks {
+    pub fn acquire_all<'a>(&'a self, set: &'a LockSet) -> Answer<'a, Result<Vec<AnyGuard>>> {
+        self.locks.acquire_all(set, Wait::forever())
+    }
+
+    pub fn acquire_any<'a>(&'a self, set: &'a LockSet) -> Answer<'a, Result<AnyGuard>> {
+        self.locks.acquire_any(set, Wait::forever())
+    }
+
+    /// The work is a guarded transaction that writes; whether it was done.
+    pub async fn run(&self, lock: &Lock, scope: &str) -> Result<bool> {
+        let scope = scope.to_owned();
+        let job: Job = Box::new(move |guard| {
+            Box::pin(async move { i64::from(guard.write(&scope).await.is_ok()) })
+        });
+        let run = self.locks.run(lock, Wait::forever(), job).await?;
+        Ok(run.done() == Some(1))
+    }
+
+    pub async fn ask(&self) -> Result<()> {
+        let list = List::all().limit(1);
+        self.locks.list(&list).await.map(drop)
+    }
+
+    /// Connections that the pool has, and those of them that nobody uses.
+    pub fn connections(&self) -> (u32, u32) {
+        (self.state)()
+    }
+}
+
+/// What a guard of these tests writes.
+pub trait Writing {
+    /// Writes to the ledger in a guarded transaction; how many rows of a larger fence were there.
+    fn write<'a>(&'a self, scope: &str) -> Answer<'a, Result<i64>>;
+}
+
+impl Writing for dyn Held + '_ {
+    fn write<'a>(&'a self, scope: &str) -> Answer<'a, Result<i64>> {
+        let (work, later) = writing(scope, self.fence());
+        Box::pin(async move {
+            self.transaction(work).await?;
+            Ok(later.load(SeqCst))
+        })
+    }
+}
+
+/// Work that writes to the ledger, and where it leaves how many rows of a larger fence were there.
+pub fn writing(scope: &str, fence: i64) -> (Work, Arc<AtomicI64>) {
+    let ([write, look], later) = (write_sql(scope, fence), Arc::new(AtomicI64::new(0)));
+    let seen = later.clone();
+    let work: Work = Box::new(move |conn| {
+        Box::pin(async move {
+            conn.batch(&write).await?;
+            seen.store(conn.number(&look).await?, SeqCst);
+            Ok(())
+        })
+    });
+    (work, later)
 }

@@ -18,11 +18,11 @@ use diesel_locks::{
     Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Table, Wait,
 };
 
-use super::{Answer, Number, Session, Work, closure, host_jobs, session};
+use super::{Session, Work, answer, closure, host_jobs, implement, operations, session};
+use crate::{Answer, Number, connections};
 
 macro_rules! asynchronous {
-    ($name:ident, $connection:ty) => {
-        pub type $name = $connection;
+    ($connection:ty) => {
         session! { $connection, [.await] }
         session! { PooledConnection<'static, $connection>, [.await] }
         session! { Bb8Connection<AsyncDieselConnectionManager<$connection>>, [.await] }
@@ -30,8 +30,8 @@ macro_rules! asynchronous {
 }
 
 #[cfg(feature = "postgres")]
-asynchronous! { Postgres, diesel_async::AsyncPgConnection }
+asynchronous! { connections::AsyncPostgres }
 #[cfg(feature = "mysql")]
-asynchronous! { Mysql, diesel_async::AsyncMysqlConnection }
+asynchronous! { connections::AsyncMysql }
 #[cfg(feature = "sqlite")]
-asynchronous! { Sqlite, diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection> }
+asynchronous! { connections::AsyncSqlite }

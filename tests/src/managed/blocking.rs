@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use diesel_locks::blocking::{Connections, Guard, Locks};
+use diesel_locks::locks::Purging;
 use diesel_locks::{
     Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
 };
 
-use super::{AnyGuard, Held, Job, Managed, Observer, all, boxed, managed};
-use crate::session::{Answer, Session, Work, closure};
+use super::{
+    AnyGuard, Held, Job, Managed, Observer, become_any, guard_operations, implement, managed,
+    operations,
+};
+use crate::Answer;
+use crate::session::{Session, Work, answer, closure};
 
 managed! { Connections, [] }
 

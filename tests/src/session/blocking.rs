@@ -14,7 +14,8 @@ use diesel_locks::{
     Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Table, Wait,
 };
 
-use super::{Answer, Number, Session, Work, closure, host_jobs, session};
+use super::{Session, Work, answer, closure, host_jobs, implement, operations, session};
+use crate::{Answer, Number};
 
 macro_rules! blocking {
     ($connection:ty) => {

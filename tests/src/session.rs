@@ -7,7 +7,6 @@
 mod asynchronous;
 mod blocking;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use diesel::connection::Instrumentation;
@@ -17,63 +16,75 @@ use diesel_locks::{
     Wait,
 };
 
-#[cfg(feature = "mysql")]
-pub use asynchronous::Mysql as AsyncMysql;
-#[cfg(feature = "postgres")]
-pub use asynchronous::Postgres as AsyncPostgres;
-#[cfg(feature = "sqlite")]
-pub use asynchronous::Sqlite as AsyncSqlite;
-
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use crate::Answer;
 
 /// What is done inside a guarded transaction.
 pub type Work = Box<dyn for<'c> FnOnce(&'c mut dyn Session) -> Answer<'c, Result<()>> + Send>;
 
-pub trait Session: Send {
-    fn try_acquire<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt>>;
-    fn acquire<'a>(&'a mut self, lock: &'a Lock, wait: Wait) -> Answer<'a, Result<Attempt>>;
-    fn try_hold<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt<i64>>>;
-    fn inspect<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<Record>>>;
-    fn is_held<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<bool>>;
-    fn current_owner<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>>;
-    fn time_left<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Duration>>;
-    fn read_data<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>>;
-    fn force_release<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Forced>>;
-    fn pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<()>>;
-    fn try_pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<diesel_locks::Pin>>;
-    fn release<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<Outcome>>;
-    fn is_mine<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<bool>>;
-    fn set_data<'a>(
-        &'a mut self,
-        lease: &'a Lease,
-        data: Option<&'a str>,
-    ) -> Answer<'a, Result<Outcome>>;
-    fn extend<'a>(&'a mut self, lease: &'a mut Lease) -> Answer<'a, Result<Outcome>>;
-    fn extend_to<'a>(
-        &'a mut self,
-        lease: &'a mut Lease,
-        ttl: Duration,
-    ) -> Answer<'a, Result<Outcome>>;
-    fn extend_by<'a>(
-        &'a mut self,
-        lease: &'a mut Lease,
-        by: Duration,
-    ) -> Answer<'a, Result<Outcome>>;
-    fn load<'a>(&'a mut self, list: &'a List) -> Answer<'a, Result<Vec<Record>>>;
-    fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>>;
+/// The crate's operations on a connection. An operation is one line here: the trait and each type of connections take it
+/// from this list.
+macro_rules! operations {
+    ($make:ident $wait:tt) => {
+        $make! { $wait
+            LockDsl::try_acquire(lock: &'a Lock) -> Result<Attempt>;
+            LockDsl::acquire(lock: &'a Lock, wait: Wait) -> Result<Attempt>;
+            LockDsl::try_hold(lock: &'a Lock) -> Result<Attempt<i64>>;
+            LockDsl::inspect(lock: &'a Lock) -> Result<Option<Record>>;
+            LockDsl::is_held(lock: &'a Lock) -> Result<bool>;
+            LockDsl::current_owner(lock: &'a Lock) -> Result<Option<String>>;
+            LockDsl::time_left(lock: &'a Lock) -> Result<Duration>;
+            LockDsl::read_data(lock: &'a Lock) -> Result<Option<String>>;
+            LockDsl::force_release(lock: &'a Lock) -> Result<Forced>;
+            LockSetDsl::acquire_all(set: &'a LockSet, wait: Wait) -> Result<Attempt<Vec<Lease>>>;
+            LockSetDsl::acquire_any(set: &'a LockSet, wait: Wait) -> Result<Attempt>;
+            LeaseDsl::pin(lease: &'a Lease) -> Result<()>;
+            LeaseDsl::try_pin(lease: &'a Lease) -> Result<diesel_locks::Pin>;
+            LeaseDsl::release(lease: &'a Lease) -> Result<Outcome>;
+            LeaseDsl::is_mine(lease: &'a Lease) -> Result<bool>;
+            LeaseDsl::set_data(lease: &'a Lease, data: Option<&'a str>) -> Result<Outcome>;
+            LeaseDsl::extend(lease: &'a mut Lease) -> Result<Outcome>;
+            LeaseDsl::extend_to(lease: &'a mut Lease, ttl: Duration) -> Result<Outcome>;
+            LeaseDsl::extend_by(lease: &'a mut Lease, by: Duration) -> Result<Outcome>;
+            ListDsl::load(list: &'a List) -> Result<Vec<Record>>;
+            ListDsl::purge(list: &'a List, age: Duration) -> Result<usize>;
+            TableDsl::migrate(table: &'a Table) -> Result<()>;
+            TableDsl::verify(table: &'a Table) -> Result<()>;
+        }
+    };
+}
+use operations;
 
-    fn migrate<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>>;
-    fn verify<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>>;
+macro_rules! declare {
+    ([] $($dsl:ident::$name:ident($of:ident: $what:ty $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {$(
+        fn $name<'a>(&'a mut self, $of: $what $(, $arg: $type)*) -> Answer<'a, $result>;
+    )+};
+}
+
+macro_rules! implement {
+    ($wait:tt $($dsl:ident::$name:ident($of:ident: $what:ty $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {$(
+        fn $name<'a>(&'a mut self, $of: $what $(, $arg: $type)*) -> Answer<'a, $result> {
+            Box::pin(async move { answer!($wait, $dsl::$name($of, self $(, $arg)*)) })
+        }
+    )+};
+}
+use implement;
+
+/// What an operation answers, waited for in an async mode.
+macro_rules! answer {
+    ([], $answer:expr) => {
+        $answer
+    };
+    ([.await], $answer:expr) => {
+        $answer.await
+    };
+}
+pub(crate) use answer;
+
+pub trait Session: Send {
+    operations! { declare [] }
 
     /// The host's jobs of a scope whose locks are free, or are not.
     fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>>;
-
-    fn acquire_all<'a>(
-        &'a mut self,
-        set: &'a LockSet,
-        wait: Wait,
-    ) -> Answer<'a, Result<Attempt<Vec<Lease>>>>;
-    fn acquire_any<'a>(&'a mut self, set: &'a LockSet, wait: Wait) -> Answer<'a, Result<Attempt>>;
 
     /// [`transaction`](diesel_locks::blocking::LockDsl::transaction) on a lock.
     fn transaction_on<'a>(
@@ -178,12 +189,6 @@ diesel::table! {
     }
 }
 
-#[derive(diesel::QueryableByName)]
-struct Number {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    number: i64,
-}
-
 /// A closure of the kind that the connection wants. In a blocking one the work is done at once, whatever it waits for.
 macro_rules! closure {
     ([$($arg:ident),+], $work:expr, []) => {
@@ -197,21 +202,8 @@ pub(crate) use closure;
 macro_rules! session {
     ($connection:ty, [$($wait:tt)*]) => {
         impl Session for $connection {
-            fn try_acquire<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt>> {
-                Box::pin(async move { LockDsl::try_acquire(lock, self)$($wait)* })
-            }
-            fn acquire<'a>(&'a mut self, lock: &'a Lock, wait: Wait) -> Answer<'a, Result<Attempt>> {
-                Box::pin(async move { LockDsl::acquire(lock, self, wait)$($wait)* })
-            }
-            fn try_hold<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Attempt<i64>>> {
-                Box::pin(async move { LockDsl::try_hold(lock, self)$($wait)* })
-            }
-            fn acquire_all<'a>(&'a mut self, set: &'a LockSet, wait: Wait) -> Answer<'a, Result<Attempt<Vec<Lease>>>> {
-                Box::pin(async move { LockSetDsl::acquire_all(set, self, wait)$($wait)* })
-            }
-            fn acquire_any<'a>(&'a mut self, set: &'a LockSet, wait: Wait) -> Answer<'a, Result<Attempt>> {
-                Box::pin(async move { LockSetDsl::acquire_any(set, self, wait)$($wait)* })
-            }
+            operations! { implement [$($wait)*] }
+
             fn transaction_on<'a>(&'a mut self, lock: &'a Lock, wait: Wait, work: Work) -> Answer<'a, Result<Attempt<()>>> {
                 Box::pin(async move {
                     LockDsl::transaction(lock, self, wait, closure!([conn, _lease], work(conn), [$($wait)*]))$($wait)*
@@ -226,60 +218,6 @@ macro_rules! session {
                 Box::pin(async move {
                     LeaseDsl::finish(lease, self, closure!([conn], work(conn), [$($wait)*]))$($wait)*
                 })
-            }
-            fn inspect<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<Record>>> {
-                Box::pin(async move { LockDsl::inspect(lock, self)$($wait)* })
-            }
-            fn is_held<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<bool>> {
-                Box::pin(async move { LockDsl::is_held(lock, self)$($wait)* })
-            }
-            fn current_owner<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>> {
-                Box::pin(async move { LockDsl::current_owner(lock, self)$($wait)* })
-            }
-            fn time_left<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Duration>> {
-                Box::pin(async move { LockDsl::time_left(lock, self)$($wait)* })
-            }
-            fn read_data<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Option<String>>> {
-                Box::pin(async move { LockDsl::read_data(lock, self)$($wait)* })
-            }
-            fn force_release<'a>(&'a mut self, lock: &'a Lock) -> Answer<'a, Result<Forced>> {
-                Box::pin(async move { LockDsl::force_release(lock, self)$($wait)* })
-            }
-            fn pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<()>> {
-                Box::pin(async move { LeaseDsl::pin(lease, self)$($wait)* })
-            }
-            fn try_pin<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<diesel_locks::Pin>> {
-                Box::pin(async move { LeaseDsl::try_pin(lease, self)$($wait)* })
-            }
-            fn release<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<Outcome>> {
-                Box::pin(async move { LeaseDsl::release(lease, self)$($wait)* })
-            }
-            fn is_mine<'a>(&'a mut self, lease: &'a Lease) -> Answer<'a, Result<bool>> {
-                Box::pin(async move { LeaseDsl::is_mine(lease, self)$($wait)* })
-            }
-            fn set_data<'a>(&'a mut self, lease: &'a Lease, data: Option<&'a str>) -> Answer<'a, Result<Outcome>> {
-                Box::pin(async move { LeaseDsl::set_data(lease, self, data)$($wait)* })
-            }
-            fn extend<'a>(&'a mut self, lease: &'a mut Lease) -> Answer<'a, Result<Outcome>> {
-                Box::pin(async move { LeaseDsl::extend(lease, self)$($wait)* })
-            }
-            fn extend_to<'a>(&'a mut self, lease: &'a mut Lease, ttl: Duration) -> Answer<'a, Result<Outcome>> {
-                Box::pin(async move { LeaseDsl::extend_to(lease, self, ttl)$($wait)* })
-            }
-            fn extend_by<'a>(&'a mut self, lease: &'a mut Lease, by: Duration) -> Answer<'a, Result<Outcome>> {
-                Box::pin(async move { LeaseDsl::extend_by(lease, self, by)$($wait)* })
-            }
-            fn load<'a>(&'a mut self, list: &'a List) -> Answer<'a, Result<Vec<Record>>> {
-                Box::pin(async move { ListDsl::load(list, self)$($wait)* })
-            }
-            fn purge<'a>(&'a mut self, list: &'a List, age: Duration) -> Answer<'a, Result<usize>> {
-                Box::pin(async move { ListDsl::purge(list, self, age)$($wait)* })
-            }
-            fn migrate<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>> {
-                Box::pin(async move { TableDsl::migrate(table, self)$($wait)* })
-            }
-            fn verify<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Result<()>> {
-                Box::pin(async move { TableDsl::verify(table, self)$($wait)* })
             }
             fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>> {
                 Box::pin(async move {

@@ -1,0 +1,188 @@
+//! Pools as an application sets them up: r2d2's for threads, bb8's for tasks. A gate before a pool can be closed.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use diesel::ConnectionResult;
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, R2D2Connection};
+use diesel_async::AsyncConnection;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, bb8};
+use diesel_locks::asynchronous::{self, AsyncConnections};
+use diesel_locks::blocking::{self, Connections};
+use diesel_locks_tests::managed::Managed;
+use diesel_locks_tests::{Engine, with_connection_types};
+
+/// How the application has set up its pool and locks.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub pool_size: u32,
+    /// Whether the pool looks at a connection before it hands it out.
+    pub checks: bool,
+    /// SQLite's `busy_timeout`.
+    pub patience: Duration,
+    pub release_within: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            pool_size: 4,
+            checks: true,
+            patience: Duration::from_secs(5),
+            release_within: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Setup {
+    /// What each new connection runs first.
+    fn sql(&self, engine: Engine) -> Option<String> {
+        let patience = self.patience.as_millis();
+        let sql = format!("PRAGMA busy_timeout = {patience}");
+        engine.is_sqlite().then_some(sql)
+    }
+}
+
+/// When a pool gives up.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+pub fn blocking(engine: Engine, url: &str, setup: &Setup, gate: &Gate) -> Box<dyn Managed> {
+    macro_rules! locks {
+        ($blocking:ty, $asynchronous:ty) => {{
+            let pool = r2d2_pool::<$blocking>(url, setup, setup.sql(engine));
+            Box::new(blocking::Locks::new(gate.before(pool)))
+        }};
+    }
+    let locks: Box<dyn Managed> = with_connection_types!(engine, locks);
+    locks.release_within(setup.release_within)
+}
+
+fn r2d2_pool<C: R2D2Connection + 'static>(
+    url: &str,
+    setup: &Setup,
+    sql: Option<String>,
+) -> r2d2::Pool<ConnectionManager<C>> {
+    let mut pool = r2d2::Pool::builder()
+        .max_size(setup.pool_size)
+        .min_idle(Some(0))
+        .test_on_check_out(setup.checks)
+        .connection_timeout(TIMEOUT);
+    if let Some(sql) = sql {
+        pool = pool.connection_customizer(Box::new(Customize(sql)));
+    }
+    pool.build_unchecked(ConnectionManager::new(url))
+}
+
+#[derive(Debug)]
+struct Customize(String);
+
+impl<C: SimpleConnection> CustomizeConnection<C, r2d2::Error> for Customize {
+    fn on_acquire(&self, conn: &mut C) -> Result<(), r2d2::Error> {
+        let set = conn.batch_execute(&self.0);
+        set.map_err(r2d2::Error::QueryError)
+    }
+}
+
+/// Tells how many connections a pool has, and how many of them nobody uses.
+pub type State = Box<dyn Fn() -> (u32, u32) + Send + Sync>;
+
+pub fn asynchronous(
+    engine: Engine,
+    url: &str,
+    setup: &Setup,
+    gate: &Gate,
+) -> (Box<dyn Managed>, State) {
+    let sql = setup.sql(engine);
+    /// A macro, because what a pool asks of a connection cannot be written shorter than its types.
+    macro_rules! locks {
+        ($blocking:ty, $asynchronous:ty) => {{
+            let mut config = ManagerConfig::<$asynchronous>::default();
+            config.custom_setup =
+                Box::new(move |url| Box::pin(connected(url.to_owned(), sql.clone())));
+            let manager = AsyncDieselConnectionManager::new_with_config(url, config);
+            let pool = bb8::Pool::<$asynchronous>::builder()
+                .max_size(setup.pool_size)
+                .test_on_check_out(setup.checks)
+                .connection_timeout(TIMEOUT)
+                // Otherwise it has a task of its own.
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .build_unchecked(manager);
+            let locks = asynchronous::Locks::new(gate.before(pool.clone()));
+            let state = move || {
+                let state = pool.state();
+                (state.connections, state.idle_connections)
+            };
+            (Box::new(locks), Box::new(state))
+        }};
+    }
+    let (locks, state): (Box<dyn Managed>, State) = with_connection_types!(engine, locks);
+    (locks.release_within(setup.release_within), state)
+}
+
+/// A connection that takes too long to be made would never be missed by the pool.
+async fn connected<C: AsyncConnection>(url: String, sql: Option<String>) -> ConnectionResult<C> {
+    let connect = C::establish(&url);
+    let Ok(conn) = tokio::time::timeout(Duration::from_secs(1), connect).await else {
+        return Err(diesel::ConnectionError::BadConnection(
+            "too late".to_owned(),
+        ));
+    };
+    let mut conn = conn?;
+    if let Some(sql) = sql {
+        let set = conn.batch_execute(&sql).await;
+        set.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+    }
+    Ok(conn)
+}
+
+/// Before a pool: closed it gives no connection.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    pub fn close(&self, closed: bool) {
+        self.0.store(closed, SeqCst);
+    }
+
+    fn before<P>(&self, pool: P) -> Gated<P> {
+        let gate = self.clone();
+        Gated { pool, gate }
+    }
+
+    fn pass(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if self.0.load(SeqCst) {
+            return Err("the gate is closed".into());
+        }
+        Ok(())
+    }
+}
+
+struct Gated<P> {
+    pool: P,
+    gate: Gate,
+}
+
+impl<P: Connections> Connections for Gated<P> {
+    type Connection = P::Connection;
+
+    fn connect(
+        &self,
+        within: Option<Duration>,
+    ) -> Result<Self::Connection, Box<dyn Error + Send + Sync>> {
+        self.gate.pass()?;
+        self.pool.connect(within)
+    }
+}
+
+impl<P: AsyncConnections> AsyncConnections for Gated<P> {
+    type Connection = P::Connection;
+
+    async fn connect(&self) -> Result<Self::Connection, Box<dyn Error + Send + Sync>> {
+        self.gate.pass()?;
+        self.pool.connect().await
+    }
+}

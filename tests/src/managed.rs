@@ -1,0 +1,268 @@
+//! A `Locks` of some world and its guards, behind two traits, as [`Session`](crate::session::Session) is for connections:
+//! each case is written once, in the crate's own words.
+
+mod asynchronous;
+mod blocking;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use diesel_locks::locks::{Event, Purging};
+use diesel_locks::{
+    Attempt, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
+};
+
+use crate::Answer;
+use crate::session::Work;
+
+/// A guard.
+pub type AnyGuard = Box<dyn Held>;
+
+/// What is done under a guard of [`Managed::run`].
+pub type Job = Box<dyn for<'g> FnOnce(&'g dyn Held) -> Answer<'g, i64> + Send>;
+
+pub type Observer = Box<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// What a `Locks` can do. A setting, or an operation, is one line here: the trait and both modes take it from this list.
+/// Behind an operation stands what its guards become.
+macro_rules! operations {
+    ($make:ident $wait:tt) => {
+        $make! { $wait
+            settings {
+                table(table: Table);
+                renew_every(interval: Duration);
+                release_within(time: Duration);
+                release_durably();
+                at_least(time: Duration);
+                at_most(time: Duration);
+                observe(observer: Observer);
+            }
+            fallible settings {
+                ttl(ttl: Duration);
+                owner(label: &str);
+            }
+            operations {
+                try_acquire(lock: &'a Lock) -> Result<Attempt<AnyGuard>>, attempt;
+                acquire(lock: &'a Lock, wait: Wait) -> Result<AnyGuard>, guard;
+                try_acquire_all(set: &'a LockSet) -> Result<Attempt<Vec<AnyGuard>>>, attempt_of_all;
+                acquire_all(set: &'a LockSet, wait: Wait) -> Result<Vec<AnyGuard>>, all;
+                try_acquire_any(set: &'a LockSet) -> Result<Attempt<AnyGuard>>, attempt;
+                acquire_any(set: &'a LockSet, wait: Wait) -> Result<AnyGuard>, guard;
+                adopt(lease: Lease) -> Result<AnyGuard>, guard;
+                inspect(lock: &'a Lock) -> Result<Option<Record>>, plain;
+                list(list: &'a List) -> Result<Vec<Record>>, plain;
+                force_release(lock: &'a Lock) -> Result<Forced>, plain;
+                purge(list: &'a List, age: Duration) -> Result<usize>, plain;
+                close() -> (), plain;
+            }
+        }
+    };
+}
+use operations;
+
+/// What a guard can do, as a list in the same way.
+macro_rules! guard_operations {
+    ($make:ident $wait:tt) => {
+        $make! { $wait
+            known {
+                lock() -> Lock;
+                fence() -> i64;
+                lease() -> Lease;
+                is_valid() -> bool;
+                trusted_for() -> Duration;
+                check() -> Result<()>;
+                on_lost(callback: Box<dyn FnOnce() + Send>) -> ();
+            }
+            operations {
+                extend() -> Result<Outcome>;
+                extend_to(ttl: Duration) -> Result<Outcome>;
+                set_data(data: Option<&'a str>) -> Result<Outcome>;
+            }
+        }
+    };
+}
+use guard_operations;
+
+macro_rules! declare {
+    ([]
+        settings { $($setting:ident($($set:ident: $to:ty)?);)+ }
+        fallible settings { $($fallible:ident($given:ident: $as:ty);)+ }
+        operations { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty, $becomes:ident;)+ }
+    ) => {
+        $(fn $setting(&self $(, $set: $to)?) -> Box<dyn Managed>;)+
+        $(fn $fallible(&self, $given: $as) -> Result<Box<dyn Managed>>;)+
+        $(fn $name<'a>(&'a self $(, $arg: $type)*) -> Answer<'a, $result>;)+
+    };
+    ([]
+        known { $($known:ident($($given:ident: $as:ty)?) -> $value:ty;)+ }
+        operations { $($name:ident($($arg:ident: $type:ty)?) -> $result:ty;)+ }
+    ) => {
+        $(fn $known(&self $(, $given: $as)?) -> $value;)+
+        $(fn $name<'a>(&'a self $(, $arg: $type)?) -> Answer<'a, $result>;)+
+    };
+}
+
+macro_rules! implement {
+    ($wait:tt
+        settings { $($setting:ident($($set:ident: $to:ty)?);)+ }
+        fallible settings { $($fallible:ident($given:ident: $as:ty);)+ }
+        operations { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty, $becomes:ident;)+ }
+    ) => {
+        $(fn $setting(&self $(, $set: $to)?) -> Box<dyn Managed> {
+            Box::new(self.clone().$setting($($set)?))
+        })+
+        $(fn $fallible(&self, $given: $as) -> Result<Box<dyn Managed>> {
+            Ok(Box::new(self.clone().$fallible($given)?))
+        })+
+        $(fn $name<'a>(&'a self $(, $arg: $type)*) -> Answer<'a, $result> {
+            Box::pin(async move { become_any::$becomes(answer!($wait, self.$name($($arg),*))) })
+        })+
+    };
+    ($wait:tt
+        known { $($known:ident($($given:ident: $as:ty)?) -> $value:ty;)+ }
+        operations { $($name:ident($($arg:ident: $type:ty)?) -> $result:ty;)+ }
+    ) => {
+        $(fn $known(&self $(, $given: $as)?) -> $value {
+            self.$known($($given)?)
+        })+
+        $(fn $name<'a>(&'a self $(, $arg: $type)?) -> Answer<'a, $result> {
+            Box::pin(async move { answer!($wait, self.$name($($arg)?)) })
+        })+
+    };
+}
+use implement;
+
+/// A `Locks`. Settings make another handle, as on a clone.
+pub trait Managed: Debug + Send + Sync {
+    operations! { declare [] }
+
+    fn another(&self) -> Box<dyn Managed>;
+    #[cfg(feature = "postgres")]
+    fn listen(&self, url: &str) -> Box<dyn Managed>;
+    fn lock(&self, name: &str) -> Result<Lock>;
+    fn run<'a>(&'a self, lock: &'a Lock, wait: Wait, job: Job) -> Answer<'a, Result<Run<i64>>>;
+    fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging;
+}
+
+/// What a guard can do.
+pub trait Held: Debug + Send + Sync {
+    guard_operations! { declare [] }
+
+    fn into_lease(self: Box<Self>) -> Lease;
+    /// `lost_within`, or `lost` with a timeout.
+    fn lost_within(&self, time: Duration) -> Answer<'_, bool>;
+    fn transaction(&self, work: Work) -> Answer<'_, Result<()>>;
+    fn finish(self: Box<Self>, work: Work) -> Answer<'static, Result<()>>;
+    fn release(self: Box<Self>) -> Answer<'static, Result<Outcome>>;
+}
+
+impl dyn Managed + '_ {
+    /// Acquires a lock that is to be had.
+    pub async fn take(&self, lock: &Lock) -> AnyGuard {
+        match self.try_acquire(lock).await.expect("an answer") {
+            Attempt::Acquired(guard) => guard,
+            Attempt::Busy(holder) => panic!("{lock:?} is busy: {holder:?}"),
+        }
+    }
+
+    /// Tries to acquire a lock that is not to be had.
+    pub async fn told_busy(&self, lock: &Lock) -> Option<Holder> {
+        match self.try_acquire(lock).await.expect("an answer") {
+            Attempt::Acquired(guard) => panic!("acquired: {guard:?}"),
+            Attempt::Busy(holder) => holder,
+        }
+    }
+
+    pub async fn is_held(&self, lock: &Lock) -> bool {
+        let record = self.inspect(lock).await.expect("an answer");
+        record.is_some_and(|record| record.is_held())
+    }
+}
+
+/// What an operation of a mode answers, with guards of any mode in place of that mode's.
+mod become_any {
+    use super::{AnyGuard, Attempt, Held, Result};
+
+    pub fn plain<T>(answer: T) -> T {
+        answer
+    }
+
+    pub fn guard<H: Held + 'static>(answer: Result<H>) -> Result<AnyGuard> {
+        answer.map(boxed)
+    }
+
+    pub fn all<H: Held + 'static>(answer: Result<Vec<H>>) -> Result<Vec<AnyGuard>> {
+        answer.map(all_boxed)
+    }
+
+    pub fn attempt<H: Held + 'static>(answer: Result<Attempt<H>>) -> Result<Attempt<AnyGuard>> {
+        answer.map(|attempt| attempt.map(boxed))
+    }
+
+    pub fn attempt_of_all<H: Held + 'static>(
+        answer: Result<Attempt<Vec<H>>>,
+    ) -> Result<Attempt<Vec<AnyGuard>>> {
+        answer.map(|attempt| attempt.map(all_boxed))
+    }
+
+    fn boxed<H: Held + 'static>(guard: H) -> AnyGuard {
+        Box::new(guard)
+    }
+
+    fn all_boxed<H: Held + 'static>(guards: Vec<H>) -> Vec<AnyGuard> {
+        guards.into_iter().map(boxed).collect()
+    }
+}
+
+/// How the `Locks` of a mode are `Managed`; `[.await]` for the async ones.
+macro_rules! managed {
+    ($connections:ident, [$($wait:tt)*]) => {
+        impl<P: $connections> Managed for Locks<P>
+        where
+            P::Connection: Session,
+        {
+            operations! { implement [$($wait)*] }
+
+            fn another(&self) -> Box<dyn Managed> {
+                Box::new(self.clone())
+            }
+            #[cfg(feature = "postgres")]
+            fn listen(&self, url: &str) -> Box<dyn Managed> {
+                Box::new(self.clone().listen(url))
+            }
+            fn lock(&self, name: &str) -> Result<Lock> {
+                self.lock(name)
+            }
+            fn run<'a>(&'a self, lock: &'a Lock, wait: Wait, job: Job) -> Answer<'a, Result<Run<i64>>> {
+                Box::pin(async move { self.run(lock, wait, closure!([guard], job(guard), [$($wait)*]))$($wait)* })
+            }
+            fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging {
+                self.purge_every(interval, list.clone(), age)
+            }
+        }
+
+        impl<P: $connections> Held for Guard<P>
+        where
+            P::Connection: Session,
+        {
+            guard_operations! { implement [$($wait)*] }
+
+            fn into_lease(self: Box<Self>) -> Lease {
+                (*self).into_lease()
+            }
+            fn lost_within(&self, time: Duration) -> Answer<'_, bool> {
+                Box::pin(lost_within(self, time))
+            }
+            fn transaction(&self, work: Work) -> Answer<'_, Result<()>> {
+                Box::pin(async move { self.transaction(closure!([conn], work(conn), [$($wait)*]))$($wait)* })
+            }
+            fn finish(self: Box<Self>, work: Work) -> Answer<'static, Result<()>> {
+                Box::pin(async move { (*self).finish(closure!([conn], work(conn), [$($wait)*]))$($wait)* })
+            }
+            fn release(self: Box<Self>) -> Answer<'static, Result<Outcome>> {
+                Box::pin(async move { (*self).release()$($wait)* })
+            }
+        }
+    };
+}
+use managed;
