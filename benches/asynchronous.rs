@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use diesel_locks::asynchronous::{LeaseDsl, LockDsl, Locks};
+use diesel_locks::asynchronous::{LeaseDsl, LockDsl, Locker};
 use diesel_locks::{Lock, Wait};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -106,7 +106,7 @@ pub fn on_connections<'r>(
 pub fn guards<'r>(
     runtime: &'r Runtime,
     what: &str,
-    locks: &Locks<Pool<AsyncPgConnection>>,
+    locks: &Locker<Pool<AsyncPgConnection>>,
     shares: &[Arc<Share>],
 ) -> Contestant<'r> {
     tasks(
@@ -169,10 +169,10 @@ async fn repeat<C: Clone, F: Future<Output = ()>>(
 }
 
 /// Locks with a pool that has one connection for each client.
-pub async fn locks(url: &str, clients: usize) -> Locks<Pool<AsyncPgConnection>> {
+pub async fn locks(url: &str, clients: usize) -> Locker<Pool<AsyncPgConnection>> {
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
     let pool = Pool::builder()
         .test_on_check_out(false)
         .max_size(u32::try_from(clients).unwrap());
-    Locks::new(pool.build(manager).await.unwrap())
+    Locker::new(pool.build(manager).await.unwrap())
 }

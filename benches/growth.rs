@@ -30,7 +30,7 @@ fn grow<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
                 turn = turn.wrapping_add(2_654_435_761) % rows;
                 let lock = Lock::new(&name(turn as usize))
                     .unwrap()
-                    .table(table.clone());
+                    .in_table(table.clone());
                 pair(conn, &lock);
             },
         )

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use diesel_locks::Wait;
 use diesel_locks::asynchronous::AsyncConnections;
-use diesel_locks::asynchronous::Locks as AsyncLocks;
-use diesel_locks::blocking::Locks;
+use diesel_locks::asynchronous::Locker as AsyncLocks;
+use diesel_locks::blocking::Locker;
 
 use crate::asynchronous::{locks, runtime};
 use crate::bare::{Acquire, Bench, Release, TOKEN};
@@ -132,7 +132,7 @@ async fn wait_in_tasks<P: AsyncConnections>(locks: AsyncLocks<P>, waiters: usize
 }
 
 fn wait_in_threads<C: Bench>(database: &Database, waiters: usize, time: Duration) {
-    let (locks, began) = (Locks::new(C::pool(&database.url, 8)), Instant::now());
+    let (locks, began) = (Locker::new(C::pool(&database.url, 8)), Instant::now());
     std::thread::scope(|scope| {
         for _ in 0..waiters {
             scope.spawn(|| {

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use diesel_locks::Wait;
-use diesel_locks::blocking::{Connections, Guard, Locks};
+use diesel_locks::blocking::{Connections, Guard, Locker};
 
 use crate::bare::{Bench, ExtendAll};
 use crate::counting::Counting;
@@ -33,7 +33,9 @@ fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &m
     let of = ("keeping", database.engine.name());
     let what = |what: &str| format!("{leases} leases: {what}");
     let counting = Counting::start();
-    let locks = Locks::new(C::pool(&database.url, 2)).ttl(ttl).unwrap();
+    let locks = Locker::new(C::pool(&database.url, 2))
+        .with_ttl(ttl)
+        .unwrap();
     let guards = acquire(&locks, leases);
     let beat = watch(&counting, ttl);
     assert!(guards.iter().all(Guard::is_valid), "a lease was lost");
@@ -63,7 +65,7 @@ fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &m
     remove::<C>(database);
 }
 
-pub fn acquire<P: Connections>(locks: &Locks<P>, leases: usize) -> Vec<Guard<P>> {
+pub fn acquire<P: Connections>(locks: &Locker<P>, leases: usize) -> Vec<Guard<P>> {
     const AT_ONCE: usize = 10_000;
     let first = |first| locks.lock(&*format!("kept-{first}")).unwrap();
     let others =

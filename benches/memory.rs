@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use diesel::PgConnection;
 use diesel_locks::Wait;
-use diesel_locks::blocking::Locks;
+use diesel_locks::blocking::Locker;
 
 use crate::asynchronous::{locks, runtime};
 use crate::bare::Bench;
@@ -89,7 +89,7 @@ fn waiting(url: &str, count: usize) -> f64 {
 }
 
 fn kept(url: &str, count: usize) -> f64 {
-    let locks = Locks::new(PgConnection::pool(url, 2));
+    let locks = Locker::new(PgConnection::pool(url, 2));
     let before = memory();
     let guards = acquire(&locks, count);
     let bytes = memory() - before;

@@ -1,6 +1,6 @@
-//! Acquiring and releasing without contention: on a connection, and through `Locks` with a guard.
+//! Acquiring and releasing without contention: on a connection, and through `Locker` with a guard.
 
-use diesel_locks::blocking::Locks;
+use diesel_locks::blocking::Locker;
 use diesel_locks::{Lock, Wait};
 
 use crate::asynchronous;
@@ -34,13 +34,13 @@ fn reach(engine: Engine, index: usize) -> Option<Reach> {
 }
 
 fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
-    let locks = Locks::new(C::pool(&database.url, clients));
+    let locks = Locker::new(C::pool(&database.url, clients));
     let durable = locks.clone().release_durably();
     let contestants = vec![
         limit::<C>(database, clients),
         on_connections::<C>(database, clients),
-        guards::<C>("Locks, guard", &locks, clients),
-        guards::<C>("Locks, guard, release_durably", &durable, clients),
+        guards::<C>("Locker, guard", &locks, clients),
+        guards::<C>("Locker, guard, release_durably", &durable, clients),
     ];
     let scores = compare(form, contestants);
     figures.scores(
@@ -59,10 +59,10 @@ fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut 
     let contestants = vec![
         asynchronous::limit(runtime, url, shares),
         asynchronous::on_connections(runtime, url, shares),
-        asynchronous::guards(runtime, "async: Locks, guard", &locks, shares),
+        asynchronous::guards(runtime, "async: Locker, guard", &locks, shares),
         asynchronous::guards(
             runtime,
-            "async: Locks, guard, release_durably",
+            "async: Locker, guard, release_durably",
             &durable,
             shares,
         ),
@@ -94,7 +94,7 @@ pub fn on_connections<C: Bench>(database: &Database, clients: usize) -> Contesta
     )
 }
 
-fn guards<C: Bench>(what: &str, locks: &Locks<C::Pool>, clients: usize) -> Contestant<'static> {
+fn guards<C: Bench>(what: &str, locks: &Locker<C::Pool>, clients: usize) -> Contestant<'static> {
     let with = |number| (locks.clone(), Share::of(number, clients));
     Contestant::side_by_side(what, (0..clients).map(with).collect(), |(locks, share)| {
         let guard = locks.acquire(&share.next(), Wait::never()).unwrap();

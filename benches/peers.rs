@@ -125,7 +125,7 @@ fn libraries(database: &Database, clients: usize, form: &Form, figures: &mut Fig
     let locks = runtime.block_on(locks(url, clients));
     let mut contestants = vec![
         asynchronous::limit(runtime, url, shares),
-        asynchronous::guards(runtime, "async: Locks, guard", &locks, shares),
+        asynchronous::guards(runtime, "async: Locker, guard", &locks, shares),
         advisory_locks(runtime, url, shares),
     ];
     if let Ok(redis) = std::env::var("REDIS_URL") {

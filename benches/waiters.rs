@@ -6,8 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use diesel_locks::Wait;
-use diesel_locks::asynchronous::{AsyncConnections, Locks as AsyncLocks};
-use diesel_locks::blocking::Locks;
+use diesel_locks::asynchronous::{AsyncConnections, Locker as AsyncLocks};
+use diesel_locks::blocking::Locker;
 
 use crate::asynchronous::{locks, runtime};
 use crate::bare::Bench;
@@ -68,7 +68,7 @@ async fn tasks<P: AsyncConnections>(
 }
 
 fn threads<C: Bench>(database: &Database, waiters: usize, form: &Form, figures: &mut Figures) {
-    let (counting, locks) = (Counting::start(), Locks::new(C::pool(&database.url, 8)));
+    let (counting, locks) = (Counting::start(), Locker::new(C::pool(&database.url, 8)));
     let guard = locks.acquire("held", Wait::never()).unwrap();
     let over = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {

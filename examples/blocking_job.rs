@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel_locks::blocking::{Connections, Locks};
+use diesel_locks::blocking::{Connections, Locker};
 use diesel_locks::{Dialect, Run, Wait};
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -20,21 +20,21 @@ const STEPS: u32 = 10;
 fn main() -> Result<()> {
     match std::env::args().nth(1) {
         #[cfg(feature = "cli-postgres")]
-        Some(url) if url.starts_with("postgres") => job(&locks::<PgConnection, _>(url)?),
+        Some(url) if url.starts_with("postgres") => job(&locker::<PgConnection, _>(url)?),
         #[cfg(feature = "cli-mysql")]
-        Some(url) if url.starts_with("mysql") => job(&locks::<MysqlConnection, _>(url)?),
+        Some(url) if url.starts_with("mysql") => job(&locker::<MysqlConnection, _>(url)?),
         Some(url) if url.contains("://") => {
             Err(format!("no feature for {url} is enabled: see the head of this example").into())
         }
-        file => job(&locks::<SqliteConnection, _>(
+        file => job(&locker::<SqliteConnection, _>(
             file.unwrap_or_else(|| "blocking_job.db".to_owned()),
         )?),
     }
 }
 
-fn job<P: Connections>(locks: &Locks<P>) -> Result<()> {
+fn job<P: Connections>(locker: &Locker<P>) -> Result<()> {
     println!("waiting for the job; others may be at it");
-    let done = locks.run("nightly-report", Wait::forever(), |guard| {
+    let done = locker.run("nightly-report", Wait::forever(), |guard| {
         for step in 1..=STEPS {
             guard.check()?; // somebody else took over: stop
             println!("step {step} of {STEPS}, fence {}", guard.fence());
@@ -47,19 +47,19 @@ fn job<P: Connections>(locks: &Locks<P>) -> Result<()> {
         Run::Lost(_) => println!("lost before the end: somebody else does it again"),
         Run::Busy(_) => unreachable!("waited for ever"),
     }
-    locks.close();
+    locker.close();
     Ok(())
 }
 
-/// A real application gives its pool to `Locks::new`.
-fn locks<C, DB>(url: String) -> Result<Locks<impl Connections + use<C, DB>>>
+/// A real application gives its pool to `Locker::new`.
+fn locker<C, DB>(url: String) -> Result<Locker<impl Connections + use<C, DB>>>
 where
     C: Connection<Backend = DB> + diesel_locks::blocking::LockConnection + 'static,
     DB: Dialect,
 {
     diesel_locks::blocking::migrate(&mut C::establish(&url)?)?;
-    let locks = Locks::new(move || open::<C>(&url)).ttl(TTL)?;
-    Ok(locks.observe(|event| println!("  {:?}", event.what)))
+    let locker = Locker::new(move || open::<C>(&url)).with_ttl(TTL)?;
+    Ok(locker.observe(|event| println!("  {:?}", event.kind)))
 }
 
 fn open<C: Connection>(url: &str) -> Result<C> {

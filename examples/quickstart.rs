@@ -33,7 +33,7 @@ fn story(database: &str) -> std::result::Result<(), Box<dyn std::error::Error + 
     ann.batch_execute(
         "CREATE TABLE invoices (id INTEGER PRIMARY KEY, paid_by TEXT); INSERT INTO invoices (id) VALUES (42);",
     )?;
-    let lock = Lock::in_group("invoices", "42")?.ttl(Duration::from_millis(500))?;
+    let lock = Lock::in_group("invoices", "42")?.with_ttl(Duration::from_millis(500))?;
 
     println!("Two workers, Ann and Bob, want to pay invoice 42. Whoever has its lock may.\n");
     let anns = acquire(&mut ann, &lock, "Ann")?.ok_or("nobody else holds it")?;
@@ -73,7 +73,7 @@ fn connect(
 }
 
 fn acquire(conn: &mut SqliteConnection, lock: &Lock, worker: &str) -> Result<Option<Lease>> {
-    let lock = lock.clone().owner(worker)?;
+    let lock = lock.clone().with_owner(worker)?;
     match lock.acquire(conn, Wait::never())? {
         Attempt::Acquired(lease) => {
             println!("{worker} acquires the lock, with fence {}.", lease.fence());

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use diesel_locks::asynchronous::{AsyncConnections, Locks};
-use diesel_locks::locks::What;
+use diesel_locks::asynchronous::{AsyncConnections, Locker};
+use diesel_locks::locker::EventKind;
 use diesel_locks::{Run, Wait};
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -19,38 +19,38 @@ const WORKERS: u32 = 3;
 async fn main() -> Result<()> {
     match std::env::args().nth(1) {
         #[cfg(feature = "async-listen")]
-        Some(url) if url.starts_with("postgres") => work(postgres::locks(url).await?).await,
+        Some(url) if url.starts_with("postgres") => work(postgres::locker(url).await?).await,
         #[cfg(feature = "async-mysql")]
-        Some(url) if url.starts_with("mysql") => work(mysql::locks(url).await?).await,
+        Some(url) if url.starts_with("mysql") => work(mysql::locker(url).await?).await,
         Some(url) if url.contains("://") => {
             Err(format!("no feature for {url} is enabled: see the head of this example").into())
         }
-        file => work(sqlite::locks(file.unwrap_or_else(|| "worker.db".to_owned())).await?).await,
+        file => work(sqlite::locker(file.unwrap_or_else(|| "worker.db".to_owned())).await?).await,
     }
 }
 
 /// Until Ctrl-C: whoever is at work then stops, and its job is free for others at once.
-async fn work<P: AsyncConnections>(locks: Locks<P>) -> Result<()> {
-    let locks = locks
-        .ttl(Duration::from_secs(10))?
-        .observe(|event| match event.what {
-            What::Lost { .. } | What::Late { .. } => println!("! {event:?}"),
+async fn work<P: AsyncConnections>(locker: Locker<P>) -> Result<()> {
+    let locker = locker
+        .with_ttl(Duration::from_secs(10))?
+        .observe(|event| match event.kind {
+            EventKind::Lost { .. } | EventKind::Late { .. } => println!("! {event:?}"),
             _ => {}
         });
     for number in 1..=WORKERS {
-        tokio::spawn(worker(locks.clone(), number));
+        tokio::spawn(worker(locker.clone(), number));
     }
     tokio::signal::ctrl_c().await?;
     println!("giving everything back");
-    locks.close().await;
+    locker.close().await;
     Ok(())
 }
 
-async fn worker<P: AsyncConnections>(locks: Locks<P>, number: u32) -> diesel_locks::Result<()> {
+async fn worker<P: AsyncConnections>(locker: Locker<P>, number: u32) -> diesel_locks::Result<()> {
     let me = format!("{}, worker {number}", std::process::id());
     for job in (1..=JOBS).cycle().skip(number as usize) {
         let name = format!("job {job}");
-        let done = locks.run(("jobs", &*name), Wait::never(), async |guard| {
+        let done = locker.run(("jobs", &*name), Wait::never(), async |guard| {
             println!("{me} does {name} under fence {}", guard.fence());
             tokio::time::sleep(Duration::from_secs(2)).await;
         });
@@ -64,19 +64,19 @@ async fn worker<P: AsyncConnections>(locks: Locks<P>, number: u32) -> diesel_loc
 }
 
 /// Each of these makes the table, and opens a connection whenever one is wanted. A real application gives its pool to
-/// `Locks::new`.
+/// `Locker::new`.
 mod sqlite {
     use diesel::SqliteConnection;
     use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
     use diesel_async::{AsyncConnection, SimpleAsyncConnection};
-    use diesel_locks::asynchronous::{AsyncConnections, Locks, migrate};
+    use diesel_locks::asynchronous::{AsyncConnections, Locker, migrate};
 
     const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL";
 
-    pub async fn locks(file: String) -> super::Result<Locks<impl AsyncConnections>> {
+    pub async fn locker(file: String) -> super::Result<Locker<impl AsyncConnections>> {
         migrate(&mut open(file.clone()).await?).await?;
         println!("on {file}; start this once more, and press Ctrl-C to end it");
-        Ok(Locks::new(move || open(file.clone())))
+        Ok(Locker::new(move || open(file.clone())))
     }
 
     async fn open(file: String) -> super::Result<SyncConnectionWrapper<SqliteConnection>> {
@@ -89,12 +89,12 @@ mod sqlite {
 #[cfg(feature = "async-listen")]
 mod postgres {
     use diesel_async::{AsyncConnection, AsyncPgConnection};
-    use diesel_locks::asynchronous::{AsyncConnections, Locks, migrate};
+    use diesel_locks::asynchronous::{AsyncConnections, Locker, migrate};
 
-    pub async fn locks(url: String) -> super::Result<Locks<impl AsyncConnections>> {
+    pub async fn locker(url: String) -> super::Result<Locker<impl AsyncConnections>> {
         migrate(&mut open(url.clone()).await?).await?;
         let to_listen = url.clone();
-        Ok(Locks::new(move || open(url.clone())).listen(&to_listen))
+        Ok(Locker::new(move || open(url.clone())).listen(&to_listen))
     }
 
     async fn open(url: String) -> super::Result<AsyncPgConnection> {
@@ -105,11 +105,11 @@ mod postgres {
 #[cfg(feature = "async-mysql")]
 mod mysql {
     use diesel_async::{AsyncConnection, AsyncMysqlConnection};
-    use diesel_locks::asynchronous::{AsyncConnections, Locks, migrate};
+    use diesel_locks::asynchronous::{AsyncConnections, Locker, migrate};
 
-    pub async fn locks(url: String) -> super::Result<Locks<impl AsyncConnections>> {
+    pub async fn locker(url: String) -> super::Result<Locker<impl AsyncConnections>> {
         migrate(&mut open(url.clone()).await?).await?;
-        Ok(Locks::new(move || open(url.clone())))
+        Ok(Locker::new(move || open(url.clone())))
     }
 
     async fn open(url: String) -> super::Result<AsyncMysqlConnection> {

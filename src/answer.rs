@@ -72,7 +72,7 @@ impl<T> Run<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// The label of the holder: [`Lock::owner`](crate::Lock::owner).
+    /// The label of the holder: [`Lock::with_owner`](crate::Lock::with_owner).
     pub owner: String,
     /// The number of its acquisition.
     pub fence: i64,

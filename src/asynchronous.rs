@@ -12,7 +12,7 @@
 //! use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
 //! use diesel_locks::{Attempt, Lock, Wait};
 //!
-//! let lock = Lock::new("nightly-report")?.ttl(Duration::from_secs(60))?;
+//! let lock = Lock::new("nightly-report")?.with_ttl(Duration::from_secs(60))?;
 //! match lock.acquire(&mut conn, Wait::up_to(Duration::from_secs(5))).await? {
 //!     Attempt::Acquired(lease) => {
 //!         // … the work …
@@ -31,7 +31,7 @@ mod list;
 #[cfg(feature = "async-listen")]
 mod listen;
 mod lock;
-mod locks;
+mod locker;
 mod migrations;
 mod pool;
 mod set;
@@ -45,7 +45,7 @@ pub use guard::Guard;
 pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
-pub use locks::Locks;
+pub use locker::Locker;
 pub use migrations::{run_migrations_in_turn, with_blocking};
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};

@@ -21,7 +21,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// # Errors
 /// For a name that cannot be used.
 pub fn lease(name: &str) -> Result<Lease> {
-    let lock = Lock::new(name)?.ttl(YEAR)?;
+    let lock = Lock::new(name)?.with_ttl(YEAR)?;
     Ok(Lease::new(&lock, Token::random()?, 1, Moment::now()))
 }
 

@@ -8,7 +8,7 @@
 //! use diesel_locks::blocking::{LeaseDsl, LockDsl};
 //! use diesel_locks::{Attempt, Lock, Wait};
 //!
-//! let lock = Lock::new("nightly-report")?.ttl(Duration::from_secs(60))?;
+//! let lock = Lock::new("nightly-report")?.with_ttl(Duration::from_secs(60))?;
 //! match lock.acquire(&mut conn, Wait::up_to(Duration::from_secs(5)))? {
 //!     Attempt::Acquired(lease) => {
 //!         // … the work …
@@ -27,7 +27,7 @@ mod list;
 #[cfg(feature = "listen")]
 mod listen;
 mod lock;
-mod locks;
+mod locker;
 mod migrations;
 mod pool;
 mod set;
@@ -41,7 +41,7 @@ pub use guard::Guard;
 pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
-pub use locks::Locks;
+pub use locker::Locker;
 pub use migrations::run_migrations_in_turn;
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};

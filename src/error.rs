@@ -36,7 +36,7 @@ pub enum Error {
     #[error(
         "the table of the locks is missing: write this crate's migrations into yours with \
          `diesel-locks migrations write {engine}` and apply them with `diesel migration run`, or see \
-         `diesel_locks::migrations` for other ways; or name the right table with `Lock::table`"
+         `diesel_locks::migrations` for other ways; or name the right table with `Lock::in_table`"
     )]
     TableMissing {
         /// The engine whose migrations are to be run: `postgres`, `mysql` or `sqlite`.
@@ -140,8 +140,8 @@ pub enum Error {
         within: Duration,
     },
 
-    /// The `Locks` was closed, and acquires nothing any more.
-    #[error("these locks were closed: make a new `Locks`")]
+    /// The `Locker` was closed, and acquires nothing any more.
+    #[error("these locks were closed: make a new `Locker`")]
     Closed,
 
     /// Anything else that the database or the connection said.

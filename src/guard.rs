@@ -10,22 +10,22 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
-use crate::locks::Locks;
+use crate::locker::Locker;
 use crate::managed::chore::Chore;
-use crate::managed::event::What;
+use crate::managed::event::EventKind;
 use crate::managed::held_lease::HeldLease;
 use crate::managed::pool::Pool;
 
 /// A lock that is held, and kept alive in the background until it is released, dropped or lost.
 ///
 /// Dropping it gives the lock back in the background. If that fails, or the process ends before, it is free after its ttl:
-/// at the end of `main` release it, or [close](crate::blocking::Locks::close) its `Locks`.
+/// at the end of `main` release it, or [close](crate::blocking::Locker::close) its `Locker`.
 ///
 /// This is [`blocking::Guard`](crate::blocking::Guard) or [`asynchronous::Guard`](crate::asynchronous::Guard), with the same
 /// methods; see there.
 #[must_use = "dropping the guard gives the lock back"]
 pub struct Guard<P: Pool> {
-    locks: Locks<P>,
+    locker: Locker<P>,
     number: u64,
     held: Arc<HeldLease>,
     /// Whether nothing is left to give back.
@@ -85,7 +85,7 @@ impl<P: Pool> Guard<P> {
         self.held.on_lost(Box::new(callback));
     }
 
-    /// The lease, for another process or another `Locks` to [adopt](crate::asynchronous::Locks::adopt). Nobody
+    /// The lease, for another process or another `Locker` to [adopt](crate::asynchronous::Locker::adopt). Nobody
     /// extends it from here on.
     #[must_use]
     pub fn into_lease(mut self) -> Lease {
@@ -95,16 +95,16 @@ impl<P: Pool> Guard<P> {
 }
 
 impl<P: Pool> Guard<P> {
-    pub(crate) fn new(locks: Locks<P>, number: u64, held: Arc<HeldLease>) -> Self {
+    pub(crate) fn new(locker: Locker<P>, number: u64, held: Arc<HeldLease>) -> Self {
         Self {
-            locks,
+            locker,
             number,
             held,
             is_done: false,
         }
     }
 
-    pub(crate) fn tell(&self, what: What<'_>) {
+    pub(crate) fn tell(&self, what: EventKind<'_>) {
         self.held.tell(&self.lease(), what);
     }
 
@@ -117,7 +117,7 @@ impl<P: Pool> Guard<P> {
     /// Keeps the lease alive no longer, and calls nothing that happens to it a loss. `false` if it is being given back
     /// already.
     fn leave(&self) -> bool {
-        self.locks.keeper.leave(self.number);
+        self.locker.keeper.leave(self.number);
         self.held.let_go()
     }
 }
@@ -127,8 +127,8 @@ impl<P: Pool> Drop for Guard<P> {
         if self.is_done || !self.leave() {
             return;
         }
-        let chore = Chore::Release(self.held.clone(), self.locks.settings.release);
-        self.locks.keeper.later(chore);
+        let chore = Chore::Release(self.held.clone(), self.locker.settings.release);
+        self.locker.keeper.later(chore);
     }
 }
 

@@ -186,7 +186,7 @@ fn read(text: &str) -> Option<Lease> {
     if !schema.is_empty() {
         table = table.in_schema(&schema).ok()?;
     }
-    let mut lock = Lock::named(Name::from_key(&key).ok()?).table(table);
+    let mut lock = Lock::named(Name::from_key(&key).ok()?).in_table(table);
     lock.ttl = valid_ttl(Duration::from_micros(ttl.parse().ok()?)).ok()?;
     lock.pins_by_writing = match &*format {
         FORMAT => false,
@@ -279,7 +279,7 @@ mod tests {
             .unwrap();
         let lock = Lock::in_group("a:b", "c|d 🔒")
             .unwrap()
-            .table(table)
+            .in_table(table)
             .pin_by_writing();
         let there = lease(&lock);
         let here: Lease = there.to_text().parse().unwrap();

@@ -35,7 +35,7 @@
 //! # Ok::<(), diesel_locks::Error>(())
 //! ```
 //!
-//! For work that lasts, [`blocking::Locks`] and [`asynchronous::Locks`](https://docs.rs/diesel-locks) on the application's
+//! For work that lasts, [`blocking::Locker`] and [`asynchronous::Locker`](https://docs.rs/diesel-locks) on the application's
 //! pool wait, keep leases alive in the background, tell the work when one is lost, and give it back: see
 //! [the guide](guide::managed_locks).
 //!
@@ -43,8 +43,8 @@
 //!
 //! | you want | use |
 //! |---|---|
-//! | a job done by one process at a time | [`Locks::run`](blocking::Locks::run) |
-//! | a lock that lives as long as the work | [`Locks::acquire`](blocking::Locks::acquire): a guard, kept alive |
+//! | a job done by one process at a time | [`Locker::run`](blocking::Locker::run) |
+//! | a lock that lives as long as the work | [`Locker::acquire`](blocking::Locker::acquire): a guard, kept alive |
 //! | to go on only if nobody else is at it | [`try_acquire`](blocking::LockDsl::try_acquire) |
 //! | to wait your turn | [`acquire`](blocking::LockDsl::acquire) with a [`Wait`] |
 //! | to protect writes to this database | [`pin`](blocking::LeaseDsl::pin) first in their transaction, or the one call: [`Lock::transaction`](blocking::LockDsl::transaction); see [the guide](guide::inside_your_transaction) |
@@ -64,10 +64,10 @@
 //! # What can go wrong
 //!
 //! Not getting a lock ([`Attempt::Busy`]) and having lost a lease ([`Outcome::Lost`]) are values; only a wait through a
-//! `Locks` that ends without the lock is an error ([`Error::Busy`]). An [`Error`] is for bad
+//! `Locker` that ends without the lock is an error ([`Error::Busy`]). An [`Error`] is for bad
 //! input, whose text names the remedy, and for what the database or the connection said. After an error from
 //! [`try_acquire`](blocking::LockDsl::try_acquire) the lock may have been acquired all the same, if only the answer was
-//! lost: then it is free after the ttl, or, if you chose the [`token`](Lock::token), found again by acquiring with it.
+//! lost: then it is free after the ttl, or, if you chose the [`token`](Lock::with_token), found again by acquiring with it.
 //! After an error from [`extend`](blocking::LeaseDsl::extend) the lease is neither extended nor lost; try again while it is
 //! trusted.
 
@@ -98,7 +98,7 @@ mod json;
 mod lease;
 mod list;
 mod lock;
-pub mod locks;
+pub mod locker;
 mod managed;
 pub mod migrations;
 mod name;

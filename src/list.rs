@@ -79,7 +79,7 @@ impl List {
     }
 
     /// In this table, if it isn't `diesel_locks`.
-    pub fn table(mut self, table: Table) -> Self {
+    pub fn in_table(mut self, table: Table) -> Self {
         self.table = table;
         self
     }

@@ -26,7 +26,7 @@ const LONGEST_DATA: usize = 4096;
 /// use std::time::Duration;
 /// use diesel_locks::Lock;
 ///
-/// let lock = Lock::in_group("invoices", "42")?.ttl(Duration::from_secs(60))?;
+/// let lock = Lock::in_group("invoices", "42")?.with_ttl(Duration::from_secs(60))?;
 /// assert_eq!((lock.group(), lock.name()), (Some("invoices"), "42"));
 /// # Ok::<(), diesel_locks::Error>(())
 /// ```
@@ -84,7 +84,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a time out of these bounds.
-    pub fn ttl(mut self, ttl: Duration) -> Result<Self> {
+    pub fn with_ttl(mut self, ttl: Duration) -> Result<Self> {
         self.ttl = valid_ttl(ttl)?;
         Ok(self)
     }
@@ -94,7 +94,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
-    pub fn owner(mut self, label: &str) -> Result<Self> {
+    pub fn with_owner(mut self, label: &str) -> Result<Self> {
         if label.chars().count() > LONGEST_OWNER || label.chars().any(char::is_control) {
             return Err(Error::Invalid {
                 what: "owner label",
@@ -115,7 +115,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] unless it is 1 to 128 visible ASCII characters.
-    pub fn token(mut self, token: &str) -> Result<Self> {
+    pub fn with_token(mut self, token: &str) -> Result<Self> {
         self.token = Some(Token::new(token)?);
         Ok(self)
     }
@@ -125,7 +125,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, or a NUL.
-    pub fn data(mut self, text: &str) -> Result<Self> {
+    pub fn with_data(mut self, text: &str) -> Result<Self> {
         self.data = Some(valid_data(text)?);
         Ok(self)
     }
@@ -144,7 +144,7 @@ impl Lock {
 
     /// The table it lives in, if it isn't `diesel_locks`.
     #[must_use]
-    pub fn table(mut self, table: Table) -> Self {
+    pub fn in_table(mut self, table: Table) -> Self {
         self.table = table;
         self
     }
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_ttl_is_exact_or_refused() {
-        let ttl = |ttl| Lock::new("x").unwrap().ttl(ttl).map(|lock| lock.ttl);
+        let ttl = |ttl| Lock::new("x").unwrap().with_ttl(ttl).map(|lock| lock.ttl);
         let day = Duration::from_secs(24 * 60 * 60);
         for good in [Duration::from_millis(1), 40 * day, LONGEST_TTL] {
             assert_eq!(ttl(good).unwrap(), good);
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_token() {
-        let lock = Lock::new("x").unwrap().token("open-sesame").unwrap();
+        let lock = Lock::new("x").unwrap().with_token("open-sesame").unwrap();
         assert!(!format!("{lock:?}").contains("sesame"));
     }
 

@@ -30,9 +30,6 @@ pub(crate) use holding::{
     extend, extend_by, extend_to, is_mine, pin, release, release_async, retire, set_data, try_pin,
 };
 pub(crate) use keeping::{Renewal, keep_alive, want};
-pub(crate) use looking::{
-    current_owner, find, force_release, inspect, is_held, is_released, list, purge, read_data,
-    time_left,
-};
+pub(crate) use looking::{find, force_release, inspect, is_held, is_released, list, purge};
 pub(crate) use setup::{migrate, verify};
 pub(crate) use winning::Winning;

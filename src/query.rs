@@ -85,7 +85,7 @@ impl<K> LockTerm<K> {
 
     /// In this table, if it isn't `diesel_locks`.
     #[must_use]
-    pub fn table(mut self, table: Table) -> Self {
+    pub fn in_table(mut self, table: Table) -> Self {
         self.table = table;
         self
     }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// use diesel_locks::{Lock, Table};
 ///
 /// let table = Table::new("billing_locks")?.in_schema("infra")?;
-/// let lock = Lock::new("invoice:42")?.table(table);
+/// let lock = Lock::new("invoice:42")?.in_table(table);
 /// # Ok::<(), diesel_locks::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,7 +21,7 @@ impl Token {
         getrandom::fill(&mut bits).map_err(|error| Error::Invalid {
             what: "the system's source of randomness",
             value: error.to_string(),
-            remedy: "make it readable, or give each acquisition a token of your own with `Lock::token`",
+            remedy: "make it readable, or give each acquisition a token of your own with `Lock::with_token`",
         })?;
         Ok(Self(format!("{:032x}", u128::from_ne_bytes(bits)).into()))
     }

@@ -80,7 +80,7 @@ impl Wait {
     }
 
     /// Try at most so many times, whatever else bounds the wait; 0 counts as 1.
-    pub fn at_most(mut self, attempts: u32) -> Self {
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts.max(1));
         self
     }
@@ -310,7 +310,7 @@ mod tests {
     fn a_wait_with_an_end_tries_once_more_when_the_time_is_up() {
         let wait = Wait::up_to(ms(100)).every(ms(40)).without_jitter();
         assert_eq!(pauses(&wait, 9), [40, 40, 20].map(ms));
-        assert_eq!(pauses(&wait.at_most(2), 9), [40].map(ms));
+        assert_eq!(pauses(&wait.max_attempts(2), 9), [40].map(ms));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The `Locks` of a world, watched: what their observers are told, and what their connections do.
+//! The `Locker` of a world, watched: what their observers are told, and what their connections do.
 
 pub mod recorder;
 pub mod traffic;

@@ -1,19 +1,19 @@
-//! Where a `Locks` gets its connections.
+//! Where a `Locker` gets its connections.
 
 use std::error::Error as StdError;
 
 use super::connection::AsyncLockConnection;
 
-/// What a [`Locks`](super::Locks) gets its connections from: the pools of bb8, deadpool and mobc, with the feature of that
+/// What a [`Locker`](super::Locker) gets its connections from: the pools of bb8, deadpool and mobc, with the feature of that
 /// name, and every closure that yields a connection.
 ///
 /// ```
 /// # use diesel::SqliteConnection;
 /// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
-/// use diesel_locks::asynchronous::Locks;
+/// use diesel_locks::asynchronous::Locker;
 ///
-/// let locks = Locks::new(async || SyncConnectionWrapper::<SqliteConnection>::establish("app.db").await);
-/// # let _ = locks;
+/// let locker = Locker::new(async || SyncConnectionWrapper::<SqliteConnection>::establish("app.db").await);
+/// # let _ = locker;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` yields no connections for locks",

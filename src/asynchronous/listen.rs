@@ -9,12 +9,12 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_core::Stream;
 
 use super::connections::AsyncConnections;
-use super::locks::Locks;
+use super::locker::Locker;
 use crate::error::{Error, Result};
 use crate::managed::listening::{Ear, LISTEN, Open};
 use crate::managed::pool::Boxed;
 
-impl<P: AsyncConnections> Locks<P> {
+impl<P: AsyncConnections> Locker<P> {
     /// Those who wait are woken by PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock, instead of
     /// looking every two seconds. For this one connection is opened by this URL when somebody waits, and closed when
     /// nobody has for a while.

@@ -1,7 +1,6 @@
 //! Acquiring a lock.
 
 use std::borrow::Borrow;
-use std::time::Duration;
 
 use super::connection::{AsyncLockConnection, Asynchronous};
 use crate::answer::{Attempt, Forced, Record};
@@ -26,7 +25,7 @@ pub trait LockDsl: Borrow<Lock> + Sync {
     /// [`blocking::LockDsl::acquire`](crate::blocking::LockDsl::acquire), async.
     ///
     /// Cancel-safe while it waits. Cancelled while the database is being asked, the lock may have been acquired all
-    /// the same: it is free after its ttl, or found again by acquiring with the same [`Lock::token`].
+    /// the same: it is free after its ttl, or found again by acquiring with the same [`Lock::with_token`].
     fn acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -95,30 +94,6 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         conn: &mut C,
     ) -> impl Future<Output = Result<bool>> + Send {
         async move { protocol::is_held(&mut Asynchronous::on(conn), self.borrow()).await }
-    }
-
-    /// [`blocking::LockDsl::current_owner`](crate::blocking::LockDsl::current_owner), async.
-    fn current_owner<C: AsyncLockConnection>(
-        &self,
-        conn: &mut C,
-    ) -> impl Future<Output = Result<Option<String>>> + Send {
-        async move { protocol::current_owner(&mut Asynchronous::on(conn), self.borrow()).await }
-    }
-
-    /// [`blocking::LockDsl::time_left`](crate::blocking::LockDsl::time_left), async.
-    fn time_left<C: AsyncLockConnection>(
-        &self,
-        conn: &mut C,
-    ) -> impl Future<Output = Result<Duration>> + Send {
-        async move { protocol::time_left(&mut Asynchronous::on(conn), self.borrow()).await }
-    }
-
-    /// [`blocking::LockDsl::read_data`](crate::blocking::LockDsl::read_data), async.
-    fn read_data<C: AsyncLockConnection>(
-        &self,
-        conn: &mut C,
-    ) -> impl Future<Output = Result<Option<String>>> + Send {
-        async move { protocol::read_data(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
     /// [`blocking::LockDsl::force_release`](crate::blocking::LockDsl::force_release), async.

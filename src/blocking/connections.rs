@@ -1,19 +1,19 @@
-//! Where a `Locks` gets its connections.
+//! Where a `Locker` gets its connections.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::connection::LockConnection;
 
-/// What a [`Locks`](super::Locks) gets its connections from: a pool of r2d2, with the feature of that name, and every
+/// What a [`Locker`](super::Locker) gets its connections from: a pool of r2d2, with the feature of that name, and every
 /// closure that yields a connection.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
-/// use diesel_locks::blocking::Locks;
+/// use diesel_locks::blocking::Locker;
 ///
-/// let locks = Locks::new(|| SqliteConnection::establish("app.db"));
-/// # let _ = locks;
+/// let locker = Locker::new(|| SqliteConnection::establish("app.db"));
+/// # let _ = locker;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` yields no connections for locks",

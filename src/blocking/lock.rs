@@ -1,7 +1,6 @@
 //! Acquiring a lock.
 
 use std::borrow::Borrow;
-use std::time::Duration;
 
 use super::connection::{Blocking, LockConnection, ready};
 use super::lease::run_guarded;
@@ -129,33 +128,6 @@ pub trait LockDsl: Borrow<Lock> {
     /// Whatever the database says.
     fn is_held<C: LockConnection>(&self, conn: &mut C) -> Result<bool> {
         ready(protocol::is_held(&mut Blocking::on(conn), self.borrow()))
-    }
-
-    /// The label of who holds the lock, if somebody does.
-    ///
-    /// # Errors
-    /// Whatever the database says.
-    fn current_owner<C: LockConnection>(&self, conn: &mut C) -> Result<Option<String>> {
-        ready(protocol::current_owner(
-            &mut Blocking::on(conn),
-            self.borrow(),
-        ))
-    }
-
-    /// How long the lease of whoever holds the lock lives unless it is extended; zero if nobody does.
-    ///
-    /// # Errors
-    /// Whatever the database says.
-    fn time_left<C: LockConnection>(&self, conn: &mut C) -> Result<Duration> {
-        ready(protocol::time_left(&mut Blocking::on(conn), self.borrow()))
-    }
-
-    /// The text that the holder, or the last one, left with the lock.
-    ///
-    /// # Errors
-    /// Whatever the database says.
-    fn read_data<C: LockConnection>(&self, conn: &mut C) -> Result<Option<String>> {
-        ready(protocol::read_data(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Takes the lock away from whoever holds it. For people who know that the holder is gone, or want it to stop:

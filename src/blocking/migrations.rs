@@ -58,7 +58,7 @@ where
 {
     let table = Table::new("diesel_locks_turns")?;
     table.migrate(conn)?;
-    let lock = Lock::new("migrations")?.ttl(TTL)?.table(table);
+    let lock = Lock::new("migrations")?.with_ttl(TTL)?.in_table(table);
     let mut lease = match lock.acquire(conn, wait)? {
         Attempt::Acquired(lease) => lease,
         Attempt::Busy(holder) => return Ok(Attempt::Busy(holder)),

@@ -42,15 +42,15 @@ impl<P: Pool> Guard<P> {
             let outcome = protocol::extend_to(executor, &mut lease, ttl).await?;
             Ok((lease, outcome))
         };
-        let (lease, outcome) = self.locks.ask(Some(self.patience()), request).await?;
+        let (lease, outcome) = self.locker.ask(Some(self.patience()), request).await?;
         if outcome.is_lost() {
             self.held.gone();
         } else if !self.held.extended(lease.trusted_until()) {
             return Ok(Outcome::Lost);
         } else if let Some(ttl) = new {
             self.held.change_ttl(ttl);
-            let every = self.locks.settings.every(ttl);
-            self.locks.keeper.change(self.number, every);
+            let every = self.locker.settings.every(ttl);
+            self.locker.keeper.change(self.number, every);
         }
         Ok(outcome)
     }
@@ -60,7 +60,7 @@ impl<P: Pool> Guard<P> {
         let request = async move |executor: &mut P::Executor| {
             protocol::set_data(executor, &lease, data.as_deref()).await
         };
-        let outcome = self.locks.ask(Some(self.patience()), request).await?;
+        let outcome = self.locker.ask(Some(self.patience()), request).await?;
         if outcome.is_lost() {
             self.held.gone();
         }
@@ -69,7 +69,7 @@ impl<P: Pool> Guard<P> {
 
     /// Gives the lock back. If this is cancelled, the lock is given back in the background.
     pub(crate) async fn give_back(self) -> Result<Outcome> {
-        let (lease, how) = (self.lease(), self.locks.settings.release);
+        let (lease, how) = (self.lease(), self.locker.settings.release);
         self.end_with(async move |executor: &mut P::Executor| how.lease(executor, &lease).await)
             .await
     }
@@ -91,8 +91,8 @@ impl<P: Pool> Guard<P> {
             + 'static,
     {
         self.end(); // from here on the request ends by itself, whether or not anybody waits for it
-        let within = self.locks.settings.release.within;
-        let (pool, queues) = (self.locks.pool.clone(), self.locks.queues.clone());
+        let within = self.locker.settings.release.within;
+        let (pool, queues) = (self.locker.pool.clone(), self.locker.queues.clone());
         let held = self.held.clone();
         let ending = async move {
             let outcome = on_connection(pool, Some(within), None, request).await;
@@ -106,7 +106,7 @@ impl<P: Pool> Guard<P> {
     /// The end of a run: gives the lock back, or keeps it for the rest of the shortest time, and says how the run went.
     pub(crate) async fn conclude<T>(self, done: Option<T>) -> Run<T> {
         let was_held = self.is_valid();
-        let shortest = self.locks.settings.at_least;
+        let shortest = self.locker.settings.at_least;
         let rest = shortest.saturating_sub(self.held.held());
         let outcome = if rest.is_zero() || !was_held {
             self.give_back().await

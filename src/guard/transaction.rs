@@ -27,7 +27,7 @@ impl<P: Pool> Guard<P> {
     pub(crate) async fn open_transaction(&self) -> Result<GuardedTransaction<'_, P>> {
         self.check()?;
         let mut lease = self.lease();
-        let mut executor = self.locks.pool.check_out(Some(self.patience())).await?;
+        let mut executor = self.locker.pool.check_out(Some(self.patience())).await?;
         let opened = guarded::open(&mut executor, &mut lease).await;
         if matches!(opened, Err(Error::Lost { .. })) {
             self.held.gone();
@@ -53,7 +53,7 @@ impl<P: Pool> Guard<P> {
     /// [`GuardedTransaction::finish`] has released the lock.
     pub(crate) fn finished(mut self) {
         self.end();
-        given_back(&self.held, &self.locks.queues, &Ok(Outcome::Done));
+        given_back(&self.held, &self.locker.queues, &Ok(Outcome::Done));
     }
 }
 
@@ -85,7 +85,7 @@ impl<P: Pool> GuardedTransaction<'_, P> {
 
 impl<P: Pool> Drop for Pin<'_, P> {
     fn drop(&mut self) {
-        let keeper = &self.guard.locks.keeper;
+        let keeper = &self.guard.locker.keeper;
         keeper.unpinned(self.guard.number, &self.guard.held, &self.lease);
     }
 }

@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use super::attempt::{Unclaimed, WINDOW, Wanted};
-use super::event::What;
+use super::event::EventKind;
 use super::listening::Listening;
 use super::pool::{Pool, Runtime};
 use super::queue::Ticket;
-use super::settings::Named;
+use super::settings::IntoLock;
 use crate::answer::{Attempt, Holder};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::lease::can_be_trusted;
-use crate::locks::Locks;
+use crate::locker::Locker;
 use crate::protocol::sets::Choice;
 use crate::set::LockSet;
 use crate::wait::{Pauses, Wait};
 
-impl<P: Pool> Locks<P> {
+impl<P: Pool> Locker<P> {
     pub(crate) async fn attempt_one(
         &self,
-        name: impl Named,
+        name: impl IntoLock,
         wait: Wait,
     ) -> Result<Attempt<Guard<P>>> {
         let wanted = Wanted::One(self.lock(name)?);
@@ -39,7 +39,7 @@ impl<P: Pool> Locks<P> {
 
     pub(crate) fn wait_for_one(
         &self,
-        name: impl Named,
+        name: impl IntoLock,
         wait: Wait,
     ) -> impl Future<Output = Result<Guard<P>>> + Send {
         self.wait_for(self.lock(name).map(Wanted::One), wait, one)
@@ -107,7 +107,7 @@ pub(crate) fn one<P: Pool>(guards: Vec<Guard<P>>) -> Guard<P> {
 }
 
 struct Waiting<'w, P: Pool> {
-    locks: &'w Locks<P>,
+    locker: &'w Locker<P>,
     wanted: &'w Wanted,
     ticket: Ticket,
     pauses: Pauses<'w>,
@@ -124,10 +124,10 @@ enum Step<P: Pool> {
 }
 
 impl<'w, P: Pool> Waiting<'w, P> {
-    fn new(locks: &'w Locks<P>, wanted: &'w Wanted, wait: &'w Wait) -> Self {
+    fn new(locker: &'w Locker<P>, wanted: &'w Wanted, wait: &'w Wait) -> Self {
         // A single try does not queue, and there is no queue for a set.
         let (ticket, pauses) = match wanted {
-            Wanted::One(lock) if wait.waits() => (locks.queues.join(lock), wait.pauses_in_queue()),
+            Wanted::One(lock) if wait.waits() => (locker.queues.join(lock), wait.pauses_in_queue()),
             _ => (Ticket::alone(), wait.pauses()),
         };
         Self {
@@ -137,7 +137,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
             began: Moment::now(),
             has_told: false,
             was_named: false,
-            locks,
+            locker,
             wanted,
         }
     }
@@ -159,7 +159,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
 
     /// Asks the database if this waiter is the first of its queue. Otherwise it knows what the first waiter was told.
     async fn take_turn(&mut self) -> Result<Attempt<Unclaimed<P>>> {
-        if self.locks.keeper.is_closed() {
+        if self.locker.keeper.is_closed() {
             return Err(Error::Closed);
         }
         if !self.ticket.takes_turn() {
@@ -179,7 +179,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
 
     async fn try_once(&self, is_to_be_announced: bool) -> Result<Attempt<Unclaimed<P>>> {
         let within = self.patience();
-        self.locks
+        self.locker
             .try_once(self.wanted, within, is_to_be_announced)
             .await
     }
@@ -202,7 +202,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
 
     /// Whether to have the database announce the release: once for each holder and window.
     fn asks_for_announcement(&self, holder: &Holder) -> bool {
-        let (now, listening) = (Moment::now(), self.locks.listening.as_ref());
+        let (now, listening) = (Moment::now(), self.locker.listening.as_ref());
         let is_heard = listening.is_some_and(Listening::hears::<P::Runtime>);
         if !is_heard || self.ticket.is_announced(holder, now) {
             return false;
@@ -227,11 +227,11 @@ impl<'w, P: Pool> Waiting<'w, P> {
             self.pauses.until_turn(waited)
         };
         let what = match pause {
-            Some(_) => What::Waiting { holder },
-            None => What::Busy { holder, waited },
+            Some(_) => EventKind::Waiting { holder },
+            None => EventKind::Busy { holder, waited },
         };
         if pause.is_none() || !std::mem::replace(&mut self.has_told, true) {
-            self.locks.tell(self.wanted.prototype(), what);
+            self.locker.tell(self.wanted.prototype(), what);
         }
         pause
     }
@@ -240,15 +240,15 @@ impl<'w, P: Pool> Waiting<'w, P> {
         let waited = Moment::now().since(self.began);
         let leases = acquired.claim();
         self.ticket.won = leases.first().map(|lease| lease.fence);
-        let ends = self.locks.settings.ends(sent);
+        let ends = self.locker.settings.ends(sent);
         let guards: Vec<Result<Guard<P>>> = leases
             .into_iter()
-            .map(|lease| self.locks.hold(lease, ends))
+            .map(|lease| self.locker.hold(lease, ends))
             .collect(); // all of them, before the first error lets go of the others
         let guards: Result<Vec<Guard<P>>> = guards.into_iter().collect();
         let guards = guards?;
         for guard in &guards {
-            guard.tell(What::Acquired { waited });
+            guard.tell(EventKind::Acquired { waited });
         }
         Ok(Step::Ended(Attempt::Acquired(guards)))
     }

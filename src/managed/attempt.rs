@@ -13,7 +13,7 @@ use crate::answer::Attempt;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lock::Lock;
-use crate::locks::Locks;
+use crate::locker::Locker;
 use crate::protocol::sets::{self, Choice};
 use crate::protocol::{self, Executor, Winning};
 use crate::set::LockSet;
@@ -57,7 +57,7 @@ impl Wanted {
     }
 }
 
-impl<P: Pool> Locks<P> {
+impl<P: Pool> Locker<P> {
     /// Tries once. To have the release announced, the request asks for that first: the lock may be released in between.
     pub(super) async fn try_once(
         &self,
@@ -66,7 +66,7 @@ impl<P: Pool> Locks<P> {
         is_to_be_announced: bool,
     ) -> Result<Attempt<Unclaimed<P>>> {
         let request = Try {
-            locks: self.clone(),
+            locker: self.clone(),
             wanted: wanted.clone(),
             token: protocol::token_for(wanted.prototype())?,
             is_to_be_announced,
@@ -77,7 +77,7 @@ impl<P: Pool> Locks<P> {
 }
 
 struct Try<P: Pool> {
-    locks: Locks<P>,
+    locker: Locker<P>,
     wanted: Wanted,
     token: Token,
     is_to_be_announced: bool,
@@ -97,7 +97,7 @@ impl<P: Pool> Try<P> {
             std::mem::forget(unanswered);
         }
         Ok(attempt?.map(|leases| Unclaimed {
-            locks: self.locks.clone(),
+            locker: self.locker.clone(),
             leases,
         }))
     }
@@ -110,7 +110,7 @@ struct Unanswered<'t, P: Pool>(&'t Try<P>);
 impl<P: Pool> Drop for Unanswered<'_, P> {
     fn drop(&mut self) {
         let Try {
-            locks,
+            locker,
             wanted,
             token,
             ..
@@ -118,12 +118,12 @@ impl<P: Pool> Drop for Unanswered<'_, P> {
         if wanted.prototype().token.is_some() {
             return;
         }
-        let settings = &locks.settings;
+        let settings = &locker.settings;
         for lock in wanted.locks() {
             let (lock, token) = (lock.clone(), token.clone());
             let observer = settings.observer.clone();
             let chore = Chore::ReleaseUnseen(lock, token, settings.release, observer);
-            locks.keeper.later(chore);
+            locker.keeper.later(chore);
         }
     }
 }
@@ -137,7 +137,7 @@ impl Error {
 
 /// What was acquired. If it is dropped before the caller has claimed it, it is given back.
 pub(super) struct Unclaimed<P: Pool> {
-    locks: Locks<P>,
+    locker: Locker<P>,
     leases: Vec<Lease>,
 }
 
@@ -151,7 +151,7 @@ impl<P: Pool> Drop for Unclaimed<P> {
     fn drop(&mut self) {
         for lease in self.leases.drain(..) {
             if lease.lock.token.is_none() {
-                self.locks.give_back(lease);
+                self.locker.give_back(lease);
             }
         }
     }

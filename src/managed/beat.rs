@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::What;
+use super::event::EventKind;
 use super::keeper::{Keeper, Work};
 use super::locked;
 use super::pool::Runtime;
@@ -47,7 +47,8 @@ impl<R: Runtime> Keeper<R> {
                 if due.held.extended(until) {
                     locked(&self.desk).schedule.extended(due.number, sent);
                     let took = Moment::now().since(sent);
-                    due.held.tell(&due.held.lease(), What::Renewed { took });
+                    due.held
+                        .tell(&due.held.lease(), EventKind::Renewed { took });
                 }
             }
             Renewal::Locked(until) => {
@@ -77,7 +78,7 @@ impl<R: Runtime> Keeper<R> {
                 desk.schedule.again(due.number, Moment::now().after(pause))
             };
             if is_kept {
-                let late = What::Late { trusted_for, error };
+                let late = EventKind::Late { trusted_for, error };
                 due.held.tell(&due.held.lease(), late);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bell::Bell;
-use super::event::{Observer, What};
+use super::event::{EventKind, Observer};
 use super::held_lease::HeldLease;
 use super::pool::{Boxed, Runtime};
 use super::queue::Queues;
@@ -37,7 +37,7 @@ impl Chore {
             Self::ReleaseUnseen(lock, token, how, observer) => {
                 let ask = || database.release_unseen(lock.clone(), token.clone(), how);
                 if let Err(error) = insist::<R, _>(how, lock.ttl, ask).await {
-                    observer.tell(&lock, None, What::NotReleased { error: &error });
+                    observer.tell(&lock, None, EventKind::NotReleased { error: &error });
                 }
                 queues.released(&lock);
             }

@@ -1,4 +1,4 @@
-//! What a `Locks` tells its observer.
+//! What a `Locker` tells its observer.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use crate::answer::Holder;
 use crate::error::Error;
 use crate::lock::Lock;
 
-/// Something that happened to a lock of a `Locks`: what an observer is told, and what the feature `tracing` records.
+/// Something that happened to a lock of a `Locker`: what an observer is told, and what the feature `tracing` records.
 ///
 /// Never the token: whoever reads a log is not the holder.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,13 @@ pub struct Event<'e> {
     /// The number of the acquisition, if there is one.
     pub fence: Option<i64>,
     /// What happened.
-    pub what: What<'e>,
+    pub kind: EventKind<'e>,
 }
 
 /// What happened to a lock.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum What<'e> {
+pub enum EventKind<'e> {
     /// It was acquired, after waiting so long.
     Acquired {
         /// From the call to the answer.
@@ -88,12 +88,12 @@ impl Observer {
     }
 
     /// Tells what happened; an observer that panics must not end the keeper of everybody's leases.
-    pub(crate) fn tell(&self, lock: &Lock, fence: Option<i64>, what: What<'_>) {
+    pub(crate) fn tell(&self, lock: &Lock, fence: Option<i64>, kind: EventKind<'_>) {
         let event = Event {
             key: lock.key(),
             owner: &lock.owner,
             fence,
-            what,
+            kind,
         };
         #[cfg(feature = "tracing")]
         event.trace();
@@ -121,26 +121,26 @@ impl Event<'_> {
                 )
             };
         }
-        match self.what {
-            What::Acquired { waited } => record!(debug, "acquired", waited = ?waited),
-            What::Busy { holder, waited } => {
+        match self.kind {
+            EventKind::Acquired { waited } => record!(debug, "acquired", waited = ?waited),
+            EventKind::Busy { holder, waited } => {
                 record!(debug, "busy", holder = holder.map(|holder| &*holder.owner), waited = ?waited);
             }
-            What::Waiting { holder } => {
+            EventKind::Waiting { holder } => {
                 record!(
                     debug,
                     "waiting",
                     holder = holder.map(|holder| &*holder.owner)
                 );
             }
-            What::Renewed { took } => record!(trace, "renewed", took = ?took),
-            What::Late { trusted_for, error } => {
+            EventKind::Renewed { took } => record!(trace, "renewed", took = ?took),
+            EventKind::Late { trusted_for, error } => {
                 let error = error.map(tracing::field::display);
                 record!(warn, "late", trusted_for = ?trusted_for, error = error);
             }
-            What::Lost { held } => record!(error, "lost", held = ?held),
-            What::Released { held } => record!(debug, "released", held = ?held),
-            What::NotReleased { error } => record!(warn, "not released", error = %error),
+            EventKind::Lost { held } => record!(error, "lost", held = ?held),
+            EventKind::Released { held } => record!(debug, "released", held = ?held),
+            EventKind::NotReleased { error } => record!(warn, "not released", error = %error),
         }
     }
 }

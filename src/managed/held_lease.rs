@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::bell::Bell;
-use super::event::{Observer, What};
+use super::event::{EventKind, Observer};
 use super::locked;
 use super::trust::Trust;
 use crate::clock::Moment;
@@ -122,17 +122,17 @@ impl HeldLease {
         }
     }
 
-    /// Tells the observer that it was lost, once; not if its `Locks` gave it back.
+    /// Tells the observer that it was lost, once; not if its `Locker` gave it back.
     pub(crate) fn tell_lost(&self) {
         let mut state = locked(&self.state);
         if !std::mem::replace(&mut state.lost_told, true) {
             let lease = state.lease.clone();
             drop(state);
-            self.tell(&lease, What::Lost { held: self.held() });
+            self.tell(&lease, EventKind::Lost { held: self.held() });
         }
     }
 
-    /// Its `Locks` is closed: the work is to stop. `false` if it is given back already.
+    /// Its `Locker` is closed: the work is to stop. `false` if it is given back already.
     pub(crate) fn close(&self) -> bool {
         let was_let_go = {
             let mut state = locked(&self.state);
@@ -180,7 +180,7 @@ impl HeldLease {
         !std::mem::replace(&mut state.let_go, true)
     }
 
-    pub(crate) fn tell(&self, lease: &Lease, what: What<'_>) {
+    pub(crate) fn tell(&self, lease: &Lease, what: EventKind<'_>) {
         self.observer.tell(&lease.lock, Some(lease.fence), what);
     }
 }

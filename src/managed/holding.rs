@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::chore::Chore;
-use super::event::What;
+use super::event::EventKind;
 use super::held_lease::HeldLease;
 use super::pool::Pool;
 use crate::answer::Forced;
@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::lease::Lease;
 use crate::lock::Lock;
-use crate::locks::Locks;
+use crate::locker::Locker;
 use crate::protocol;
 
-impl<P: Pool> Locks<P> {
+impl<P: Pool> Locker<P> {
     /// Keeps a lease alive from now on.
     pub(super) fn hold(&self, lease: Lease, ends: Option<Moment>) -> Result<Guard<P>> {
         let every = self.settings.every(lease.lock.ttl);
@@ -48,7 +48,7 @@ impl<P: Pool> Locks<P> {
         }
         let guard = self.hold(lease, self.settings.ends(sent))?;
         let waited = Moment::now().since(sent);
-        guard.tell(What::Acquired { waited });
+        guard.tell(EventKind::Acquired { waited });
         Ok(guard)
     }
 
@@ -77,7 +77,7 @@ impl<P: Pool> Locks<P> {
         self.keeper.join(self.settings.release.within).await;
     }
 
-    pub(super) fn tell(&self, lock: &Lock, what: What<'_>) {
+    pub(super) fn tell(&self, lock: &Lock, what: EventKind<'_>) {
         self.settings.observer.tell(lock, None, what);
     }
 

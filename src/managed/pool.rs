@@ -1,4 +1,4 @@
-//! What a `Locks` stands on: the application's pool, and threads or tasks. All that differs between blocking and async.
+//! What a `Locker` stands on: the application's pool, and threads or tasks. All that differs between blocking and async.
 
 use std::marker::PhantomData;
 use std::pin::Pin;

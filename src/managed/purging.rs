@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bell::Bell;
 use super::pool::{Pool, Runtime};
 use crate::list::List;
-use crate::locks::Locks;
+use crate::locker::Locker;
 use crate::protocol;
 
 /// How long to pause after a failure. A database that was busy for a moment is no reason to wait for a day.
@@ -36,20 +36,20 @@ impl Drop for Purging {
     }
 }
 
-impl<P: Pool> Locks<P> {
+impl<P: Pool> Locker<P> {
     /// Purges at once, and again after each interval; sooner where it failed.
     pub(crate) fn start_purging(&self, interval: Duration, list: List, age: Duration) -> Purging {
-        let (locks, stop) = (self.clone(), Arc::new(Stop::default()));
+        let (locker, stop) = (self.clone(), Arc::new(Stop::default()));
         let purging = Purging(stop.clone());
         if let Some(runtime) = P::Runtime::here() {
             runtime.spawn(async move {
-                while !stop.stopped.load(Ordering::Acquire) && !locks.keeper.is_closed() {
+                while !stop.stopped.load(Ordering::Acquire) && !locker.keeper.is_closed() {
                     let seen = stop.bell.rings();
                     let list = list.clone();
                     let purge = async move |executor: &mut P::Executor| {
                         protocol::purge(executor, &list, age).await
                     };
-                    let purged = locks.ask(None, purge).await;
+                    let purged = locker.ask(None, purge).await;
                     let pause = if purged.is_ok() {
                         interval
                     } else {

@@ -13,7 +13,7 @@ use crate::answer::Holder;
 use crate::clock::Moment;
 use crate::lock::Lock;
 
-/// The queues of a `Locks`, by lock.
+/// The queues of a `Locker`, by lock.
 #[derive(Debug, Default)]
 pub(crate) struct Queues(Mutex<HashMap<Arc<str>, Queue>>);
 
@@ -256,7 +256,7 @@ mod tests {
     fn each_lock_has_a_queue_of_its_own_and_none_is_left_behind() {
         let queues = Arc::new(Queues::default());
         let here = Lock::new("x").unwrap();
-        let there = here.clone().table(Table::new("other").unwrap());
+        let there = here.clone().in_table(Table::new("other").unwrap());
         let (one, two) = (queues.join(&here), queues.join(&there));
         assert!(one.is_first() && two.is_first());
         drop((one, two));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::What;
+use super::event::EventKind;
 use super::held_lease::HeldLease;
 use super::queue::Queues;
 use crate::answer::Outcome;
@@ -72,7 +72,7 @@ pub(crate) fn given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Out
     queues.released(&lease.lock);
     match outcome {
         Ok(Outcome::Lost) => held.tell_lost(),
-        Ok(_) => held.tell(&lease, What::Released { held: held.held() }),
-        Err(error) => held.tell(&lease, What::NotReleased { error }),
+        Ok(_) => held.tell(&lease, EventKind::Released { held: held.held() }),
+        Err(error) => held.tell(&lease, EventKind::NotReleased { error }),
     }
 }

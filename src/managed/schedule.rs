@@ -216,7 +216,7 @@ mod tests {
 
     /// A lease that is trusted for 29 seconds from this moment on.
     fn kept(sent: Moment) -> Arc<HeldLease> {
-        let lock = Lock::new("x").unwrap().ttl(TTL).unwrap();
+        let lock = Lock::new("x").unwrap().with_ttl(TTL).unwrap();
         let lease = Lease::new(&lock, Token::new("t").unwrap(), 1, sent);
         Arc::new(HeldLease::new(lease, None, Observer::default()))
     }

@@ -1,4 +1,4 @@
-//! How a `Locks` holds what it acquires.
+//! How a `Locker` holds what it acquires.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Settings {
 }
 
 /// What names a lock: a text, a group and a text, or a [`Lock`], which then decides itself how it is held.
-pub trait Named: sealed::Sealed {
+pub trait IntoLock: sealed::Sealed {
     #[doc(hidden)]
     fn lock(self, settings: &SettingsOf) -> Result<Lock>;
 }
@@ -83,31 +83,31 @@ mod sealed {
     impl Sealed for &crate::Lock {}
 }
 
-impl Named for &str {
+impl IntoLock for &str {
     fn lock(self, settings: &SettingsOf) -> Result<Lock> {
         Ok(settings.0.lock(Name::new(self)?))
     }
 }
 
-impl Named for &String {
+impl IntoLock for &String {
     fn lock(self, settings: &SettingsOf) -> Result<Lock> {
         self.as_str().lock(settings)
     }
 }
 
-impl Named for (&str, &str) {
+impl IntoLock for (&str, &str) {
     fn lock(self, settings: &SettingsOf) -> Result<Lock> {
         Ok(settings.0.lock(Name::in_group(self.0, self.1)?))
     }
 }
 
-impl Named for Lock {
+impl IntoLock for Lock {
     fn lock(self, _: &SettingsOf) -> Result<Lock> {
         Ok(self)
     }
 }
 
-impl Named for &Lock {
+impl IntoLock for &Lock {
     fn lock(self, _: &SettingsOf) -> Result<Lock> {
         Ok(self.clone())
     }

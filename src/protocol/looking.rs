@@ -25,29 +25,6 @@ pub(crate) async fn is_held<E: Executor>(executor: &mut E, lock: &Lock) -> Resul
     Ok(record.is_some_and(|record| record.is_held()))
 }
 
-pub(crate) async fn current_owner<E: Executor>(
-    executor: &mut E,
-    lock: &Lock,
-) -> Result<Option<String>> {
-    let record = inspect(executor, lock).await?;
-    Ok(record.filter(Record::is_held).map(|record| record.owner))
-}
-
-pub(crate) async fn time_left<E: Executor>(executor: &mut E, lock: &Lock) -> Result<Duration> {
-    let record = inspect(executor, lock).await?;
-    Ok(record
-        .and_then(|record| record.time_left)
-        .unwrap_or_default())
-}
-
-pub(crate) async fn read_data<E: Executor>(
-    executor: &mut E,
-    lock: &Lock,
-) -> Result<Option<String>> {
-    let record = inspect(executor, lock).await?;
-    Ok(record.and_then(|record| record.data))
-}
-
 /// The lease that this token acquired, if it did and still has it.
 pub(crate) async fn find<E: Executor>(
     executor: &mut E,

@@ -21,7 +21,7 @@ use crate::token::Token;
 fn examples(engine: &str) -> Vec<Statement<()>> {
     let lock = Lock::in_group("invoices", "42")
         .unwrap()
-        .owner("web-1")
+        .with_owner("web-1")
         .unwrap();
     let token = || Token::new("secret").unwrap();
     let lease = Lease::new(&lock, token(), 7, Moment::now());

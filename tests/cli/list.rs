@@ -21,9 +21,9 @@ pub fn migrated(engine: Engine) -> Database {
 
 fn invoice(number: &str, owner: &str) -> Lock {
     let lock = Lock::in_group("invoices", number).unwrap();
-    lock.owner(owner)
+    lock.with_owner(owner)
         .unwrap()
-        .ttl(Duration::from_secs(7_200))
+        .with_ttl(Duration::from_secs(7_200))
         .unwrap()
 }
 
@@ -37,7 +37,7 @@ pub fn held_locks_are_listed_with_their_owners(engine: Engine) {
     for number in ["41", "42"] {
         held(
             &database,
-            &invoice(number, "web-1").data("at\nhome").unwrap(),
+            &invoice(number, "web-1").with_data("at\nhome").unwrap(),
         );
     }
     let lease = held(&database, &Lock::new("nightly").unwrap());
@@ -75,7 +75,10 @@ pub fn held_locks_are_listed_with_their_owners(engine: Engine) {
 pub fn json_is_for_other_programs(engine: Engine) {
     let database = migrated(engine);
     assert_eq!(database.run(&["list", "--json"]).done(), "[]\n");
-    let lease = held(&database, &invoice("42", "a \"b\" \\ c").data("x").unwrap());
+    let lease = held(
+        &database,
+        &invoice("42", "a \"b\" \\ c").with_data("x").unwrap(),
+    );
     let json = database.run(&["list", "--json"]).done();
     for part in [
         r#"[{"lock": "invoices|42", "group": "invoices", "name": "42", "held": true"#,

@@ -18,7 +18,10 @@ pub fn a_release_asks_first(engine: Engine) {
     assert_eq!(free.code, 1);
     assert!(free.err.contains("nobody holds it"), "{free:?}");
 
-    let lease = held(&database, &Lock::new("x").unwrap().owner("web-1").unwrap());
+    let lease = held(
+        &database,
+        &Lock::new("x").unwrap().with_owner("web-1").unwrap(),
+    );
     for no in ["", "n\n", "yesterday\n"] {
         let said = database.answer(&release, no);
         assert_eq!(said.code, 1, "{no:?}: {said:?}");
@@ -59,7 +62,7 @@ pub fn a_lock_in_another_table_is_another_lock(engine: Engine) {
     database.run(&[&["migrate"], &there[..]].concat()).done();
     let lock = Lock::new("x").unwrap();
     let here = held(&database, &lock);
-    let other = held(&database, &lock.table(Table::new("other").unwrap()));
+    let other = held(&database, &lock.in_table(Table::new("other").unwrap()));
     let release = ["release", "x", "--force", "--yes"];
     database.run(&[&release[..], &there].concat()).done();
     assert!(is_mine(&database, &here) && !is_mine(&database, &other));

@@ -40,7 +40,10 @@ pub fn a_command_knows_its_lock_and_its_exit_code_is_kept(engine: Engine) {
 
 pub fn a_command_is_not_run_while_its_lock_is_held(engine: Engine) {
     let database = migrated(engine);
-    held(&database, &Lock::new("x").unwrap().owner("web-1").unwrap());
+    held(
+        &database,
+        &Lock::new("x").unwrap().with_owner("web-1").unwrap(),
+    );
     let busy = said(&database, &[], "touch up");
     assert_eq!((busy.code, &*busy.err), (80, ""), "{busy:?}");
     let busy = said(&database, &["--busy-exit-code", "0", "-v"], "touch up");

@@ -169,10 +169,13 @@ pub fn async_instances_that_start_at_once_migrate_in_turn(engine: Engine) {
 pub fn who_waits_in_vain_is_told_that_it_is_busy(engine: Engine) {
     let database = Database::new(engine);
     let turns = Table::new("diesel_locks_turns").unwrap();
-    let lock = Lock::new("migrations").unwrap().owner("web-1").unwrap();
+    let lock = Lock::new("migrations")
+        .unwrap()
+        .with_owner("web-1")
+        .unwrap();
     with_connection!(engine, &database.url, conn => {
         turns.migrate(conn).unwrap();
-        lock.table(turns).try_acquire(conn).unwrap().acquired().unwrap();
+        lock.in_table(turns).try_acquire(conn).unwrap().acquired().unwrap();
         match run_migrations_in_turn(conn, Wait::never(), both()).unwrap() {
             Attempt::Busy(holder) => assert_eq!(holder.unwrap().owner, "web-1"),
             Attempt::Acquired(done) => panic!("{done:?}"),

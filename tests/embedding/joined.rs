@@ -42,8 +42,8 @@ fn at_work(engine: Engine, table: &Table) -> Database {
     with_connection!(engine, &database.url, conn => {
         conn.run_pending_migrations(MIGRATIONS).unwrap();
         table.migrate(conn).unwrap();
-        let lock = Lock::new("first").unwrap().owner("web-1").unwrap();
-        lock.table(table.clone()).try_acquire(conn).unwrap().acquired().unwrap();
+        let lock = Lock::new("first").unwrap().with_owner("web-1").unwrap();
+        lock.in_table(table.clone()).try_acquire(conn).unwrap().acquired().unwrap();
     });
     database.batch("INSERT INTO host_jobs (id, lock_name) VALUES (1, 'first'), (2, 'second')");
     database
@@ -61,7 +61,7 @@ macro_rules! look {
             .unwrap();
         assert_eq!(at_work, [(1, "web-1".to_owned())]);
         let free: Vec<i64> = host_jobs::table
-            .filter(unlocked(host_jobs::lock_name).table($table.clone()))
+            .filter(unlocked(host_jobs::lock_name).in_table($table.clone()))
             .select(host_jobs::id)
             .load($conn)
             .unwrap();

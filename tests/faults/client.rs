@@ -1,4 +1,4 @@
-//! A `Locks` of either kind, with the same blocking words: what the tests are about is what happens behind it. An async
+//! A `Locker` of either kind, with the same blocking words: what the tests are about is what happens behind it. An async
 //! one is waited for from outside of its runtime; the future of a blocking one is ready at the first poll.
 
 #[path = "client/log.rs"]

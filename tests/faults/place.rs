@@ -80,7 +80,7 @@ impl Place {
     }
 
     pub fn lock(&self, name: &str, ttl: Duration) -> Lock {
-        let lock = Lock::in_group(&self.group, name).and_then(|lock| lock.ttl(ttl));
+        let lock = Lock::in_group(&self.group, name).and_then(|lock| lock.with_ttl(ttl));
         lock.expect("a valid lock")
     }
 

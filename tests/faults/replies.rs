@@ -59,7 +59,7 @@ pub fn an_agreed_token_finds_the_acquisition_that_was_not_answered(place: &Place
     side_by_side(ways().map(|(name, passing, how)| {
         let lock = place.lock(&format!("agreed {name}"), LONG);
         let token = name.replace(' ', "-");
-        let (lock, held) = (lock.token(&token).expect("a token"), &held);
+        let (lock, held) = (lock.with_token(&token).expect("a token"), &held);
         (name, move || {
             let line = Warm::new(place, &lock);
             let asked = line.acquire_deaf(place, &lock, passing, how);

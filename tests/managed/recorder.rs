@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use diesel_locks::locks::{Event, What};
+use diesel_locks::locker::{Event, EventKind};
 
 use super::Observer;
 use super::traffic::Threads;
@@ -36,7 +36,7 @@ impl Recorder {
             key: event.key.to_owned(),
             owner: event.owner.to_owned(),
             fence: event.fence,
-            what: word(&event.what),
+            what: word(&event.kind),
             debug: format!("{event:?}"),
         });
     }
@@ -71,16 +71,16 @@ impl Recorder {
     }
 }
 
-fn word(what: &What<'_>) -> &'static str {
+fn word(what: &EventKind<'_>) -> &'static str {
     match what {
-        What::Acquired { .. } => "acquired",
-        What::Busy { .. } => "busy",
-        What::Waiting { .. } => "waiting",
-        What::Renewed { .. } => "renewed",
-        What::Late { .. } => "late",
-        What::Lost { .. } => "lost",
-        What::Released { .. } => "released",
-        What::NotReleased { .. } => "not released",
+        EventKind::Acquired { .. } => "acquired",
+        EventKind::Busy { .. } => "busy",
+        EventKind::Waiting { .. } => "waiting",
+        EventKind::Renewed { .. } => "renewed",
+        EventKind::Late { .. } => "late",
+        EventKind::Lost { .. } => "lost",
+        EventKind::Released { .. } => "released",
+        EventKind::NotReleased { .. } => "not released",
         _ => "something new",
     }
 }

@@ -1,4 +1,4 @@
-//! What the connections of a `Locks` do: how many are open, and which statements they run on the locks' tables.
+//! What the connections of a `Locker` do: how many are open, and which statements they run on the locks' tables.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -9,7 +9,7 @@ use crate::session::Answer;
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Shared by all connections of a `Locks`.
+/// Shared by all connections of a `Locker`.
 pub struct Traffic {
     /// So many connections may be open, where there is no pool that says so.
     slots: Arc<Semaphore>,

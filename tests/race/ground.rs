@@ -119,8 +119,8 @@ impl Ground {
 
     /// The one lock of the race.
     pub fn lock(&self, ttl: Duration) -> Lock {
-        let lock = Lock::new("the lock").and_then(|lock| lock.ttl(ttl));
-        lock.expect("a valid lock").table(self.table())
+        let lock = Lock::new("the lock").and_then(|lock| lock.with_ttl(ttl));
+        lock.expect("a valid lock").in_table(self.table())
     }
 
     pub fn ledger(&self) -> Ledger {

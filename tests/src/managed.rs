@@ -1,4 +1,4 @@
-//! A `Locks` of some world and its guards, behind two traits, as [`Session`](crate::session::Session) is for connections:
+//! A `Locker` of some world and its guards, behind two traits, as [`Session`](crate::session::Session) is for connections:
 //! each case is written once, in the crate's own words.
 
 mod asynchronous;
@@ -7,7 +7,7 @@ mod blocking;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use diesel_locks::locks::{Event, Purging};
+use diesel_locks::locker::{Event, Purging};
 use diesel_locks::{
     Attempt, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
 };
@@ -23,23 +23,23 @@ pub type Job = Box<dyn for<'g> FnOnce(&'g dyn Held) -> Answer<'g, i64> + Send>;
 
 pub type Observer = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
-/// What a `Locks` can do. A setting, or an operation, is one line here: the trait and both modes take it from this list.
+/// What a `Locker` can do. A setting, or an operation, is one line here: the trait and both modes take it from this list.
 /// Behind an operation stands what its guards become.
 macro_rules! operations {
     ($make:ident $wait:tt) => {
         $make! { $wait
             settings {
-                table(table: Table);
+                in_table(table: Table);
                 renew_every(interval: Duration);
                 release_within(time: Duration);
                 release_durably();
-                at_least(time: Duration);
-                at_most(time: Duration);
+                hold_at_least(time: Duration);
+                hold_at_most(time: Duration);
                 observe(observer: Observer);
             }
             fallible settings {
-                ttl(ttl: Duration);
-                owner(label: &str);
+                with_ttl(ttl: Duration);
+                with_owner(label: &str);
             }
             operations {
                 try_acquire(lock: &'a Lock) -> Result<Attempt<AnyGuard>>, attempt;
@@ -132,7 +132,7 @@ macro_rules! implement {
 }
 use implement;
 
-/// A `Locks`. Settings make another handle, as on a clone.
+/// A `Locker`. Settings make another handle, as on a clone.
 pub trait Managed: Debug + Send + Sync {
     operations! { declare [] }
 
@@ -214,10 +214,10 @@ mod become_any {
     }
 }
 
-/// How the `Locks` of a mode are `Managed`; `[.await]` for the async ones.
+/// How the `Locker` of a mode are `Managed`; `[.await]` for the async ones.
 macro_rules! managed {
     ($connections:ident, [$($wait:tt)*]) => {
-        impl<P: $connections> Managed for Locks<P>
+        impl<P: $connections> Managed for Locker<P>
         where
             P::Connection: Session,
         {

@@ -31,9 +31,6 @@ macro_rules! operations {
             LockDsl::try_hold(lock: &'a Lock) -> Result<Attempt<i64>>;
             LockDsl::inspect(lock: &'a Lock) -> Result<Option<Record>>;
             LockDsl::is_held(lock: &'a Lock) -> Result<bool>;
-            LockDsl::current_owner(lock: &'a Lock) -> Result<Option<String>>;
-            LockDsl::time_left(lock: &'a Lock) -> Result<Duration>;
-            LockDsl::read_data(lock: &'a Lock) -> Result<Option<String>>;
             LockDsl::force_release(lock: &'a Lock) -> Result<Forced>;
             LockSetDsl::acquire_all(set: &'a LockSet, wait: Wait) -> Result<Attempt<Vec<Lease>>>;
             LockSetDsl::acquire_any(set: &'a LockSet, wait: Wait) -> Result<Attempt>;
@@ -118,6 +115,26 @@ pub trait Session: Send {
 }
 
 impl dyn Session + '_ {
+    /// The label of the holder, if there is one.
+    pub async fn current_owner(&mut self, lock: &Lock) -> Result<Option<String>> {
+        let held = self.inspect(lock).await?.filter(Record::is_held);
+        Ok(held.map(|record| record.owner))
+    }
+
+    /// The time until the lease expires; zero where nobody holds the lock.
+    pub async fn time_left(&mut self, lock: &Lock) -> Result<Duration> {
+        let record = self.inspect(lock).await?;
+        Ok(record
+            .and_then(|record| record.time_left)
+            .unwrap_or_default())
+    }
+
+    /// The text left with the lock.
+    pub async fn read_data(&mut self, lock: &Lock) -> Result<Option<String>> {
+        let record = self.inspect(lock).await?;
+        Ok(record.and_then(|record| record.data))
+    }
+
     /// Acquires a lock that is to be had.
     pub async fn take(&mut self, lock: &Lock) -> Lease {
         match self.try_acquire(lock).await.expect("an answer") {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use diesel::{Connection, SqliteConnection};
-use diesel_locks::blocking::Locks;
+use diesel_locks::blocking::Locker;
 use diesel_locks::{Lock, Outcome, Wait};
 
 /// Says to this test binary that it is the process that is looked at.
@@ -35,7 +35,7 @@ fn look_at_threads() {
 }
 
 fn work(open: impl Fn() -> diesel::ConnectionResult<SqliteConnection> + Send + Sync + 'static) {
-    let locks = Locks::new(open).ttl(Duration::from_secs(20)).unwrap();
+    let locks = Locker::new(open).with_ttl(Duration::from_secs(20)).unwrap();
     let other = locks.clone().renew_every(Duration::from_millis(50));
     let lock = Lock::new("x").unwrap();
     assert!(locks.inspect(&lock).unwrap().is_none());

@@ -203,7 +203,7 @@ pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps
 /// An agreed token can be in the hands of a third process, which releases and acquires with it again.
 pub async fn the_same_token_acquired_anew_in_between_is_not_the_same_acquisition(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").token("agreed").unwrap();
+    let lock = world.lock("x").with_token("agreed").unwrap();
     let lease = conn.take(&lock).await;
     let other = Other::of(world.session().await, Some(lease));
     before(

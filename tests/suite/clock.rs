@@ -130,7 +130,10 @@ async fn row_began(world: &World, conn: &mut dyn Session, lock: &Lock) -> i64 {
 pub async fn an_hour_has_sixty_minutes_even_when_the_clocks_change(world: &World) {
     let (mut holder, mut rival) = (world.session().await, world.session().await);
     for (number, change) in CHANGES.into_iter().enumerate() {
-        let lock = world.lock(&number.to_string()).ttl(secs(3_600)).unwrap();
+        let lock = world
+            .lock(&number.to_string())
+            .with_ttl(secs(3_600))
+            .unwrap();
         let begin = change - 1_800;
         go_to(world, &mut *holder, ZONES[2]).await;
         go_to(world, &mut *rival, ZONES[number % 3]).await;

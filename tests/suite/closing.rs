@@ -1,4 +1,4 @@
-//! The end of a `Locks`: what is held is given back, nothing is acquired any more, and nothing goes on.
+//! The end of a `Locker`: what is held is given back, nothing is acquired any more, and nothing goes on.
 
 use std::sync::Arc;
 
@@ -120,7 +120,7 @@ pub async fn what_is_acquired_while_it_is_closed_is_given_back(world: &World) {
 
 pub async fn closing_ends_every_wait(world: &World) {
     let (mut holder, recorder) = (world.session().await, Recorder::default());
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     holder.take(&lock).await;
     let locks = world.locks().await.observe(recorder.observer());
     let waiters: Vec<_> = (0..3)

@@ -19,9 +19,9 @@ pub async fn a_second_acquirer_is_told_busy_and_by_whom(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world
         .lock("x")
-        .owner("the first")
+        .with_owner("the first")
         .unwrap()
-        .data("at work")
+        .with_data("at work")
         .unwrap();
     let lease = first.take(&lock).await;
     let Attempt::Busy(Some(holder)) = second.try_acquire(&lock).await.unwrap() else {
@@ -38,9 +38,9 @@ pub async fn the_same_token_again_is_the_same_acquisition(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world
         .lock("x")
-        .owner("first")
+        .with_owner("first")
         .unwrap()
-        .token("agreed")
+        .with_token("agreed")
         .unwrap();
     let lease = first.take(&lock).await;
     world.age(&mut *first, &lock, secs(20)).await;
@@ -48,9 +48,9 @@ pub async fn the_same_token_again_is_the_same_acquisition(world: &World) {
 
     let again = lock
         .clone()
-        .owner("second")
+        .with_owner("second")
         .unwrap()
-        .data("as well")
+        .with_data("as well")
         .unwrap();
     let again = second.take(&again).await;
     let after = first.row(&lock).await;
@@ -62,7 +62,7 @@ pub async fn the_same_token_again_is_the_same_acquisition(world: &World) {
     assert_eq!(after.acquired_at, before.acquired_at);
     assert!(before.time_left.unwrap() <= secs(10) && after.time_left.unwrap() > secs(25));
 
-    let other = lock.clone().token("another").unwrap();
+    let other = lock.clone().with_token("another").unwrap();
     assert_eq!(second.told_busy(&other).await.unwrap().fence, lease.fence());
     assert_eq!(first.release(&again).await.unwrap(), Outcome::Done);
     assert_eq!(second.release(&lease).await.unwrap(), Outcome::Lost);
@@ -70,19 +70,21 @@ pub async fn the_same_token_again_is_the_same_acquisition(world: &World) {
 
 pub async fn the_same_token_never_shortens_the_lease(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").token("agreed").unwrap();
-    conn.take(&lock.clone().ttl(secs(500)).unwrap()).await;
+    let lock = world.lock("x").with_token("agreed").unwrap();
+    conn.take(&lock.clone().with_ttl(secs(500)).unwrap()).await;
     conn.take(&lock).await;
     assert!(conn.time_left(&lock).await.unwrap() > secs(450));
 }
 
 pub async fn a_token_that_is_like_another_is_another(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
-    let lease = conn.take(&lock.clone().token("Token12").unwrap()).await;
+    let lease = conn
+        .take(&lock.clone().with_token("Token12").unwrap())
+        .await;
     for like in [
         "Token1", "Token123", "oken12", "token12", "TOKEN12", "Token1_", "Token__",
     ] {
-        let theirs = lock.clone().token(like).unwrap();
+        let theirs = lock.clone().with_token(like).unwrap();
         assert_eq!(conn.told_busy(&theirs).await.unwrap().fence, lease.fence());
         let forged = lease.to_text().replace(":Token12:", &format!(":{like}:"));
         let forged: Lease = forged.parse().unwrap();

@@ -169,7 +169,7 @@ async fn pay(world: &World, conn: &mut dyn Session, prices: &Prices, name: &str)
     statements.spent();
     let lease = conn.take(&lock).await;
     assert_eq!(statements.spent(), prices.win, "take over");
-    let mine = lock.clone().token("mine").unwrap();
+    let mine = lock.clone().with_token("mine").unwrap();
     conn.release(&lease).await.unwrap();
     conn.take(&mine).await;
     statements.spent();

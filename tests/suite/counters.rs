@@ -34,7 +34,7 @@ pub async fn a_counter_that_only_holders_raise_is_exact(world: &World) {
             let (conn, table) = (conns[client % conns.len()].clone(), table.clone());
             // Its own name, its neighbour's, and one that all want.
             let wanted = [client, (client + 1) % CLIENTS, 0];
-            let lock = |name: &str| world.lock(name).ttl(secs(600)).unwrap();
+            let lock = |name: &str| world.lock(name).with_ttl(secs(600)).unwrap();
             let wanted = wanted.map(|name| (names[name].clone(), lock(&names[name])));
             spawn(async move {
                 for (name, lock) in wanted {

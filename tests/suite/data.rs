@@ -7,7 +7,7 @@ use crate::world::World;
 pub async fn data_comes_with_the_acquisition_and_stays_for_the_next_holder(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     assert_eq!(conn.read_data(&lock).await.unwrap(), None);
-    let lease = conn.take(&lock.clone().data("one").unwrap()).await;
+    let lease = conn.take(&lock.clone().with_data("one").unwrap()).await;
     assert_eq!(conn.read_data(&lock).await.unwrap().as_deref(), Some("one"));
     assert_eq!(
         conn.set_data(&lease, Some("two")).await.unwrap(),
@@ -29,7 +29,7 @@ pub async fn data_comes_with_the_acquisition_and_stays_for_the_next_holder(world
     assert_eq!(conn.set_data(&next, None).await.unwrap(), Outcome::Done);
     assert_eq!(conn.read_data(&lock).await.unwrap(), None);
     conn.release(&next).await.unwrap();
-    conn.take(&lock.clone().data("three").unwrap()).await;
+    conn.take(&lock.clone().with_data("three").unwrap()).await;
     assert_eq!(
         conn.read_data(&lock).await.unwrap().as_deref(),
         Some("three")
@@ -59,7 +59,7 @@ pub async fn data_is_kept_as_it_is_or_refused(world: &World) {
             matches!(refused, Err(Error::Invalid { what: "data", .. })),
             "{refused:?}"
         );
-        assert!(lock.clone().data(text).is_err());
+        assert!(lock.clone().with_data(text).is_err());
     }
     assert_eq!(
         conn.read_data(&lock).await.unwrap(),
@@ -70,7 +70,7 @@ pub async fn data_is_kept_as_it_is_or_refused(world: &World) {
 pub async fn data_is_as_transactional_as_everything_else(world: &World) {
     let (mut conn, lock) = (
         world.session().await,
-        world.lock("x").data("before").unwrap(),
+        world.lock("x").with_data("before").unwrap(),
     );
     let lease = conn.take(&lock).await;
     conn.begin().await.unwrap();

@@ -36,7 +36,7 @@ fn assert_unfit(answer: diesel_locks::Result<()>, parts: &[&str]) {
 
 pub async fn migrating_makes_the_table_once_and_an_upgrade_is_no_danger(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("made"));
-    let lock = world.lock("x").table(table.clone());
+    let lock = world.lock("x").in_table(table.clone());
     assert_missing(conn.verify(&table).await);
     conn.migrate(&table).await.unwrap();
     conn.verify(&table).await.unwrap();
@@ -77,7 +77,7 @@ pub async fn a_table_that_others_made_is_left_alone(world: &World) {
          INSERT INTO {setup} VALUES (20261120084137)"
     );
     conn.batch(&note).await.unwrap();
-    let lease = conn.take(&world.lock("x").table(table.clone())).await;
+    let lease = conn.take(&world.lock("x").in_table(table.clone())).await;
     conn.migrate(&table).await.unwrap();
     assert!(conn.is_mine(&lease).await.unwrap());
     remove(world, &mut *conn, &table).await;
@@ -101,7 +101,7 @@ pub async fn a_run_that_was_cut_off_is_completed(world: &World) {
     conn.migrate(&table).await.unwrap();
     conn.verify(&table).await.unwrap();
     assert_eq!(noted(world, &mut *conn, &table).await, 1);
-    conn.take(&world.lock("x").table(table.clone())).await;
+    conn.take(&world.lock("x").in_table(table.clone())).await;
     remove(world, &mut *conn, &table).await;
 }
 
@@ -238,7 +238,7 @@ pub async fn verifying_and_migrating_work_in_odd_places(world: &World) {
         conn.migrate(&table).await.unwrap();
         conn.migrate(&table).await.unwrap();
         conn.verify(&table).await.unwrap();
-        conn.take(&world.lock("x").table(table.clone())).await;
+        conn.take(&world.lock("x").in_table(table.clone())).await;
         remove(world, &mut *conn, &table).await;
     }
     conn.batch(&drop_it).await.unwrap();
@@ -248,7 +248,7 @@ pub async fn verifying_and_migrating_work_in_odd_places(world: &World) {
 pub async fn statements_on_another_table_are_prepared_once(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("cached"));
     conn.migrate(&table).await.unwrap();
-    let lock = world.lock("x").table(table.clone());
+    let lock = world.lock("x").in_table(table.clone());
     let lease = conn.take(&lock).await;
     conn.release(&lease).await.unwrap();
     let prepared = Arc::new(AtomicU32::new(0));

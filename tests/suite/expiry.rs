@@ -9,11 +9,11 @@ use crate::world::{World, ms, secs};
 
 pub async fn an_expired_lease_is_taken_over_by_a_plain_try(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
-    let lock = world.lock("x").owner("the first").unwrap();
+    let lock = world.lock("x").with_owner("the first").unwrap();
     let lease = first.take(&lock).await;
     world.let_run_out(&mut *first, &lease).await;
     let taken = second
-        .take(&lock.clone().owner("the second").unwrap())
+        .take(&lock.clone().with_owner("the second").unwrap())
         .await;
     assert!(taken.fence() > lease.fence());
     let row = first.row(&lock).await;
@@ -71,11 +71,11 @@ pub async fn a_lease_that_nobody_took_over_is_extended_and_released_late(world: 
 
 pub async fn a_lease_that_was_taken_over_is_lost_and_stays_lost(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
-    let lock = world.lock("x").data("from the first").unwrap();
+    let lock = world.lock("x").with_data("from the first").unwrap();
     let lease = first.take(&lock).await;
     world.let_run_out(&mut *first, &lease).await;
     let taken = second
-        .take(&lock.clone().data("from the second").unwrap())
+        .take(&lock.clone().with_data("from the second").unwrap())
         .await;
     first.assert_lost(&lease).await;
     assert!(second.is_mine(&taken).await.unwrap());
@@ -120,7 +120,7 @@ pub async fn extending_never_shortens_a_lease(world: &World) {
 
 pub async fn the_time_left_is_what_was_asked_and_zero_in_the_end(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").ttl(secs(75)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(75)).unwrap();
     assert_eq!(conn.time_left(&lock).await.unwrap(), Duration::ZERO);
     let lease = conn.take(&lock).await;
     assert_left(&mut *conn, &lock, secs(75)).await;
@@ -150,7 +150,7 @@ pub async fn a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl(world:
 pub async fn the_ttl_counts_from_the_try_that_wins(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let lock = world.lock("x");
-    first.take(&lock.clone().ttl(secs(2)).unwrap()).await;
+    first.take(&lock.clone().with_ttl(secs(2)).unwrap()).await;
     let ended = first.row(&lock).await.expires_at;
     let attempt = second.acquire(&lock, Wait::up_to(secs(20))).await.unwrap();
     assert!(attempt.acquired().is_some());
@@ -163,14 +163,14 @@ pub async fn a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &Wor
     let (mut conn, day) = (world.session().await, secs(24 * 60 * 60));
     let (century, lock) = (day * 36_500, world.lock("x"));
     for ttl in [ms(1_001), day * 40, century] {
-        let lock = lock.clone().ttl(ttl).unwrap();
+        let lock = lock.clone().with_ttl(ttl).unwrap();
         let lease = conn.take(&lock).await;
         let row = conn.row(&lock).await;
         assert_eq!((row.expires_at - row.acquired_at).to_std(), Ok(ttl));
         conn.release(&lease).await.unwrap();
     }
-    assert!(lock.clone().ttl(Duration::ZERO).is_err());
-    assert!(lock.clone().ttl(century + ms(1)).is_err());
+    assert!(lock.clone().with_ttl(Duration::ZERO).is_err());
+    assert!(lock.clone().with_ttl(century + ms(1)).is_err());
 
     let mut lease = conn.take(&lock).await;
     for bad in [Duration::ZERO, century + ms(1)] {
@@ -202,7 +202,7 @@ pub async fn a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &Wor
 /// The shortest ttl cannot be trusted for any time at all: the answer is clear, and the lock stays free.
 pub async fn a_ttl_too_short_for_the_way_to_the_database_says_so(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").ttl(ms(1)).unwrap();
+    let lock = world.lock("x").with_ttl(ms(1)).unwrap();
     let error = conn.try_acquire(&lock).await.unwrap_err();
     assert!(matches!(error, Error::TooLate { .. }), "{error}");
     assert!(error.to_string().contains("use a longer ttl"), "{error}");

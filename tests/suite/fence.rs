@@ -79,7 +79,7 @@ pub async fn the_fence_grows_by_one_where_the_databases_clock_was_set_back(world
 
 pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").token("agreed").unwrap();
+    let lock = world.lock("x").with_token("agreed").unwrap();
     let mut lease = conn.take(&lock).await;
     let fence = lease.fence();
     for in_transaction in [false, true] {
@@ -111,7 +111,7 @@ pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &Worl
 /// The fence tells two acquisitions with the same token of the caller's own.
 pub async fn a_lease_stays_lost_though_its_token_comes_back(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").token("agreed").unwrap();
+    let lock = world.lock("x").with_token("agreed").unwrap();
     let first = conn.take(&lock).await;
     conn.release(&first).await.unwrap();
     let second = conn.take(&lock).await;

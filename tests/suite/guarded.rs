@@ -51,7 +51,7 @@ pub async fn a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held(wor
     for level in world.levels() {
         let mut conn = world.session().await;
         world.set_level(&mut *conn, level).await;
-        let lock = world.lock(&format!("{level:?}")).ttl(secs(4)).unwrap();
+        let lock = world.lock(&format!("{level:?}")).with_ttl(secs(4)).unwrap();
         transactions.push(spawn(async move {
             let mut lease = conn.take(&lock).await;
             let fence = lease.fence();

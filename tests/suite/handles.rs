@@ -1,4 +1,4 @@
-//! What a `Locks` does beside waiting and keeping: sets, hand-over, settings, looking, and telling an observer.
+//! What a `Locker` does beside waiting and keeping: sets, hand-over, settings, looking, and telling an observer.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn acquired<T>(attempt: Attempt<T>) -> T {
 
 pub async fn a_guard_is_acquired_seen_and_released(world: &World) {
     let (mut other, locks) = (world.session().await, world.locks().await);
-    let lock = world.lock("x").data("here").unwrap();
+    let lock = world.lock("x").with_data("here").unwrap();
     assert!(locks.inspect(&lock).await.unwrap().is_none());
     let guard = locks.take(&lock).await;
     assert_eq!(guard.lock().key(), lock.key());
@@ -154,7 +154,7 @@ pub async fn a_lease_is_handed_from_one_locks_to_another_as_text(world: &World) 
     let (giver, taker) = (Recorder::default(), Recorder::default());
     let here = here.observe(giver.observer());
     let there = there.renew_every(ms(200)).observe(taker.observer());
-    let lock = world.lock("x").ttl(secs(20)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(20)).unwrap();
     let guard = here.take(&lock).await;
     let fence = guard.fence();
     let text = guard.into_lease().to_text();
@@ -190,7 +190,11 @@ pub async fn a_lease_of_a_connection_is_adopted(world: &World) {
 pub async fn each_handle_holds_in_its_own_way(world: &World) {
     let mut other = world.session().await;
     let locks = world.locks().await;
-    let short = locks.ttl(secs(5)).unwrap().owner("short").unwrap();
+    let short = locks
+        .with_ttl(secs(5))
+        .unwrap()
+        .with_owner("short")
+        .unwrap();
     let name = |text: &str| format!("{} {text}", world.lock("x").key().replace('|', " "));
     let (one, two) = (
         short.take(&short.lock(&name("one")).unwrap()).await,
@@ -202,9 +206,9 @@ pub async fn each_handle_holds_in_its_own_way(world: &World) {
     assert_ne!(second.owner, "short");
     let mine = world
         .lock("mine")
-        .ttl(secs(100))
+        .with_ttl(secs(100))
         .unwrap()
-        .owner("lock")
+        .with_owner("lock")
         .unwrap();
     let third = short.take(&mine).await;
     let row = other.row(&third.lock()).await;
@@ -213,8 +217,8 @@ pub async fn each_handle_holds_in_its_own_way(world: &World) {
         "a `Lock` says itself how it is held"
     );
     assert_eq!(row.owner, "lock");
-    assert!(locks.ttl(Duration::ZERO).is_err());
-    assert!(locks.owner("\n").is_err());
+    assert!(locks.with_ttl(Duration::ZERO).is_err());
+    assert!(locks.with_owner("\n").is_err());
     assert!(matches!(locks.lock(""), Err(Error::Invalid { .. })));
     for guard in [one, two, third] {
         guard.release().await.unwrap();
@@ -226,7 +230,7 @@ pub async fn locks_of_two_tables_do_not_share_a_line(world: &World) {
     other.batch(&setup::sql(world, &table).0).await.unwrap();
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
-    let (here, there) = (world.lock("x"), world.lock("x").table(table));
+    let (here, there) = (world.lock("x"), world.lock("x").in_table(table));
     let guard = locks.take(&here).await;
     let seldom = Wait::up_to(secs(60)).every(secs(60));
     let (waits, wanted) = (locks.another(), here.clone());
@@ -242,9 +246,9 @@ pub async fn locks_of_two_tables_do_not_share_a_line(world: &World) {
 
 pub async fn a_guard_extends_and_leaves_data(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
-    let locks = world.locks().await.ttl(secs(6)).unwrap();
+    let locks = world.locks().await.with_ttl(secs(6)).unwrap();
     let locks = locks.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(6)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(6)).unwrap();
     let guard = locks.take(&lock).await;
     assert_eq!(guard.set_data(Some("page 7")).await.unwrap(), Outcome::Done);
     assert_eq!(
@@ -278,8 +282,8 @@ pub async fn a_guard_extends_and_leaves_data(world: &World) {
 
 pub async fn what_was_extended_to_is_kept_alive_in_its_own_rhythm(world: &World) {
     let mut other = world.session().await;
-    let locks = world.locks().await.ttl(secs(600)).unwrap();
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let locks = world.locks().await.with_ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let guard = locks.take(&lock).await;
     guard.extend_to(secs(3)).await.unwrap();
     assert!(
@@ -298,7 +302,11 @@ pub async fn what_was_extended_to_is_kept_alive_in_its_own_rhythm(world: &World)
 /// A lock that may be held for so long at most is trusted no longer than that.
 pub async fn a_longest_time_bounds_trust(world: &World) {
     let mut other = world.session().await;
-    let locks = world.locks().await.at_most(secs(4)).renew_every(ms(200));
+    let locks = world
+        .locks()
+        .await
+        .hold_at_most(secs(4))
+        .renew_every(ms(200));
     let calls = Calls::default();
     let guard = locks.take(&world.lock("x")).await;
     guard.on_lost(calls.callback());
@@ -362,9 +370,9 @@ pub async fn giving_back_takes_no_longer_than_it_may(world: &World) {
 
 pub async fn the_observer_is_told_what_happens_in_its_order(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
-    let locks = world.locks().await.owner("observed").unwrap();
+    let locks = world.locks().await.with_owner("observed").unwrap();
     let locks = locks.renew_every(ms(200)).observe(recorder.observer());
-    let lock = world.lock("x").owner("observed").unwrap();
+    let lock = world.lock("x").with_owner("observed").unwrap();
     let lease = other.take(&lock).await;
     locks.told_busy(&lock).await;
     assert!(
@@ -405,11 +413,11 @@ pub async fn the_observer_is_told_what_happens_in_its_order(world: &World) {
 
 pub async fn debug_shows_no_token_and_no_secret_of_the_pool(world: &World) {
     let locks = world.locks().await;
-    let lock = world.lock("x").token("open-sesame").unwrap();
+    let lock = world.lock("x").with_token("open-sesame").unwrap();
     let guard = locks.take(&lock).await;
     let set = world
         .lock("s")
-        .token("open-sesame")
+        .with_token("open-sesame")
         .unwrap()
         .and(["t"])
         .unwrap();

@@ -19,7 +19,9 @@ async fn cycles(world: &World) {
     conn.batch(&up).await.unwrap();
     // So few that they fit on a page: an open transaction anywhere on the server keeps their old versions.
     for cycle in 0..8 {
-        let lock = world.lock(&format!("{}", cycle % 2)).table(table.clone());
+        let lock = world
+            .lock(&format!("{}", cycle % 2))
+            .in_table(table.clone());
         let mut lease = conn.take(&lock).await;
         conn.told_busy(&lock).await;
         assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
@@ -43,7 +45,7 @@ async fn cycles(world: &World) {
     conn.batch(&format!("CREATE INDEX ON {} (expires_at)", table.name()))
         .await
         .unwrap();
-    let lock = world.lock("0").table(table.clone());
+    let lock = world.lock("0").in_table(table.clone());
     conn.take(&lock).await;
     assert_eq!(updates(&mut *conn, &table, "updated").await, updated + 1);
     assert_eq!(updates(&mut *conn, &table, "hot_updated").await, hot);

@@ -33,7 +33,7 @@ pub async fn work_longer_than_the_ttl_keeps_the_lock(world: &World) {
     let (mut rival, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.observe(recorder.observer());
     let ttl = secs(6);
-    let lock = world.lock("x").ttl(ttl).unwrap();
+    let lock = world.lock("x").with_ttl(ttl).unwrap();
     let guard = locks.take(&lock).await;
     let began = Instant::now();
     while began.elapsed() < ttl + secs(3) {
@@ -66,7 +66,9 @@ pub async fn a_lease_that_is_extended_all_the_time_is_never_late(world: &World) 
     let recorder = Recorder::default();
     let locks = world.locks().await.renew_every(ms(5));
     let locks = locks.observe(recorder.observer());
-    let guard = locks.take(&world.lock("x").ttl(secs(10)).unwrap()).await;
+    let guard = locks
+        .take(&world.lock("x").with_ttl(secs(10)).unwrap())
+        .await;
     tokio::time::sleep(secs(6)).await;
     let told = recorder.told().into_iter().find(|told| told.what == "late");
     assert!(told.is_none(), "{told:?}");
@@ -332,7 +334,11 @@ fn tasks() -> usize {
 pub async fn nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     let (locks, background) = Background::of(world).await;
-    let locks = locks.ttl(secs(20)).unwrap().renew_every(ms(50)).another();
+    let locks = locks
+        .with_ttl(secs(20))
+        .unwrap()
+        .renew_every(ms(50))
+        .another();
     locks.lock("name").unwrap();
     if world.is_blocking() || world.opens_its_own() {
         assert_eq!(
@@ -399,7 +405,7 @@ pub async fn a_guard_that_is_dropped_is_given_back(world: &World) {
     );
 }
 
-/// A guard may outlive its `Locks`, and be dropped where no runtime is.
+/// A guard may outlive its `Locker`, and be dropped where no runtime is.
 pub async fn a_guard_may_be_dropped_anywhere(world: &World) {
     let (locks, background) = Background::of(world).await;
     let lock = world.lock("x");

@@ -128,7 +128,7 @@ pub async fn leases_of_two_tables_are_kept_by_one_keeper(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.renew_every(ms(200));
     let locks = locks.observe(recorder.observer());
-    let there = locks.table(table);
+    let there = locks.in_table(table);
     let lock = world.lock("x");
     let guards = [
         locks.take(&lock).await,
@@ -209,7 +209,7 @@ const TTL: Duration = Duration::from_secs(8);
 pub async fn a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
-    let lock = |name| world.lock(name).ttl(TTL).unwrap();
+    let lock = |name| world.lock(name).with_ttl(TTL).unwrap();
     let (long, other) = (locks.take(&lock("n0")).await, locks.take(&lock("n1")).await);
     let time = if world.is_sqlite() {
         ms(500)
@@ -249,7 +249,7 @@ pub async fn with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps
     let recorder = Recorder::default();
     let (locks, _) = world.watched_locks(1).await;
     let locks = locks.observe(recorder.observer());
-    let guard = locks.take(&world.lock("x").ttl(TTL).unwrap()).await;
+    let guard = locks.take(&world.lock("x").with_ttl(TTL).unwrap()).await;
     guard.transaction(that_takes(TTL + secs(3))).await.unwrap();
     assert!(guard.is_valid(), "{:?}", recorder.words());
     let mut other = world.session().await;
@@ -267,7 +267,7 @@ pub async fn with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) 
     let recorder = Recorder::default();
     let locks = world.locks_kept_apart(1).await;
     let locks = locks.observe(recorder.observer());
-    let lock = |name| world.lock(name).ttl(TTL).unwrap();
+    let lock = |name| world.lock(name).with_ttl(TTL).unwrap();
     let guard = locks.take(&lock("x")).await;
     let other = locks.take(&lock("y")).await;
     guard.transaction(that_takes(TTL + secs(3))).await.unwrap();

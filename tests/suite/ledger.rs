@@ -31,7 +31,7 @@ pub async fn written(conn: &mut dyn Session, ledger: &str) -> i64 {
 /// time is moved; SQLite's clock has to go on by itself.
 pub fn short(world: &World, name: &str) -> Lock {
     let ttl = if world.is_sqlite() { secs(3) } else { secs(30) };
-    world.lock(name).ttl(ttl).unwrap()
+    world.lock(name).with_ttl(ttl).unwrap()
 }
 
 /// Lets the lease run out, without its holder's connection.

@@ -1,4 +1,4 @@
-//! Waiting with a `Locks`: those of a process stand in line, and only the first asks the database.
+//! Waiting with a `Locker`: those of a process stand in line, and only the first asks the database.
 
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -45,7 +45,7 @@ pub async fn every_way_to_release_wakes_the_next_waiter_of_this_process(world: &
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
     for (count, (name, let_go)) in ways.into_iter().enumerate() {
-        let lock = world.lock(name).ttl(secs(600)).unwrap();
+        let lock = world.lock(name).with_ttl(secs(600)).unwrap();
         let guard = locks.take(&lock).await;
         let waiter = waiting(&*locks, &lock, seldom());
         soon("it waits", async || recorder.count("waiting") > count).await;
@@ -61,7 +61,7 @@ pub async fn a_waiter_in_another_process_polls_as_often_as_its_wait_says(world: 
     let (here, there) = (world.locks().await, world.locks().await);
     let recorder = Recorder::default();
     let there = there.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let guard = here.take(&lock).await;
     let waiter = waiting(&*there, &lock, Wait::forever().every(ms(200)));
     soon("it waits", async || recorder.count("waiting") == 1).await;
@@ -118,7 +118,7 @@ pub async fn a_wait_in_a_line_ends_when_its_time_is_up(world: &World) {
 pub async fn a_waiter_that_leaves_the_line_blocks_nobody(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let guard = locks.take(&lock).await;
     let leaver = if world.is_blocking() {
         waiting(&*locks, &lock, Wait::up_to(ms(300)))
@@ -146,7 +146,7 @@ pub async fn a_waiter_that_leaves_the_line_blocks_nobody(world: &World) {
 pub async fn when_the_first_waiter_has_left_the_next_one_polls(world: &World) {
     let (mut holder, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let lease = holder.take(&lock).await;
     let first = waiting(&*locks, &lock, Wait::up_to(ms(500)));
     soon("it waits", async || recorder.count("waiting") == 1).await;
@@ -176,7 +176,7 @@ pub async fn a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &World)
     let (locks, traffic) = world.watched_locks(3).await;
     let (mut done, ttl) = (0, secs(600));
     for times in 0..24 {
-        let lock = world.lock(&format!("x{times}")).ttl(ttl).unwrap();
+        let lock = world.lock(&format!("x{times}")).with_ttl(ttl).unwrap();
         let tried = woken_at_most(times, locks.acquire(&lock, Wait::never())).await;
         if let Some(guard) = tried {
             done += 1;
@@ -201,7 +201,10 @@ pub async fn a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &World)
 pub async fn a_set_that_is_cancelled_anywhere_leaves_nothing_held(world: &World) {
     let locks = world.locks().await;
     for times in 0..16 {
-        let lock = world.lock(&format!("x{times}")).ttl(secs(600)).unwrap();
+        let lock = world
+            .lock(&format!("x{times}"))
+            .with_ttl(secs(600))
+            .unwrap();
         let set = lock
             .and([format!("y{times}"), format!("z{times}")])
             .unwrap();
@@ -228,7 +231,7 @@ pub async fn the_waiters_of_a_process_get_the_lock_in_the_order_in_which_they_ca
     let recorder = Recorder::default();
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = locks.observe(recorder.observer()).release_within(secs(60));
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let guard = locks.take(&lock).await;
     let (order, mut waiters) = (Arc::new(Mutex::new(Vec::new())), Vec::new());
     for number in 0..many {
@@ -270,7 +273,7 @@ pub async fn the_next_waiter_does_not_poll_at_once(world: &World) {
     let (recorder, many) = (Recorder::default(), 10);
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = locks.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let guard = locks.take(&lock).await;
     let turns: Vec<_> = (0..many)
         .map(|_| {
@@ -348,7 +351,7 @@ async fn pinned_on_sqlite(world: &World) {
 /// However often a lock goes from hand to hand, and whoever leaves in between, nobody is forgotten.
 pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
     let locks = world.locks().await;
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let turns: Vec<_> = (0..40_u64)
         .map(|number| {
             let (locks, lock) = (locks.another(), lock.clone());
@@ -395,7 +398,7 @@ pub async fn a_listener_hears_of_a_release_in_another_process(world: &World) {
         .into_iter()
         .enumerate()
     {
-        let lock = world.lock(how).ttl(secs(600)).unwrap();
+        let lock = world.lock(how).with_ttl(secs(600)).unwrap();
         let guard = here.take(&lock).await;
         let waiter = waiting(&*there, &lock, if_not_told(world));
         soon("it waits", async || recorder.count("waiting") > count).await;
@@ -429,7 +432,7 @@ pub async fn a_listener_hears_of_the_release_after_a_takeover(world: &World) {
     let (mut first, mut next) = (world.session().await, world.session().await);
     let ((locks, traffic), recorder) = (world.watched_locks(2).await, Recorder::default());
     let locks = world.listening(&*locks.observe(recorder.observer()));
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let lease = first.take(&lock).await;
     let rhythm = if world.is_postgres() {
         secs(40)
@@ -475,7 +478,7 @@ pub async fn a_release_without_a_notification_is_found_by_polling(world: &World)
     let (here, there) = (world.locks().await, world.locks().await);
     let recorder = Recorder::default();
     let there = world.deaf(&*there.observe(recorder.observer()));
-    let lock = world.lock("x").ttl(secs(600)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
     let guard = here.take(&lock).await;
     let waiter = waiting(&*there, &lock, Wait::forever().every(ms(300)));
     soon("it waits", async || recorder.count("waiting") == 1).await;

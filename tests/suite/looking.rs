@@ -12,9 +12,9 @@ pub async fn inspecting_shows_the_owner_the_begin_and_the_time_left(world: &Worl
     let (mut holder, mut looker) = (world.session().await, world.session().await);
     let lock = world
         .lock("x")
-        .owner("Ada")
+        .with_owner("Ada")
         .unwrap()
-        .data("http://here")
+        .with_data("http://here")
         .unwrap();
     assert_eq!(looker.inspect(&lock).await.unwrap(), None);
     assert_eq!(looker.current_owner(&lock).await.unwrap(), None);

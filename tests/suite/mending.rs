@@ -6,7 +6,7 @@ use crate::world::{World, secs};
 
 pub async fn a_lock_that_is_taken_away_is_lost_to_its_holder(world: &World) {
     let (mut holder, mut admin) = (world.session().await, world.session().await);
-    let lock = world.lock("x").data("kept").unwrap();
+    let lock = world.lock("x").with_data("kept").unwrap();
     assert_eq!(admin.force_release(&lock).await.unwrap(), Forced::Free);
     let lease = holder.take(&lock).await;
     assert_eq!(admin.force_release(&lock).await.unwrap(), Forced::Released);
@@ -114,7 +114,7 @@ pub async fn purging_leaves_nothing_to_a_next_page(world: &World) {
 
 pub async fn a_purged_lock_begins_anew(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
-    let lock = world.lock("x").data("of the first").unwrap();
+    let lock = world.lock("x").with_data("of the first").unwrap();
     let lease = conn.take(&lock).await;
     world.let_run_out(&mut *conn, &lease).await;
     world.pass(&mut *conn, lease.fence()).await;

@@ -305,7 +305,7 @@ pub async fn a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_transac
 pub async fn a_token_that_comes_back_does_not_revive_an_old_lease(world: &World) {
     let (mut conn, lock) = (
         world.session().await,
-        world.lock("x").token("agreed").unwrap(),
+        world.lock("x").with_token("agreed").unwrap(),
     );
     let mut old = conn.take(&lock).await;
     conn.release(&old).await.unwrap();

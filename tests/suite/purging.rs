@@ -45,7 +45,7 @@ pub async fn what_could_not_be_purged_is_tried_again_soon(world: &World) {
     let (mut other, table) = (world.session().await, own_table("diesel_locks"));
     let ((locks, traffic), lock) = (
         world.watched_locks(3).await,
-        world.lock("x").table(table.clone()),
+        world.lock("x").in_table(table.clone()),
     );
     let (up, down) = setup::sql(world, &table);
     other.batch(&up).await.unwrap();
@@ -56,7 +56,7 @@ pub async fn what_could_not_be_purged_is_tried_again_soon(world: &World) {
     traffic.spent();
     let purging = locks.purge_every(
         secs(86_400),
-        &List::all().table(table.clone()),
+        &List::all().in_table(table.clone()),
         Duration::ZERO,
     );
     let mut tries = 0;

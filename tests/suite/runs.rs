@@ -90,7 +90,7 @@ pub async fn work_whose_lock_is_lost_is_told_or_dropped(world: &World) {
 pub async fn work_that_takes_too_long_is_told_though_the_lock_is_kept_alive(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let most = secs(4);
-    let locks = world.locks().await.at_most(most).renew_every(ms(200));
+    let locks = world.locks().await.hold_at_most(most).renew_every(ms(200));
     let locks = locks.observe(recorder.observer());
     let lock = world.lock("x");
     let began = Instant::now();
@@ -105,7 +105,7 @@ pub async fn work_that_takes_too_long_is_told_though_the_lock_is_kept_alive(worl
 
 pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) {
     let mut other = world.session().await;
-    let locks = world.locks().await.at_least(secs(6));
+    let locks = world.locks().await.hold_at_least(secs(6));
     let lock = world.lock("x");
     let began = Instant::now();
     let run = locks.run(&lock, Wait::never(), brings(1)).await;
@@ -128,14 +128,14 @@ pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) 
             2
         })
     });
-    let short = locks.at_least(ms(200));
+    let short = locks.hold_at_least(ms(200));
     let run = short.run(&lock, Wait::never(), longer).await.unwrap();
     assert_eq!(run, Run::Done(2));
     assert!(!other.is_held(&lock).await.unwrap(), "given back at once");
 }
 
 pub async fn who_waits_behind_a_rest_gets_the_lock_after_it(world: &World) {
-    let locks = world.locks().await.at_least(secs(4));
+    let locks = world.locks().await.hold_at_least(secs(4));
     let lock = world.lock("x");
     let run = locks.run(&lock, Wait::never(), brings(1)).await;
     assert_eq!(run.unwrap(), Run::Done(1));

@@ -105,7 +105,10 @@ pub async fn schema_rs_is_what_the_database_has(world: &World) {
 }
 
 pub async fn the_view_shows_the_holders_and_no_token(world: &World) {
-    let (mut conn, lock) = (world.session().await, world.lock("x").data("here").unwrap());
+    let (mut conn, lock) = (
+        world.session().await,
+        world.lock("x").with_data("here").unwrap(),
+    );
     let view = columns_of(world, "diesel_locks_held");
     assert_eq!(count(&mut *conn, &view).await, 8);
     assert_eq!(

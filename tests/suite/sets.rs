@@ -194,7 +194,7 @@ pub async fn racers_for_permits_get_each_once(world: &World) {
 
 pub async fn the_same_token_finds_its_set_again(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("a").token("agreed").unwrap();
+    let lock = world.lock("a").with_token("agreed").unwrap();
     let both = lock.clone().and(["b"]).unwrap();
     let first = all(&mut *conn, &both).await.acquired().unwrap();
     let again = all(&mut *conn, &both).await.acquired().unwrap();
@@ -213,7 +213,7 @@ pub async fn the_same_token_finds_its_set_again(world: &World) {
 
 pub async fn an_agreed_token_keeps_what_it_had_and_gets_no_more(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
-    let a = world.lock("a").token("agreed").unwrap();
+    let a = world.lock("a").with_token("agreed").unwrap();
     let mine = conn.take(&a).await;
     let theirs = other.take(&world.lock("b")).await;
     let both = a.and(["b", "c"]).unwrap();

@@ -42,8 +42,8 @@ async fn work_in(world: &World, conn: &mut dyn Session, table: &Table) {
         .unwrap_or_else(|error| panic!("{error}: {up}"));
     let (here, list) = (world.lock("x"), world.list());
     let (there, other_list) = (
-        here.clone().table(table.clone()),
-        list.clone().table(table.clone()),
+        here.clone().in_table(table.clone()),
+        list.clone().in_table(table.clone()),
     );
     let (lease, mut other) = (conn.take(&here).await, conn.take(&there).await);
     assert_eq!(conn.told_busy(&there).await.unwrap().fence, other.fence());
@@ -71,7 +71,7 @@ async fn work_in(world: &World, conn: &mut dyn Session, table: &Table) {
     let old = conn.take(&there).await;
     world.pass(conn, old.fence()).await;
     conn.force_release(&there).await.unwrap();
-    let purged = List::all().table(table.clone());
+    let purged = List::all().in_table(table.clone());
     eventually("purged", async || {
         conn.purge(&purged, secs(0)).await.unwrap() == 1
     })
@@ -146,15 +146,15 @@ pub async fn a_table_may_be_in_another_schema(world: &World) {
     }
     conn.batch(&remove).await.unwrap();
     let gone = Table::default().in_schema(&schema).unwrap();
-    assert_missing(conn.try_acquire(&world.lock("x").table(gone)).await);
+    assert_missing(conn.try_acquire(&world.lock("x").in_table(gone)).await);
 }
 
 pub async fn where_the_table_is_missing_the_error_says_what_creates_it(world: &World) {
     let mut conn = world.session().await;
     let table = own_table("nowhere");
     let (lock, list) = (
-        world.lock("x").table(table.clone()),
-        List::all().table(table),
+        world.lock("x").in_table(table.clone()),
+        List::all().in_table(table),
     );
     let error = conn.try_acquire(&lock).await.unwrap_err();
     let engine = if world.is_mysql() {
@@ -167,7 +167,7 @@ pub async fn where_the_table_is_missing_the_error_says_what_creates_it(world: &W
     for needed in [
         "diesel_locks::migrations",
         "diesel migration run",
-        "Lock::table",
+        "Lock::in_table",
         engine,
     ] {
         assert!(error.to_string().contains(needed), "{needed} in {error}");
@@ -198,7 +198,7 @@ pub async fn another_error_is_not_taken_for_a_missing_table(world: &World) {
         format!("{}_held", table.name()),
     );
     conn.batch(&up).await.unwrap();
-    let lease = conn.take(&world.lock("x").table(table.clone())).await;
+    let lease = conn.take(&world.lock("x").in_table(table.clone())).await;
     conn.batch(&format!("DROP VIEW {}", quoted(world, &view)))
         .await
         .unwrap();

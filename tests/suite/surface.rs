@@ -58,9 +58,6 @@ async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
     }
     lock.inspect(conn).await?;
     lock.is_held(conn).await?;
-    lock.current_owner(conn).await?;
-    lock.time_left(conn).await?;
-    lock.read_data(conn).await?;
     lock.force_release(conn).await?;
     list.load(conn).await?;
     list.purge(conn, std::time::Duration::ZERO).await?;
@@ -70,7 +67,7 @@ async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
 #[allow(dead_code)] // compiled is passed
 fn shared<T: Send + Sync + 'static>() {}
 
-/// What a `Locks` can be made of, and that it and its guards can be anywhere.
+/// What a `Locker` can be made of, and that it and its guards can be anywhere.
 macro_rules! pools {
     ($name:ident, $blocking:ty, $asynchronous:ty) => {
         #[test]
@@ -106,19 +103,19 @@ pools! {
 }
 
 fn held_by_threads<P: Connections>() {
-    shared::<blocking_mode::Locks<P>>();
+    shared::<blocking_mode::Locker<P>>();
     shared::<blocking_mode::Guard<P>>();
 }
 
 fn held_by_tasks<P: AsyncConnections>() {
-    shared::<async_mode::Locks<P>>();
+    shared::<async_mode::Locker<P>>();
     shared::<async_mode::Guard<P>>();
 }
 
 /// Can be spawned, on every pool.
 async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
     let (ttl, never) = (std::time::Duration::from_secs(1), Wait::never);
-    let locks = async_mode::Locks::new(pool).ttl(ttl)?;
+    let locks = async_mode::Locker::new(pool).with_ttl(ttl)?;
     let lock = Lock::new("x")?;
     let set = lock.clone().and(["y"])?;
     locks.acquire("text", never()).await?.release().await?;
@@ -227,7 +224,7 @@ fn inherent(source: &str) -> BTreeSet<String> {
 macro_rules! of_locks {
     ($mode:literal) => {
         concat!(
-            include_str!(concat!("../../src/", $mode, "/locks.rs")),
+            include_str!(concat!("../../src/", $mode, "/locker.rs")),
             include_str!(concat!("../../src/", $mode, "/guard.rs")),
         )
     };
@@ -244,9 +241,9 @@ fn locks_and_guards_of_both_modes_have_the_same_words() {
     assert!(asynchronous.remove("Guard::lost"));
     assert_eq!(blocking, asynchronous);
     for method in [
-        "Locks::acquire",
-        "Locks::run",
-        "Locks::close",
+        "Locker::acquire",
+        "Locker::run",
+        "Locker::close",
         "Guard::finish",
     ] {
         assert!(blocking.contains(method), "{method} of {blocking:?}");

@@ -105,7 +105,7 @@ pub async fn extending_and_acquiring_again_within_one_tick_works(world: &World) 
 
 /// An UPDATE that would set what is there already must not look like one that found nothing.
 pub async fn within_one_tick(conn: &mut dyn Session, lock: &Lock) {
-    let mine = lock.clone().token("mine").unwrap();
+    let mine = lock.clone().with_token("mine").unwrap();
     let mut last = 0;
     for _ in 0..20 {
         let mut lease = conn.take(&mine).await;

@@ -158,7 +158,7 @@ pub async fn the_first_use_of_a_name_in_an_open_transaction_is_busy_for_others(w
 pub async fn a_savepoint_takes_back_a_release_and_an_extension(world: &World) {
     let (mut conn, lock) = (
         world.session().await,
-        world.lock("x").ttl(secs(60)).unwrap(),
+        world.lock("x").with_ttl(secs(60)).unwrap(),
     );
     let mut lease = conn.take(&lock).await;
     let ends = world.column(&mut *conn, &lock, "expires_at").await;
@@ -240,7 +240,7 @@ pub async fn a_lock_held_for_a_transaction_excludes_leases_and_others_until_its_
 
 pub async fn a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction(world: &World) {
     let (mut holder, mut other) = (world.session().await, world.session().await);
-    let lock = world.lock("x").owner("the holder").unwrap();
+    let lock = world.lock("x").with_owner("the holder").unwrap();
     let mut lease = holder.take(&lock).await;
     other.begin().await.unwrap();
     let Attempt::Busy(Some(who)) = other.try_hold(&lock).await.unwrap() else {

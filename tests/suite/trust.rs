@@ -19,7 +19,7 @@ fn delay(conn: &mut dyn Session, mut replies: u32, by: Duration) {
 
 pub async fn trust_counts_from_before_the_request(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").ttl(secs(40)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(40)).unwrap();
     delay(&mut *conn, u32::MAX, ms(100));
     let mut lease = conn.take(&lock).await;
     assert!(lease.trusted_for() + ms(100) <= secs(39));
@@ -57,7 +57,7 @@ pub async fn a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &World) {
 
     delay(&mut *conn, u32::MAX, ms(120));
     let late = conn
-        .try_acquire(&lock.clone().ttl(ms(100)).unwrap())
+        .try_acquire(&lock.clone().with_ttl(ms(100)).unwrap())
         .await
         .unwrap_err();
     assert!(late.is_transient(), "{late}");
@@ -73,10 +73,10 @@ pub async fn a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &World) {
 /// Somebody else may rely on an acquisition with a token that was agreed on.
 pub async fn with_an_agreed_token_an_acquisition_is_not_given_back(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
-    let lock = world.lock("x").token("agreed").unwrap();
+    let lock = world.lock("x").with_token("agreed").unwrap();
     delay(&mut *conn, u32::MAX, ms(120));
     let late = conn
-        .try_acquire(&lock.clone().ttl(ms(100)).unwrap())
+        .try_acquire(&lock.clone().with_ttl(ms(100)).unwrap())
         .await
         .unwrap_err();
     assert!(matches!(late, Error::TooLate { .. }), "{late}");
@@ -86,7 +86,7 @@ pub async fn with_an_agreed_token_an_acquisition_is_not_given_back(world: &World
 
 pub async fn a_waiter_tries_again_after_a_late_reply(world: &World) {
     let mut conn = world.session().await;
-    let lock = world.lock("x").ttl(secs(3)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(3)).unwrap();
     delay(&mut *conn, 1, secs(3));
     let attempt = conn
         .acquire(&lock, Wait::attempts(2).every(ms(1)))

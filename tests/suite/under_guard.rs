@@ -60,7 +60,10 @@ pub async fn a_lost_guard_writes_nothing(world: &World) {
     let locks = world.locks().await.observe(recorder.observer());
     for finish in [false, true] {
         let calls = Calls::default();
-        let lock = world.lock(&format!("x{finish}")).ttl(secs(600)).unwrap();
+        let lock = world
+            .lock(&format!("x{finish}"))
+            .with_ttl(secs(600))
+            .unwrap();
         let guard = locks.take(&lock).await;
         guard.on_lost(calls.callback());
         world.let_run_out(&mut *other, &guard.lease()).await;
@@ -87,7 +90,7 @@ pub async fn a_rival_does_not_get_what_is_pinned_under_a_guard(world: &World) {
     let ledger = ledger(&mut *other).await;
     let locks = world.locks().await;
     let ttl = secs(3);
-    let lock = world.lock("x").ttl(ttl).unwrap();
+    let lock = world.lock("x").with_ttl(ttl).unwrap();
     let (guard, start) = (locks.take(&lock).await, started.callback());
     let (fence, into) = (guard.fence(), ledger.clone());
     let transaction = spawn(async move {
@@ -124,7 +127,7 @@ pub async fn a_deadline_that_passes_in_a_transaction_loses_nothing(world: &World
     // One connection: nobody can extend it meanwhile.
     let (locks, _) = world.watched_locks(1).await;
     let locks = locks.observe(recorder.observer());
-    let lock = world.lock("x").ttl(secs(3)).unwrap();
+    let lock = world.lock("x").with_ttl(secs(3)).unwrap();
     let guard = locks.take(&lock).await;
     let (into, watched) = (ledger.clone(), lock.clone());
     let work = guard.transaction(Box::new(move |conn| {
@@ -306,7 +309,7 @@ async fn all_are_in(inside: &AtomicUsize) {
 pub async fn a_transaction_may_outlast_the_longest_time(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
-    let locks = world.locks().await.at_most(secs(3));
+    let locks = world.locks().await.hold_at_most(secs(3));
     let guard = locks.take(&world.lock("x")).await;
     let into = ledger.clone();
     let work = guard.transaction(Box::new(move |conn| {
@@ -327,7 +330,9 @@ pub async fn a_transaction_may_outlast_the_longest_time(world: &World) {
 pub async fn a_long_transaction_that_fails_loses_no_lock_that_is_still_ours(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
-    let guard = locks.take(&world.lock("x").ttl(secs(4)).unwrap()).await;
+    let guard = locks
+        .take(&world.lock("x").with_ttl(secs(4)).unwrap())
+        .await;
     let work = guard.transaction(Box::new(|_| {
         Box::pin(async {
             tokio::time::sleep(secs(6)).await;

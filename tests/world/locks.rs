@@ -1,4 +1,4 @@
-//! How the `Locks` of a world get their connections: each is set up as the host does it, and watched.
+//! How the `Locker` of a world get their connections: each is set up as the host does it, and watched.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::managed::Managed;
 use crate::managed::traffic::Traffic;
 use crate::session::Session;
 
-/// Where a `Locks` gets its connections.
+/// Where a `Locker` gets its connections.
 #[derive(Clone)]
 struct Host {
     url: String,
@@ -85,7 +85,7 @@ impl World {
                         blocking_locks(|host| pool_blocking::<$blocking>(&host), host, keeper)
                     }
                     (Mode::Async, Source::Own) => {
-                        let locks = asynchronous::Locks::new(own_async::<$asynchronous>(host));
+                        let locks = asynchronous::Locker::new(own_async::<$asynchronous>(host));
                         match keeper {
                             Some(host) => {
                                 Box::new(locks.keep_with(own_async::<$asynchronous>(host)))
@@ -94,7 +94,7 @@ impl World {
                         }
                     }
                     (Mode::Async, Source::Pool) => {
-                        let locks = asynchronous::Locks::new(pool_async!($asynchronous, host));
+                        let locks = asynchronous::Locker::new(pool_async!($asynchronous, host));
                         match keeper {
                             Some(host) => {
                                 Box::new(locks.keep_with(pool_async!($asynchronous, host)))
@@ -138,7 +138,7 @@ fn blocking_locks<P: blocking::Connections>(
 where
     P::Connection: Session,
 {
-    let locks = blocking::Locks::new(pool(host));
+    let locks = blocking::Locker::new(pool(host));
     match keeper {
         Some(host) => Box::new(locks.keep_with(pool(host))),
         None => Box::new(locks),

@@ -8,7 +8,7 @@ mod schema;
 
 use std::time::Duration;
 
-use diesel_locks::asynchronous::Locks;
+use diesel_locks::asynchronous::Locker;
 use tokio::net::TcpListener;
 
 use crate::database::Database;
@@ -27,26 +27,26 @@ async fn main() -> Result<()> {
         Ok(url) if url.starts_with("postgres") => {
             let pool = database::postgres(&url).await?;
             // A release in another instance notifies the waiters here, so that they acquire the lock at once.
-            let locks = Locks::new(pool.clone()).listen(&url);
-            serve(address, pool, locks).await
+            let locker = Locker::new(pool.clone()).listen(&url);
+            serve(address, pool, locker).await
         }
         file => {
             let file = file.as_deref().unwrap_or("invoicing-service.db");
             let pool = database::sqlite(file).await?;
-            serve(address, pool.clone(), Locks::new(pool)).await
+            serve(address, pool.clone(), Locker::new(pool)).await
         }
     }
 }
 
-async fn serve<P: Database>(address: &str, pool: P, locks: Locks<P>) -> Result<()> {
-    let locks = locks.ttl(TTL)?;
+async fn serve<P: Database>(address: &str, pool: P, locker: Locker<P>) -> Result<()> {
+    let locker = locker.with_ttl(TTL)?;
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let numbering = tokio::spawn(numbering::run(locks.clone()));
-    axum::serve(listener, routes::all(pool, locks.clone()))
+    let numbering = tokio::spawn(numbering::run(locker.clone()));
+    axum::serve(listener, routes::all(pool, locker.clone()))
         .with_graceful_shutdown(ctrl_c())
         .await?;
-    locks.close().await; // releases the locks, so that no instance waits for the ttl
+    locker.close().await; // releases the locks, so that no instance waits for the ttl
     Ok(numbering.await?)
 }
 

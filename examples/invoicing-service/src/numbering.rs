@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use diesel_locks::asynchronous::{Guard, Locks};
+use diesel_locks::asynchronous::{Guard, Locker};
 use diesel_locks::{Error, Result, Run, Wait};
 use tokio::time::sleep;
 
@@ -17,10 +17,10 @@ use crate::invoices::Invoices;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Waits for the lock, then gives numbers. Waits again if the lock is lost. Returns when the locks are closed.
-pub async fn run<P: Database>(locks: Locks<P>) {
+pub async fn run<P: Database>(locker: Locker<P>) {
     loop {
         println!("waiting for the lock of the numbers");
-        let turn = locks.run("invoice-numbers", Wait::forever(), number_all);
+        let turn = locker.run("invoice-numbers", Wait::forever(), number_all);
         match turn.await {
             Err(Error::Closed) => return,
             Ok(Run::Done(Err(error))) | Err(error) => {

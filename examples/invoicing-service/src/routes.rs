@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use diesel_locks::asynchronous::{LockDsl, Locks};
+use diesel_locks::asynchronous::{LockDsl, Locker};
 use diesel_locks::{Attempt, Holder, List, Wait};
 use serde_json::{Value, json};
 
@@ -17,15 +17,15 @@ type Answer<T> = Result<T, Refusal>;
 #[derive(Clone)]
 struct Service<P: Database> {
     pool: P,
-    locks: Locks<P>,
+    locker: Locker<P>,
 }
 
-pub fn all<P: Database>(pool: P, locks: Locks<P>) -> Router {
+pub fn all<P: Database>(pool: P, locker: Locker<P>) -> Router {
     Router::new()
         .route("/invoices", get(list::<P>).post(create::<P>))
         .route("/invoices/{id}/pay", post(pay::<P>))
         .route("/locks", get(held::<P>))
-        .with_state(Service { pool, locks })
+        .with_state(Service { pool, locker })
 }
 
 async fn create<P: Database>(
@@ -46,7 +46,7 @@ async fn pay<P: Database>(
     State(service): State<Service<P>>,
     Path(id): Path<i32>,
 ) -> Answer<Json<Invoice>> {
-    let lock = service.locks.lock(("invoices", &*id.to_string()))?;
+    let lock = service.locker.lock(("invoices", &*id.to_string()))?;
     let mut conn = service.pool.connect().await?;
     let paid = lock.transaction(&mut conn, Wait::never(), async |conn, _| {
         conn.pay(id).await?.ok_or(Refusal::NothingToPay)
@@ -59,7 +59,7 @@ async fn pay<P: Database>(
 
 /// The held locks of all instances, and their owners.
 async fn held<P: Database>(State(service): State<Service<P>>) -> Answer<Json<Vec<Value>>> {
-    let held = service.locks.list(&List::all().held()).await?;
+    let held = service.locker.list(&List::all().held()).await?;
     let held = held.into_iter().map(|lock| {
         json!({ "lock": lock.key, "owner": lock.owner, "fence": lock.fence, "time_left": lock.time_left })
     });

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
-use diesel_locks::blocking::{Guard, Locks};
+use diesel_locks::blocking::{Guard, Locker};
 use diesel_locks::{Result, Run, Wait};
 
 use crate::database::Pool;
@@ -22,10 +22,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Waits for the lock, then gives numbers. Waits again if the lock is lost.
 pub fn run(pool: &Pool) -> crate::Result<()> {
-    let locks = Locks::new(pool.clone()).ttl(TTL)?;
+    let locker = Locker::new(pool.clone()).with_ttl(TTL)?;
     loop {
         println!("waiting for the lock");
-        match locks.run("invoice-numbers", Wait::forever(), number_all) {
+        match locker.run("invoice-numbers", Wait::forever(), number_all) {
             Ok(Run::Done(Err(error))) | Err(error) => {
                 println!("{error}");
                 sleep(PAUSE);

@@ -128,7 +128,7 @@ impl Application {
 
     fn hold(&self, group: &str, name: &str) -> Lease {
         let lock = Lock::in_group(group, name).unwrap();
-        let lock = lock.owner("the test").unwrap();
+        let lock = lock.with_owner("the test").unwrap();
         let attempt = lock.try_acquire(&mut self.connect()).unwrap();
         attempt.acquired().expect("the lock is free")
     }

@@ -16,8 +16,8 @@ mod watchdog;
 use std::io::{self, Write};
 use std::process::Command;
 
-use diesel_locks::blocking::{LeaseDsl, LockConnection, Locks};
-use diesel_locks::locks::{Event, What};
+use diesel_locks::blocking::{LeaseDsl, LockConnection, Locker};
+use diesel_locks::locker::{Event, EventKind};
 use diesel_locks::{Lease, Run, Table, Wait};
 
 pub use args::{FAILED, HELP, RunArgs, WRONG_ARGUMENTS};
@@ -33,9 +33,9 @@ where
     C: LockConnection + 'static,
     F: Fn() -> Outcome<C> + Clone + Send + Sync + 'static,
 {
-    let locks = locks(args, open.clone());
+    let locker = locker(args, open.clone());
     let wait = args.wait.clone().unwrap_or_else(Wait::never);
-    let ran = locks.run(args.lock(table)?, wait, |guard| {
+    let ran = locker.run(args.lock(table)?, wait, |guard| {
         match Child::start(command(args, &guard.lease()), args.kill_after) {
             Ok(child) => {
                 guard.on_lost(child.lost());
@@ -58,18 +58,18 @@ where
     Ok(Exit::Code(code))
 }
 
-fn locks<C, F>(args: &RunArgs, open: F) -> Locks<F>
+fn locker<C, F>(args: &RunArgs, open: F) -> Locker<F>
 where
     C: LockConnection + 'static,
     F: Fn() -> Outcome<C> + Send + Sync + 'static,
 {
     let verbose = args.verbose;
-    let locks = Locks::new(open)
-        .at_least(args.at_least)
+    let locker = Locker::new(open)
+        .hold_at_least(args.at_least)
         .observe(move |event| report(event, verbose));
     match args.at_most {
-        Some(time) => locks.at_most(time),
-        None => locks,
+        Some(time) => locker.hold_at_most(time),
+        None => locker,
     }
 }
 
@@ -99,33 +99,33 @@ fn not_started(args: &RunArgs, error: &io::Error) -> u8 {
 }
 
 fn report(event: &Event<'_>, verbose: bool) {
-    let text = match event.what {
-        What::Lost { held } => {
+    let text = match event.kind {
+        EventKind::Lost { held } => {
             format!("lost after {}, stopping the command", duration::short(held))
         }
-        What::NotReleased { error } => {
+        EventKind::NotReleased { error } => {
             format!("not released, free when its lease expires: {error}")
         }
         _ if !verbose => return,
-        What::Acquired { waited } => format!(
+        EventKind::Acquired { waited } => format!(
             "acquired after {}, fence {}",
             duration::short(waited),
             event.fence.unwrap_or_default()
         ),
-        What::Waiting { holder } => match holder {
+        EventKind::Waiting { holder } => match holder {
             Some(holder) => format!("waiting, held by {}", holder.owner),
             None => "waiting".to_owned(),
         },
-        What::Busy { holder, .. } => match holder {
+        EventKind::Busy { holder, .. } => match holder {
             Some(holder) => format!("busy, held by {}", holder.owner),
             None => "busy".to_owned(),
         },
-        What::Late { trusted_for, error } => format!(
+        EventKind::Late { trusted_for, error } => format!(
             "not extended, still held for {}: {}",
             duration::short(trusted_for),
             error.map_or_else(|| "its row is locked".to_owned(), ToString::to_string)
         ),
-        What::Released { held } => format!("released after {}", duration::short(held)),
+        EventKind::Released { held } => format!("released after {}", duration::short(held)),
         _ => return,
     };
     say(&format!("{}: {text}", event.key));

@@ -19,7 +19,7 @@ impl LockName {
             (None, Some((group, name))) => Lock::in_group(group, name),
             (None, None) => Lock::new(&self.name),
         };
-        Ok(lock?.table(table))
+        Ok(lock?.in_table(table))
     }
 }
 
@@ -36,7 +36,7 @@ pub struct LockFilter {
 
 impl LockFilter {
     pub fn list(&self, table: Table) -> List {
-        let list = List::all().table(table).prefix(&self.prefix);
+        let list = List::all().in_table(table).prefix(&self.prefix);
         match &self.group {
             Some(group) => list.group(group),
             None => list,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use diesel_locks::locks::{Event, What};
+use diesel_locks::locker::{Event, EventKind};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -19,12 +19,12 @@ pub struct Log(Arc<Mutex<Vec<(Instant, Told)>>>);
 
 impl Log {
     pub fn hear(&self, event: &Event<'_>) {
-        let told = match event.what {
-            What::Renewed { .. } => Told::Renewed,
-            What::Late { error, .. } => Told::Late(error.map(ToString::to_string)),
-            What::Lost { .. } => Told::Lost,
-            What::Released { .. } => Told::Released,
-            What::NotReleased { error } => Told::NotReleased(error.to_string()),
+        let told = match event.kind {
+            EventKind::Renewed { .. } => Told::Renewed,
+            EventKind::Late { error, .. } => Told::Late(error.map(ToString::to_string)),
+            EventKind::Lost { .. } => Told::Lost,
+            EventKind::Released { .. } => Told::Released,
+            EventKind::NotReleased { error } => Told::NotReleased(error.to_string()),
             _ => return,
         };
         self.0.lock().expect("a log").push((Instant::now(), told));

@@ -53,7 +53,7 @@ pub fn blocking(engine: Engine, url: &str, setup: &Setup, gate: &Gate) -> Box<dy
     macro_rules! locks {
         ($blocking:ty, $asynchronous:ty) => {{
             let pool = r2d2_pool::<$blocking>(url, setup, setup.sql(engine));
-            Box::new(blocking::Locks::new(gate.before(pool)))
+            Box::new(blocking::Locker::new(gate.before(pool)))
         }};
     }
     let locks: Box<dyn Managed> = with_connection_types!(engine, locks);
@@ -111,7 +111,7 @@ pub fn asynchronous(
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .build_unchecked(manager);
-            let locks = asynchronous::Locks::new(gate.before(pool.clone()));
+            let locks = asynchronous::Locker::new(gate.before(pool.clone()));
             let state = move || {
                 let state = pool.state();
                 (state.connections, state.idle_connections)

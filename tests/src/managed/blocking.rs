@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use diesel_locks::blocking::{Connections, Guard, Locks};
-use diesel_locks::locks::Purging;
+use diesel_locks::blocking::{Connections, Guard, Locker};
+use diesel_locks::locker::Purging;
 use diesel_locks::{
     Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
 };

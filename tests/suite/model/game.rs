@@ -116,16 +116,16 @@ impl Game<'_> {
         let mut lock = self
             .lock
             .clone()
-            .ttl(secs(ttl))
+            .with_ttl(secs(ttl))
             .unwrap()
-            .owner(&owner)
+            .with_owner(&owner)
             .unwrap();
         let token = if own < 3 { own } else { 3 + self.leases.len() };
         if own < 3 {
-            lock = lock.token(&format!("token{own}")).unwrap();
+            lock = lock.with_token(&format!("token{own}")).unwrap();
         }
         if let Some(data) = &data {
-            lock = lock.data(data).unwrap();
+            lock = lock.with_data(data).unwrap();
         }
         let attempt = self.conn().try_acquire(&lock).await.unwrap();
         let ends = self.model.now + ttl;

@@ -65,7 +65,7 @@ impl Database {
 
     pub fn hold(&self, group: &str, name: &str) -> Lease {
         let lock = Lock::in_group(group, name).unwrap();
-        let lock = lock.owner("the test").unwrap();
+        let lock = lock.with_owner("the test").unwrap();
         let attempt = on_connection!(self, conn => lock.try_acquire(conn).await);
         attempt.unwrap().acquired().expect("the lock is free")
     }

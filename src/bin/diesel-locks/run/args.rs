@@ -122,9 +122,9 @@ pub struct RunArgs {
 
 impl RunArgs {
     pub fn lock(&self, table: Table) -> Result<Lock> {
-        let lock = self.lock.lock(table)?.ttl(self.ttl)?;
+        let lock = self.lock.lock(table)?.with_ttl(self.ttl)?;
         match &self.owner {
-            Some(owner) => lock.owner(owner),
+            Some(owner) => lock.with_owner(owner),
             None => Ok(lock),
         }
     }

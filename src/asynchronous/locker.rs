@@ -10,7 +10,7 @@ use crate::answer::{Attempt, Forced, Record, Run};
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::list::List;
-use crate::locks::{self, Named};
+use crate::locker::{self, IntoLock};
 use crate::managed::acquiring::one;
 use crate::managed::purging::Purging;
 use crate::managed::span;
@@ -19,7 +19,7 @@ use crate::set::LockSet;
 use crate::wait::Wait;
 use crate::work::AsyncWork;
 
-/// [`blocking::Locks`](crate::blocking::Locks), async: locks on the application's pool that wait, keep alive, tell the work,
+/// [`blocking::Locker`](crate::blocking::Locker), async: locks on the application's pool that wait, keep alive, tell the work,
 /// and let go.
 ///
 /// ```
@@ -34,27 +34,27 @@ use crate::work::AsyncWork;
 /// #     SyncConnectionWrapper::<SqliteConnection>::establish(&url).await
 /// # } };
 /// use std::time::Duration;
-/// use diesel_locks::asynchronous::Locks;
+/// use diesel_locks::asynchronous::Locker;
 /// use diesel_locks::{Error, Wait};
 ///
-/// let locks = Locks::new(pool).ttl(Duration::from_secs(30))?;
-/// let guard = locks.acquire("nightly-report", Wait::up_to(Duration::from_secs(10))).await?;
+/// let locker = Locker::new(pool).with_ttl(Duration::from_secs(30))?;
+/// let guard = locker.acquire("nightly-report", Wait::up_to(Duration::from_secs(10))).await?;
 /// guard.transaction(async |conn| {
 ///     // pinned: what is written here commits under this lock, or not at all
 ///     Ok::<_, Error>(())
 /// }).await?;
 /// guard.release().await?;
 ///
-/// locks.run("nightly-report", Wait::never(), async |guard| {
+/// locker.run("nightly-report", Wait::never(), async |guard| {
 ///     // stopped at the next `await` when the lock is lost
 /// }).await?;
-/// # locks.close().await;
+/// # locker.close().await;
 /// # let _ = std::fs::remove_file(file);
 /// # Ok(()) }
 /// ```
-pub type Locks<P> = locks::Locks<AsyncPool<P>>;
+pub type Locker<P> = locker::Locker<AsyncPool<P>>;
 
-impl<P: AsyncConnections> Locks<P> {
+impl<P: AsyncConnections> Locker<P> {
     /// Locks on this pool; nothing happens until the first is acquired.
     pub fn new(pool: P) -> Self {
         Self::on(AsyncPool::new(pool))
@@ -67,17 +67,17 @@ impl<P: AsyncConnections> Locks<P> {
         self.kept_by(Arc::new(AsyncPool::new(pool)))
     }
 
-    /// [`blocking::Locks::try_acquire`](crate::blocking::Locks::try_acquire), async.
+    /// [`blocking::Locker::try_acquire`](crate::blocking::Locker::try_acquire), async.
     ///
     /// Cancel-safe: dropped before the answer, what it may have acquired is given back in the background.
     ///
     /// # Errors
     /// As there.
-    pub async fn try_acquire(&self, name: impl Named + Send) -> Result<Attempt<Guard<P>>> {
+    pub async fn try_acquire(&self, name: impl IntoLock + Send) -> Result<Attempt<Guard<P>>> {
         self.attempt_one(name, Wait::never()).await
     }
 
-    /// [`blocking::Locks::acquire`](crate::blocking::Locks::acquire), async.
+    /// [`blocking::Locker::acquire`](crate::blocking::Locker::acquire), async.
     ///
     /// Cancel-safe: dropped while it waits it leaves the line, and dropped before an answer, what it may have acquired is
     /// given back in the background.
@@ -86,13 +86,13 @@ impl<P: AsyncConnections> Locks<P> {
     /// As there.
     pub fn acquire(
         &self,
-        name: impl Named + Send,
+        name: impl IntoLock + Send,
         wait: Wait,
     ) -> impl Future<Output = Result<Guard<P>>> + Send {
         self.wait_for_one(name, wait)
     }
 
-    /// [`blocking::Locks::try_acquire_all`](crate::blocking::Locks::try_acquire_all), async.
+    /// [`blocking::Locker::try_acquire_all`](crate::blocking::Locker::try_acquire_all), async.
     ///
     /// # Errors
     /// As there.
@@ -100,7 +100,7 @@ impl<P: AsyncConnections> Locks<P> {
         self.try_set(set, Choice::All).await
     }
 
-    /// [`blocking::Locks::acquire_all`](crate::blocking::Locks::acquire_all), async.
+    /// [`blocking::Locker::acquire_all`](crate::blocking::Locker::acquire_all), async.
     ///
     /// # Errors
     /// As there.
@@ -108,7 +108,7 @@ impl<P: AsyncConnections> Locks<P> {
         self.wait_for_set(set, Choice::All, wait).await
     }
 
-    /// [`blocking::Locks::try_acquire_any`](crate::blocking::Locks::try_acquire_any), async.
+    /// [`blocking::Locker::try_acquire_any`](crate::blocking::Locker::try_acquire_any), async.
     ///
     /// # Errors
     /// As there.
@@ -117,7 +117,7 @@ impl<P: AsyncConnections> Locks<P> {
         Ok(attempt.map(one))
     }
 
-    /// [`blocking::Locks::acquire_any`](crate::blocking::Locks::acquire_any), async.
+    /// [`blocking::Locker::acquire_any`](crate::blocking::Locker::acquire_any), async.
     ///
     /// # Errors
     /// As there.
@@ -125,7 +125,7 @@ impl<P: AsyncConnections> Locks<P> {
         self.wait_for_set(set, Choice::Any, wait).await.map(one)
     }
 
-    /// [`blocking::Locks::adopt`](crate::blocking::Locks::adopt), async.
+    /// [`blocking::Locker::adopt`](crate::blocking::Locker::adopt), async.
     ///
     /// # Errors
     /// As there.
@@ -143,7 +143,7 @@ impl<P: AsyncConnections> Locks<P> {
     /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).
     pub async fn run<'a, T, N, F>(&'a self, name: N, wait: Wait, work: F) -> Result<Run<T>>
     where
-        N: Named + Send,
+        N: IntoLock + Send,
         T: Send,
         for<'r> F:
             AsyncFnOnce(&'r Guard<P>) -> T + AsyncWork<&'r Guard<P>, T, Future: Send> + Send + 'a,
@@ -158,11 +158,11 @@ impl<P: AsyncConnections> Locks<P> {
         Ok(guard.conclude(done).await)
     }
 
-    /// [`blocking::Locks::inspect`](crate::blocking::Locks::inspect), async.
+    /// [`blocking::Locker::inspect`](crate::blocking::Locker::inspect), async.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
-    pub async fn inspect(&self, name: impl Named + Send) -> Result<Option<Record>> {
+    pub async fn inspect(&self, name: impl IntoLock + Send) -> Result<Option<Record>> {
         let lock = self.lock(name)?;
         self.ask(None, async move |executor: &mut _| {
             protocol::inspect(executor, &lock).await
@@ -170,7 +170,7 @@ impl<P: AsyncConnections> Locks<P> {
         .await
     }
 
-    /// [`blocking::Locks::list`](crate::blocking::Locks::list), async.
+    /// [`blocking::Locker::list`](crate::blocking::Locker::list), async.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -182,15 +182,15 @@ impl<P: AsyncConnections> Locks<P> {
         .await
     }
 
-    /// [`blocking::Locks::force_release`](crate::blocking::Locks::force_release), async.
+    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release), async.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
-    pub async fn force_release(&self, name: impl Named + Send) -> Result<Forced> {
+    pub async fn force_release(&self, name: impl IntoLock + Send) -> Result<Forced> {
         self.take_away(self.lock(name)?).await
     }
 
-    /// [`blocking::Locks::purge`](crate::blocking::Locks::purge), async.
+    /// [`blocking::Locker::purge`](crate::blocking::Locker::purge), async.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -202,12 +202,12 @@ impl<P: AsyncConnections> Locks<P> {
         .await
     }
 
-    /// [`blocking::Locks::purge_every`](crate::blocking::Locks::purge_every), async.
+    /// [`blocking::Locker::purge_every`](crate::blocking::Locker::purge_every), async.
     pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
         self.start_purging(interval, list, age)
     }
 
-    /// [`blocking::Locks::close`](crate::blocking::Locks::close), async.
+    /// [`blocking::Locker::close`](crate::blocking::Locker::close), async.
     pub async fn close(&self) {
         self.end().await;
     }

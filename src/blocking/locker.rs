@@ -11,7 +11,7 @@ use crate::answer::{Attempt, Forced, Record, Run};
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::list::List;
-use crate::locks::{self, Named};
+use crate::locker::{self, IntoLock};
 use crate::managed::acquiring::one;
 use crate::managed::purging::Purging;
 use crate::managed::span;
@@ -23,7 +23,7 @@ use crate::wait::Wait;
 ///
 /// Make one when the application starts, and clone it to wherever locks are needed: a clone is cheap, and all of them
 /// share the threads that extend leases, which live only while there are some. What can be set on it is at
-/// [`locks::Locks`](crate::locks::Locks).
+/// [`locker::Locker`](crate::locker::Locker).
 ///
 /// Use the traits of this module instead for locks on a connection or in a transaction of your own; nobody keeps
 /// those alive.
@@ -36,30 +36,30 @@ use crate::wait::Wait;
 /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
 /// # let pool = move || SqliteConnection::establish(&url);
 /// use std::time::Duration;
-/// use diesel_locks::blocking::Locks;
+/// use diesel_locks::blocking::Locker;
 /// use diesel_locks::{Error, Wait};
 ///
-/// let locks = Locks::new(pool).ttl(Duration::from_secs(30))?;
-/// let guard = locks.acquire("nightly-report", Wait::up_to(Duration::from_secs(10)))?;
+/// let locker = Locker::new(pool).with_ttl(Duration::from_secs(30))?;
+/// let guard = locker.acquire("nightly-report", Wait::up_to(Duration::from_secs(10)))?;
 /// guard.transaction(|conn| {
 ///     // pinned: what is written here commits under this lock, or not at all
 ///     Ok::<_, Error>(())
 /// })?;
 /// guard.release()?;
 ///
-/// locks.run("nightly-report", Wait::never(), |guard| {
+/// locker.run("nightly-report", Wait::never(), |guard| {
 ///     while guard.is_valid() {
 ///         // … the next piece of work …
 /// #       break;
 ///     }
 /// })?;
-/// # locks.close();
+/// # locker.close();
 /// # let _ = std::fs::remove_file(file);
 /// # Ok::<(), Error>(())
 /// ```
-pub type Locks<P> = locks::Locks<BlockingPool<P>>;
+pub type Locker<P> = locker::Locker<BlockingPool<P>>;
 
-impl<P: Connections> Locks<P> {
+impl<P: Connections> Locker<P> {
     /// Locks on this pool; nothing happens until the first is acquired.
     pub fn new(pool: P) -> Self {
         Self::on(BlockingPool::new(pool))
@@ -77,7 +77,7 @@ impl<P: Connections> Locks<P> {
     /// # Errors
     /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and those of
     /// [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
-    pub fn try_acquire(&self, name: impl Named) -> Result<Attempt<Guard<P>>> {
+    pub fn try_acquire(&self, name: impl IntoLock) -> Result<Attempt<Guard<P>>> {
         ready(self.attempt_one(name, Wait::never()))
     }
 
@@ -88,7 +88,7 @@ impl<P: Connections> Locks<P> {
     ///
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) when the wait is over, and those of [`try_acquire`](Self::try_acquire).
-    pub fn acquire(&self, name: impl Named, wait: Wait) -> Result<Guard<P>> {
+    pub fn acquire(&self, name: impl IntoLock, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_one(name, wait))
     }
 
@@ -137,14 +137,14 @@ impl<P: Connections> Locks<P> {
     /// Acquires the lock, does the work, and gives the lock back: whatever happens.
     ///
     /// The lock is kept alive meanwhile. A thread cannot be stopped from outside, so work that takes long asks the guard
-    /// whether it [still holds](crate::locks::Guard::is_valid); when it panics, the lock is given back in the background. See
+    /// whether it [still holds](crate::locker::Guard::is_valid); when it panics, the lock is given back in the background. See
     /// [`at_least`](Self::at_least) and [`at_most`](Self::at_most) for jobs that are very short or may hang.
     ///
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).
     pub fn run<T>(
         &self,
-        name: impl Named,
+        name: impl IntoLock,
         wait: Wait,
         work: impl FnOnce(&Guard<P>) -> T,
     ) -> Result<Run<T>> {
@@ -160,7 +160,7 @@ impl<P: Connections> Locks<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
-    pub fn inspect(&self, name: impl Named) -> Result<Option<Record>> {
+    pub fn inspect(&self, name: impl IntoLock) -> Result<Option<Record>> {
         let lock = self.lock(name)?;
         ready(self.ask(None, async move |executor: &mut _| {
             protocol::inspect(executor, &lock).await
@@ -182,7 +182,7 @@ impl<P: Connections> Locks<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
-    pub fn force_release(&self, name: impl Named) -> Result<Forced> {
+    pub fn force_release(&self, name: impl IntoLock) -> Result<Forced> {
         ready(self.take_away(self.lock(name)?))
     }
 
@@ -211,18 +211,18 @@ impl<P: Connections> Locks<P> {
     /// #     diesel::connection::SimpleConnection::batch_execute(&mut conn, "PRAGMA busy_timeout = 5000")?;
     /// #     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(conn)
     /// # };
-    /// # let locks = diesel_locks::blocking::Locks::new(open);
-    /// # locks.acquire("invoice:42", diesel_locks::Wait::never())?.release()?;
+    /// # let locker = diesel_locks::blocking::Locker::new(open);
+    /// # locker.acquire("invoice:42", diesel_locks::Wait::never())?.release()?;
     /// use std::time::Duration;
     /// use diesel_locks::List;
     ///
     /// let day = Duration::from_secs(24 * 60 * 60);
-    /// let purging = locks.purge_every(day, List::all(), 7 * day);
+    /// let purging = locker.purge_every(day, List::all(), 7 * day);
     /// # // One that purges all at once, to see that it does, and that it ends.
-    /// # assert!(locks.inspect("invoice:42")?.is_some());
-    /// # let ready = locks.purge_every(day, List::all(), Duration::ZERO);
+    /// # assert!(locker.inspect("invoice:42")?.is_some());
+    /// # let ready = locker.purge_every(day, List::all(), Duration::ZERO);
     /// # let began = std::time::Instant::now();
-    /// # while locks.inspect("invoice:42")?.is_some() { assert!(began.elapsed() < Duration::from_secs(20)); }
+    /// # while locker.inspect("invoice:42")?.is_some() { assert!(began.elapsed() < Duration::from_secs(20)); }
     /// # ready.stop();
     /// // … when the application ends:
     /// purging.stop();

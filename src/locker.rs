@@ -1,4 +1,4 @@
-//! Managed locks: what [`blocking::Locks`](crate::blocking::Locks) and [`asynchronous::Locks`](crate::asynchronous::Locks)
+//! Managed locks: what [`blocking::Locker`](crate::blocking::Locker) and [`asynchronous::Locker`](crate::asynchronous::Locker)
 //! have in common.
 
 use std::fmt;
@@ -11,14 +11,14 @@ use crate::error::Result;
 pub use crate::guard::Guard;
 use crate::lock::{Lock, valid_ttl};
 use crate::managed::event::Observer;
-pub use crate::managed::event::{Event, What};
+pub use crate::managed::event::{Event, EventKind};
 use crate::managed::keeper::Keeper;
 use crate::managed::listening::Listening;
 use crate::managed::pool::{Pool, Runtime};
 pub use crate::managed::purging::Purging;
 use crate::managed::queue::Queues;
 use crate::managed::request::{Database, no_answer, on_connection};
-pub use crate::managed::settings::Named;
+pub use crate::managed::settings::IntoLock;
 use crate::managed::settings::{Settings, SettingsOf};
 use crate::table::Table;
 use crate::work::AsyncWork;
@@ -27,11 +27,11 @@ use crate::work::AsyncWork;
 ///
 /// Make one when the application starts, and clone it to wherever locks are needed: a clone is cheap and shares the
 /// keeper, so that all leases of the process are extended together. Settings belong to the handle they are made on:
-/// `locks.clone().ttl(…)?` holds its locks in another way.
+/// `locker.clone().with_ttl(…)?` holds its locks in another way.
 ///
-/// This is [`blocking::Locks`](crate::blocking::Locks) or [`asynchronous::Locks`](crate::asynchronous::Locks), with the
+/// This is [`blocking::Locker`](crate::blocking::Locker) or [`asynchronous::Locker`](crate::asynchronous::Locker), with the
 /// same methods; see there. `P` is what it stands on: threads or tasks, and the pool.
-pub struct Locks<P: Pool> {
+pub struct Locker<P: Pool> {
     pub(crate) pool: P,
     pub(crate) keeper: Arc<Keeper<P::Runtime>>,
     pub(crate) queues: Arc<Queues>,
@@ -40,14 +40,14 @@ pub struct Locks<P: Pool> {
 }
 
 /// How locks are held.
-impl<P: Pool> Locks<P> {
+impl<P: Pool> Locker<P> {
     /// How long a lease lives unless it is extended: 30 seconds if you don't say. While the process lives it is extended
     /// every third of that, so this is how long others wait when it dies, and how long a database may be away
     /// before the work is told to stop.
     ///
     /// # Errors
     /// [`Error::Invalid`] for less than 1 ms or more than 100 years.
-    pub fn ttl(self, ttl: Duration) -> Result<Self> {
+    pub fn with_ttl(self, ttl: Duration) -> Result<Self> {
         let ttl = valid_ttl(ttl)?;
         Ok(self.with(|settings| settings.prototype.ttl = ttl))
     }
@@ -56,14 +56,14 @@ impl<P: Pool> Locks<P> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
-    pub fn owner(self, label: &str) -> Result<Self> {
-        let prototype = self.settings.prototype.clone().owner(label)?;
+    pub fn with_owner(self, label: &str) -> Result<Self> {
+        let prototype = self.settings.prototype.clone().with_owner(label)?;
         Ok(self.with(|settings| settings.prototype = prototype))
     }
 
     /// The table that the locks live in, if it isn't `diesel_locks`.
     #[must_use]
-    pub fn table(self, table: Table) -> Self {
+    pub fn in_table(self, table: Table) -> Self {
         self.with(|settings| settings.prototype.table = table)
     }
 
@@ -90,13 +90,13 @@ impl<P: Pool> Locks<P> {
     /// `run` keeps its lock for so long at least, even if the work is done sooner: so that nobody does it again
     /// whose clock is a little late. Work that panics, or is dropped, gives it back at once.
     #[must_use]
-    pub fn at_least(self, time: Duration) -> Self {
+    pub fn hold_at_least(self, time: Duration) -> Self {
         self.with(|settings| settings.at_least = time)
     }
 
     /// Locks are held for so long at most, however long the work takes: then it is told that the lock is lost.
     #[must_use]
-    pub fn at_most(self, time: Duration) -> Self {
+    pub fn hold_at_most(self, time: Duration) -> Self {
         self.with(|settings| settings.at_most = Some(time))
     }
 
@@ -105,15 +105,15 @@ impl<P: Pool> Locks<P> {
     ///
     /// ```
     /// # use diesel::{Connection, SqliteConnection};
-    /// use diesel_locks::blocking::Locks;
-    /// use diesel_locks::locks::What;
+    /// use diesel_locks::blocking::Locker;
+    /// use diesel_locks::locker::EventKind;
     ///
-    /// let locks = Locks::new(|| SqliteConnection::establish("app.db")).observe(|event| match event.what {
-    ///     What::Lost { held } => eprintln!("{} was lost after {held:?}", event.key),
-    ///     What::Late { trusted_for, .. } => eprintln!("{} has {trusted_for:?} left", event.key),
+    /// let locker = Locker::new(|| SqliteConnection::establish("app.db")).observe(|event| match event.kind {
+    ///     EventKind::Lost { held } => eprintln!("{} was lost after {held:?}", event.key),
+    ///     EventKind::Late { trusted_for, .. } => eprintln!("{} has {trusted_for:?} left", event.key),
     ///     _ => {}
     /// });
-    /// # let _ = locks;
+    /// # let _ = locker;
     /// ```
     #[must_use]
     pub fn observe(self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
@@ -124,7 +124,7 @@ impl<P: Pool> Locks<P> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used.
-    pub fn lock(&self, name: impl Named) -> Result<Lock> {
+    pub fn lock(&self, name: impl IntoLock) -> Result<Lock> {
         name.lock(&SettingsOf(&self.settings))
     }
 
@@ -180,7 +180,7 @@ impl<P: Pool> Locks<P> {
     }
 }
 
-impl<P: Pool> Clone for Locks<P> {
+impl<P: Pool> Clone for Locker<P> {
     fn clone(&self) -> Self {
         Self {
             pool: self.pool.clone(),
@@ -192,8 +192,8 @@ impl<P: Pool> Clone for Locks<P> {
     }
 }
 
-impl<P: Pool> fmt::Debug for Locks<P> {
+impl<P: Pool> fmt::Debug for Locker<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Locks").field(&self.settings).finish()
+        f.debug_tuple("Locker").field(&self.settings).finish()
     }
 }
