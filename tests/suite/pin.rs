@@ -135,6 +135,11 @@ pub async fn once_taken_over_no_older_pin_can_commit(world: &World) {
         old.pin(&lease).await.unwrap();
         write(&mut *old, &ledger, lease.fence()).await;
         run_out(world, &mut *next, &lease).await;
+        if world.is_sqlite() {
+            next.batch("PRAGMA busy_timeout = 0").await.unwrap();
+        }
+        let busy = next.try_acquire(&lock).await.unwrap().is_busy();
+        assert!(busy, "{level:?}: the older transaction is still open");
         let wanted = lock.clone();
         let taking = spawn(async move {
             let wait = Wait::forever().every(ms(5));
