@@ -361,8 +361,13 @@ pub async fn nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(
     assert_eq!(world.is_blocking(), background.recorder.threads.seen() > 0);
     background.is_gone(world).await;
     let opened = background.traffic.opened();
+    background.traffic.spent();
     tokio::time::sleep(ms(300)).await;
-    assert_eq!(background.traffic.opened(), opened);
+    assert_eq!(background.traffic.spent(), [""; 0]);
+    if world.opens_its_own() {
+        // A pool may still be opening a connection that was asked for under the guard.
+        assert_eq!(background.traffic.opened(), opened);
+    }
     let again = locks.take(&lock).await;
     beats(&background.recorder, lock.key(), 2).await;
     drop(again);
