@@ -49,6 +49,10 @@ async fn keep_many(world: &World, many: usize) {
     }
     let beats = traffic.beats();
     let (batch, renewed) = (many.div_ceil(1_000), recorder.count("renewed"));
+    // Before somebody else locks the rows.
+    let mut told = recorder.told().into_iter();
+    let bad = told.find(|told| matches!(told.what, "late" | "lost"));
+    assert!(bad.is_none(), "{bad:?}");
     assert!(
         beats <= batch * renewed.div_ceil(many),
         "{beats} for {renewed}"
@@ -56,10 +60,6 @@ async fn keep_many(world: &World, many: usize) {
     let fewest = (2 * many).div_ceil(1_000);
     assert!(beats >= fewest, "{beats} seen, of at least {fewest}");
     assert!(guards.iter().all(|guard| guard.is_valid()));
-    // Before somebody else locks the rows.
-    let mut told = recorder.told().into_iter();
-    let bad = told.find(|told| matches!(told.what, "late" | "lost"));
-    assert!(bad.is_none(), "{bad:?}");
     age_all(world, &mut *other, secs(20)).await;
     soon("each is extended", async || {
         shortest(world, &mut *other).await > 20_000_000
