@@ -50,7 +50,7 @@ pub enum Run<T> {
     /// The work is done, this is what it brought, and the lock was held all the while.
     Done(T),
     /// The lock was lost before the work was done, or the time was over for which it may be held
-    /// (`at_most`). Async work was dropped; blocking work was told, and this is what it brought all the same.
+    /// (`hold_at_most`). Async work was dropped; blocking work was told, and this is what it brought all the same.
     Lost(Option<T>),
     /// Nothing was done: somebody else holds the lock.
     Busy(Option<Holder>),

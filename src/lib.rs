@@ -53,7 +53,7 @@
 //! | to filter a query by what is locked | [`query`] |
 //! | to protect anything else | send [`Lease::fence`] along, and refuse a smaller one there |
 //! | to work for longer than the ttl | a guard; or [`extend`](blocking::LeaseDsl::extend) at a third of it, and stop when it says lost |
-//! | to know whether you may go on, without asking | [`Guard::is_valid`](locks::Guard::is_valid), [`Lease::trusted_for`] |
+//! | to know whether you may go on, without asking | [`Guard::is_valid`](locker::Guard::is_valid), [`Lease::trusted_for`] |
 //! | another process to go on | [`Lease::to_text`] |
 //! | to know who holds what | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
 //! | to take a lock from somebody | [`force_release`](blocking::LockDsl::force_release) |

@@ -136,8 +136,8 @@ impl<P: AsyncConnections> Locker<P> {
     /// Acquires the lock, does the work, and gives the lock back: whatever happens.
     ///
     /// The lock is kept alive meanwhile. When it is lost the work is dropped at its next `await`; when it panics, or this
-    /// future is dropped, the lock is given back in the background. See [`at_least`](Self::at_least) and
-    /// [`at_most`](Self::at_most) for jobs that are very short or may hang.
+    /// future is dropped, the lock is given back in the background. See [`hold_at_least`](Self::hold_at_least) and
+    /// [`hold_at_most`](Self::hold_at_most) for jobs that are very short or may hang.
     ///
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).

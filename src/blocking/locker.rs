@@ -138,7 +138,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// The lock is kept alive meanwhile. A thread cannot be stopped from outside, so work that takes long asks the guard
     /// whether it [still holds](crate::locker::Guard::is_valid); when it panics, the lock is given back in the background. See
-    /// [`at_least`](Self::at_least) and [`at_most`](Self::at_most) for jobs that are very short or may hang.
+    /// [`hold_at_least`](Self::hold_at_least) and [`hold_at_most`](Self::hold_at_most) for jobs that are very short or may hang.
     ///
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).
