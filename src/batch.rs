@@ -10,8 +10,8 @@ use crate::json::{array, quoted};
 use crate::lease::Lease;
 use crate::lock::micros;
 
-/// For each lease an array of its key, token, fence and ttl in microseconds. As secret as the tokens, so shown nowhere:
-/// see the module `token`.
+/// For each lease an array of its key, token, fence and ttl in microseconds. A batch is as secret as its tokens, so it
+/// is never shown: see the module `token`.
 #[derive(Clone)]
 pub struct Batch(String);
 

@@ -1,6 +1,6 @@
 //! How the protocol runs on a connection: the text that blocking and async connections have in common.
 //!
-//! The two modes stand on different traits of the same words, and differ in `.await`. So the text is a macro.
+//! The two modes use different traits with the same names, and the async text has `.await`. So the text is a macro.
 
 /// Defines the trait of a mode's connections, and the executor on them.
 macro_rules! lock_connection {
@@ -35,12 +35,12 @@ macro_rules! lock_connection {
     ) => {
         $(#[$doc])*
         ///
-        /// Sealed: this crate implements it for all connections that there are.
+        /// This trait is sealed: the crate implements it for all connections that can be used.
         pub trait $LockConnection: Statements {}
 
         impl<C: Statements> $LockConnection for C {}
 
-        /// What stays inside of this crate.
+        /// The part of a connection that stays inside this crate.
         pub trait Statements: Send {
             type Dialect: Winning;
             $(
@@ -110,7 +110,7 @@ macro_rules! lock_connection {
             }
         }
 
-        /// The protocol's executor on a connection that is borrowed, or was checked out of a pool.
+        /// The protocol's executor, on a connection that is borrowed or was checked out of a pool.
         pub struct $Executor<C> {
             pub(super) conn: C,
             /// Whether there is a transaction that Diesel has not begun.

@@ -1,4 +1,4 @@
-//! The SQL of each database, and what of its behaviour the protocol has to know.
+//! The SQL of each database, and the parts of its behaviour that the protocol has to know.
 //!
 //! All SQL of a database stands in one file below, with the reasons for its row locks. It is written as
 //! [templates](template): `{locks}` and `{pins}` are the quoted tables, `{now}` is the live clock, and every other
@@ -22,19 +22,19 @@ use bound::Binding;
 pub(crate) use bound::Bound;
 pub(crate) use template::{Part, Templates, Value};
 
-/// A Diesel backend on which locks work: `Pg`, `Mysql` (which serves MariaDB too) and `Sqlite`. Sealed: a
-/// database is more than its SQL, so a new one comes with its proofs.
+/// A Diesel backend on which locks work: `Pg`, `Mysql` (which serves MariaDB too) and `Sqlite`. The trait is sealed: a
+/// database is more than its SQL, so support for a new database has to come with its proofs.
 pub trait Dialect: Sql {
-    /// What the database is called in this crate: `postgres`, `mysql` or `sqlite`.
+    /// The name of the database in this crate: `postgres`, `mysql` or `sqlite`.
     const ENGINE: &str;
 }
 
-/// What stays inside of this crate.
+/// The part of a dialect that stays inside this crate.
 pub trait Sql: Backend + Binding + Send + 'static {
     /// The database's clock, read live, in microseconds since 1970 (I2).
     const NOW: &str;
 
-    /// Whether an UPDATE can return rows. Otherwise the number of rows that it found is all there is.
+    /// Whether an UPDATE can return rows. Otherwise the database returns only the number of rows that the UPDATE found.
     const RETURNING: bool;
 
     /// Whether a statement on a lease reports by itself that the lease had expired. Otherwise the statement is run for
@@ -50,13 +50,13 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether a statement can commit without waiting for the disk.
     const ASYNC_COMMIT: bool;
 
-    /// Whether a value that stands in a statement several times is sent once, and named by its number.
+    /// Whether placeholders have numbers. Then a value that stands in a statement several times is sent once.
     const NUMBERED_PLACEHOLDERS: bool;
 
     /// The character that quotes an identifier.
     const QUOTE: &str;
 
-    /// The SQL before, between and behind two texts that makes one text of them, in the collation of names.
+    /// The SQL before, between and after two texts that makes one text of them, in the collation of names.
     const CONCATENATION: [&str; 3];
 
     /// The shipped migrations, in their order.
@@ -77,12 +77,12 @@ pub trait Sql: Backend + Binding + Send + 'static {
     fn templates() -> &'static Templates;
 }
 
-/// What a statement does; each dialect has its own SQL for it.
+/// The operation of a statement. Each dialect has its own SQL for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// With a token that nobody has used before.
+    /// Acquires with a token that was never used before.
     Acquire,
-    /// With one that may be the holder's already.
+    /// Acquires with a token that may hold the lock already.
     AcquireAgain,
     CreatePin,
     CreateLock,
@@ -117,6 +117,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Counted by the last one.
+    /// The number of operations. `Purge` is the last one.
     const COUNT: usize = Self::Purge as usize + 1;
 }

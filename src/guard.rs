@@ -18,11 +18,12 @@ use crate::managed::pool::Pool;
 
 /// A lock that is held, and kept alive in the background until it is released, dropped or lost.
 ///
-/// Dropping it gives the lock back in the background. If that fails, or the process ends before, it is free after its ttl:
-/// at the end of `main` release it, or [close](crate::blocking::Locker::close) its `Locker`.
+/// Dropping the guard gives the lock back in the background. If that fails, or the process ends before, the lock is
+/// free after its ttl. So at the end of `main` release the guard, or [close](crate::blocking::Locker::close) its
+/// `Locker`.
 ///
-/// This is [`blocking::Guard`](crate::blocking::Guard) or [`asynchronous::Guard`](crate::asynchronous::Guard), with the same
-/// methods; see there.
+/// This is [`blocking::Guard`](crate::blocking::Guard) or [`asynchronous::Guard`](crate::asynchronous::Guard). Both
+/// have the same methods: see their pages.
 #[must_use = "dropping the guard gives the lock back"]
 pub struct Guard<P: Pool> {
     locker: Locker<P>,
@@ -32,7 +33,7 @@ pub struct Guard<P: Pool> {
     is_done: bool,
 }
 
-/// What it knows without asking the database.
+/// The questions that the guard answers without asking the database.
 impl<P: Pool> Guard<P> {
     /// The lock that is held.
     #[must_use]
@@ -40,23 +41,24 @@ impl<P: Pool> Guard<P> {
         self.lease().lock().clone()
     }
 
-    /// The number of this acquisition: larger than that of every earlier one of this name. Send it along to whatever
-    /// outside the database the work touches, and have that refuse a smaller one than it has seen.
+    /// The number of this acquisition. It is larger than the number of every earlier acquisition of this name. If the
+    /// work changes something outside the database, send the number along, and let the receiver refuse a number that is
+    /// smaller than one it has seen.
     #[must_use]
     pub fn fence(&self) -> i64 {
         self.lease().fence()
     }
 
-    /// A copy of the lease as it is now: to pin it in a transaction of your own, or for its token. Nobody extends the
-    /// copy; the row is extended for both.
+    /// A copy of the lease as it is now: to pin it in a transaction of your own, or for its token. The row is extended
+    /// for both, but nobody updates the copy.
     #[must_use]
     pub fn lease(&self) -> Lease {
         self.held.lease()
     }
 
-    /// Whether the lock may still be relied on, by the clock: once it may not, it never may again. It is no proof, because
-    /// a process can be paused right after it looked; what must not happen without the lock belongs in a
-    /// transaction under it.
+    /// Whether the lock may still be relied on, by the clock. Once the answer is `false`, it stays `false`. The answer
+    /// `true` is no proof, because a process can be paused right after it asked. Work that must not happen without the
+    /// lock belongs in a transaction under the guard.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.held.goes_on()
@@ -68,7 +70,7 @@ impl<P: Pool> Guard<P> {
         self.held.left()
     }
 
-    /// An error once the lock is lost: for loops, with `?`.
+    /// Returns an error once the lock is lost: for loops, with `?`.
     ///
     /// # Errors
     /// [`Error::Lost`](crate::Error::Lost).
@@ -79,14 +81,14 @@ impl<P: Pool> Guard<P> {
         Err(self.lease().lost())
     }
 
-    /// Calls back once when the lock is lost, from the background; at once if it is. Let it be quick: set a flag, cancel a
-    /// request.
+    /// Calls the callback once, from the background, when the lock is lost. If the lock is lost already, calls it at
+    /// once. The callback must be quick: it may set a flag, or cancel a request.
     pub fn on_lost(&self, callback: impl FnOnce() + Send + 'static) {
         self.held.on_lost(Box::new(callback));
     }
 
-    /// The lease, for another process or another `Locker` to [adopt](crate::asynchronous::Locker::adopt). Nobody
-    /// extends it from here on.
+    /// Turns the guard into its lease, for another process or another `Locker` to
+    /// [adopt](crate::asynchronous::Locker::adopt). From here on nobody extends the lease until it is adopted.
     #[must_use]
     pub fn into_lease(mut self) -> Lease {
         self.end();
@@ -108,14 +110,14 @@ impl<P: Pool> Guard<P> {
         self.held.tell(&self.lease(), what);
     }
 
-    /// Nothing is left to give back.
+    /// Ends the guard, because nothing is left to give back.
     fn end(&mut self) {
         self.is_done = true;
         self.leave();
     }
 
-    /// Keeps the lease alive no longer, and calls nothing that happens to it a loss. `false` if it is being given back
-    /// already.
+    /// Stops keeping the lease alive. Whatever happens to the lease from here on is no loss. `false` if the lease is
+    /// being given back already.
     fn leave(&self) -> bool {
         self.locker.keeper.leave(self.number);
         self.held.let_go()

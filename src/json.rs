@@ -1,4 +1,4 @@
-//! The little JSON that is needed to hand several names or leases to a statement as one value.
+//! JSON, as far as it is needed to hand several names or leases to a statement as one value.
 
 /// A JSON array of items that are JSON already.
 pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {

@@ -23,14 +23,15 @@ use crate::managed::settings::{Settings, SettingsOf};
 use crate::table::Table;
 use crate::work::AsyncWork;
 
-/// Locks on the application's pool: they wait, keep alive, tell the work, and let go.
+/// Locks on the application's pool. A `Locker` waits for locks, keeps their leases alive, tells the work when a lock is
+/// lost, and gives locks back.
 ///
-/// Make one when the application starts, and clone it to wherever locks are needed: a clone is cheap and shares the
-/// keeper, so that all leases of the process are extended together. Settings belong to the handle they are made on:
-/// `locker.clone().with_ttl(…)?` holds its locks in another way.
+/// Make one `Locker` when the application starts, and clone it to every place that needs locks. A clone is cheap and
+/// shares the keeper, so all leases of the process are extended together. Each clone has its own settings:
+/// `locker.clone().with_ttl(…)?` holds its locks with another ttl.
 ///
-/// This is [`blocking::Locker`](crate::blocking::Locker) or [`asynchronous::Locker`](crate::asynchronous::Locker), with the
-/// same methods; see there. `P` is what it stands on: threads or tasks, and the pool.
+/// This is [`blocking::Locker`](crate::blocking::Locker) or [`asynchronous::Locker`](crate::asynchronous::Locker). Both
+/// have the same methods: see their pages. `P` is what the `Locker` stands on: threads or tasks, and the pool.
 pub struct Locker<P: Pool> {
     pub(crate) pool: P,
     pub(crate) keeper: Arc<Keeper<P::Runtime>>,
@@ -41,9 +42,9 @@ pub struct Locker<P: Pool> {
 
 /// How locks are held.
 impl<P: Pool> Locker<P> {
-    /// How long a lease lives unless it is extended: 30 seconds if you don't say. While the process lives it is extended
-    /// every third of that, so this is how long others wait when it dies, and how long a database may be away
-    /// before the work is told to stop.
+    /// How long a lease lives unless it is extended: 30 seconds by default. While the process lives, it extends the
+    /// lease every third of this time. So the ttl is how long others wait when the process dies, and how long the
+    /// database may be unreachable before the work is told to stop.
     ///
     /// # Errors
     /// [`Error::Invalid`] for less than 1 ms or more than 100 years.
@@ -52,7 +53,7 @@ impl<P: Pool> Locker<P> {
         Ok(self.with(|settings| settings.prototype.ttl = ttl))
     }
 
-    /// The label by which people recognise the holder; `program[process]@host` if you don't say.
+    /// The label by which people recognise the holder: `program[process]@host` by default.
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
@@ -73,35 +74,37 @@ impl<P: Pool> Locker<P> {
         self.with(|settings| settings.every = Some(interval))
     }
 
-    /// How long giving a lock back may take: 5 seconds if you don't say. After that it is left to run out; in
-    /// the background it is tried again, while the lease lives and the database cannot be reached.
+    /// How long giving a lock back may take: 5 seconds by default. After this time the lease is left to expire. In the
+    /// background the release is tried again, while the lease lives and the database cannot be reached.
     #[must_use]
     pub fn release_within(self, time: Duration) -> Self {
         self.with(|settings| settings.release.within = time)
     }
 
-    /// Waits for the disk when a lock is given back, too. Without it, a PostgreSQL server that crashes right after may
-    /// forget that the lock was given back, which costs the ttl and nothing else; and giving back is quicker.
+    /// Waits for the disk when a lock is given back, too. Without this setting giving back is quicker, but a PostgreSQL
+    /// server that crashes right afterwards may forget that the lock was given back. That costs the ttl and nothing
+    /// else.
     #[must_use]
     pub fn release_durably(self) -> Self {
         self.with(|settings| settings.release.durable = true)
     }
 
-    /// `run` keeps its lock for so long at least, even if the work is done sooner: so that nobody does it again
-    /// whose clock is a little late. Work that panics, or is dropped, gives it back at once.
+    /// `run` holds its lock for at least this time, even if the work is done sooner. So a process whose clock is a
+    /// little late does not do the work again. Work that panics, or is dropped, gives the lock back at once.
     #[must_use]
     pub fn hold_at_least(self, time: Duration) -> Self {
         self.with(|settings| settings.at_least = time)
     }
 
-    /// Locks are held for so long at most, however long the work takes: then it is told that the lock is lost.
+    /// Locks are held for at most this time, however long the work takes. After this time the work is told that the
+    /// lock is lost.
     #[must_use]
     pub fn hold_at_most(self, time: Duration) -> Self {
         self.with(|settings| settings.at_most = Some(time))
     }
 
-    /// Tells this observer what happens to the locks: for logs, metrics and alarms. It is called in the midst of things, so
-    /// let it be quick. With the feature `tracing` the same is recorded there as well.
+    /// Tells this observer what happens to the locks: for logs, metrics and alarms. The observer is called while locks
+    /// are being handled, so it must be quick. With the feature `tracing` the same events are recorded there as well.
     ///
     /// ```
     /// # use diesel::{Connection, SqliteConnection};
@@ -120,7 +123,7 @@ impl<P: Pool> Locker<P> {
         self.with(|settings| settings.observer = Observer::new(observer))
     }
 
-    /// The lock of this name, as it is held here: to make a set of it with [`Lock::and`].
+    /// The lock of this name, with the settings of this `Locker`: to make a set of it with [`Lock::and`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used.
@@ -140,13 +143,13 @@ impl<P: Pool> Locker<P> {
         }
     }
 
-    /// With a keeper of its own, whose connections come from elsewhere.
+    /// Gives the `Locker` a keeper of its own, whose connections come from elsewhere.
     pub(crate) fn kept_by(mut self, database: Arc<dyn Database>) -> Self {
         self.keeper = Arc::new(Keeper::new(database, self.queues.clone()));
         self
     }
 
-    /// With notifications of releases.
+    /// Gives the `Locker` notifications of releases.
     #[cfg(any(feature = "listen", feature = "async-listen"))]
     pub(crate) fn notified_by(mut self, open: crate::managed::listening::Open) -> Self {
         self.listening = Some(Arc::new(Listening::new(open, self.queues.clone())));

@@ -1,11 +1,12 @@
-//! Managed locks: who waits, what is kept alive, who is told. Written once for threads and for tasks.
+//! Managed locks: waiters, leases that are kept alive, and observers. The code is written once for threads and for
+//! tasks.
 //!
 //! - [`pool`]: all that differs between blocking and async; [`request`]: asking the database on a connection of the pool.
-//! - [`acquiring`]: the wait for a lock; [`attempt`]: one try; [`queue`]: whose turn it is.
+//! - [`acquiring`]: the wait for a lock; [`attempt`]: one try; [`queue`]: which waiter's turn it is.
 //! - [`holding`]: from a lease to a guard; [`held_lease`]: what a guard and the keeper share; [`trust`]: until when the
 //!   lease may be trusted.
 //! - [`keeper`]: the background; [`beat`]: its extensions; [`schedule`]: when each lease is extended.
-//! - [`releasing`]: how a lease is given back; [`chore`]: for guards that are gone.
+//! - [`releasing`]: how a lease is given back; [`chore`]: what the background does for guards that are gone.
 //! - [`listening`]: notifications of releases; [`event`]: what observers are told.
 
 pub(crate) mod acquiring;
@@ -31,7 +32,8 @@ mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A panic elsewhere leaves nothing half done here: each of these locks is held for one step.
+/// Locks a mutex, even if a panic has poisoned it. Such a panic leaves nothing half done: each of these mutexes is
+/// locked for one step only.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

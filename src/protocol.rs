@@ -1,13 +1,13 @@
-//! What the operations do, statement by statement, written once for blocking and async connections.
+//! The operations, statement by statement, written once for blocking and async connections.
 //!
 //! A blocking connection is an async connection that never waits: its futures are ready at the first poll.
 //!
 //! One call, from the application to the SQL and back. `lock.try_acquire(&mut conn)` ([`blocking::LockDsl`]) wraps the
-//! connection in an [`Executor`] and calls [`try_acquire`]. That draws a token and calls the engine's
+//! connection in an [`Executor`] and calls [`try_acquire`]. [`try_acquire`] draws a token and calls the engine's
 //! [`Winning::acquire`](winning::Winning::acquire), which decides which statements to send. A statement is an operation
-//! and its values; the engine's [`Dialect`] has its SQL. The answer comes back as a [`LockRow`]: the fence, or the holder.
-//! [`try_acquire`] makes a [`Lease`] of the fence, trusted from before the request was sent, and gives the lock back if
-//! the answer came too late to be trusted.
+//! and its values; the engine's [`Dialect`] has its SQL. The answer comes back as a [`LockRow`]: the fence, or the
+//! holder. [`try_acquire`] makes a [`Lease`] of the fence. The trust in the lease counts from before the request was
+//! sent. If the answer came too late to be trusted, [`try_acquire`] gives the lock back.
 //!
 //! [`blocking::LockDsl`]: crate::blocking::LockDsl
 //! [`Dialect`]: crate::dialect::Dialect

@@ -1,4 +1,4 @@
-//! What a statement answers: a lock's row, or what it found of a lease.
+//! The rows that a statement answers with: the row of a lock, or the state of a lease.
 //!
 //! The state of a row is computed in SQL, and a token never comes back from the database.
 
@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use crate::answer::{Holder, Record};
 use crate::lock::micros;
 
-/// A type of rows, as Diesel needs to know it.
+/// A type of rows, with the SQL types that Diesel has to know.
 pub trait Row {
     type Sql;
 }
@@ -24,8 +24,8 @@ pub struct LockRow {
     pub(crate) now: i64,
     /// The fence, if the statement acquired the lock.
     pub(crate) won: Option<i64>,
-    /// MySQL and MariaDB: what in the session makes a difference to acquiring. PostgreSQL: how many names were tried for
-    /// the first time.
+    /// MySQL and MariaDB: flags of the session that make a difference to acquiring. PostgreSQL: how many names were
+    /// tried for the first time.
     pub(crate) session: i64,
     /// The key, or `None` where there is no row.
     pub(crate) name: Option<String>,
@@ -34,7 +34,8 @@ pub struct LockRow {
     pub(crate) acquired_at: Option<i64>,
     pub(crate) expires_at: Option<i64>,
     pub(crate) data: Option<String>,
-    /// 0: the row names no holder. 1: it names one. 2: its token is the one that was asked with.
+    /// 0: the row names no holder. 1: the row names a holder with another token than the statement's. 2: the row names
+    /// the holder with the statement's token.
     state: Option<i64>,
 }
 
@@ -66,12 +67,12 @@ impl LockRow {
         !matches!(self.state, None | Some(0))
     }
 
-    /// Whether the row names the holder whose token was asked with.
+    /// Whether the row names the holder with the statement's token.
     pub(crate) fn is_mine(&self) -> bool {
         self.state == Some(2)
     }
 
-    /// Whether the row names another holder than the one whose token was asked with.
+    /// Whether the row names a holder with another token than the statement's.
     pub(crate) fn names_other(&self) -> bool {
         self.state == Some(1)
     }
@@ -109,7 +110,7 @@ impl LockRow {
         })
     }
 
-    /// The key, if lease and fence are older than this age.
+    /// The key, if the end of the lease and the fence are both older than this age.
     pub(crate) fn key_if_older_than(self, age: Duration) -> Option<String> {
         let limit = self.now.saturating_sub(micros(age));
         let is_old = self.expires_at? < limit && self.fence? < limit;
@@ -117,8 +118,9 @@ impl LockRow {
     }
 }
 
-/// What a statement found of a lease. No row: the lease is lost; or, where the database does not report the expiry, it has
-/// expired, and the statement is to be run for that case.
+/// The state in which a statement found a lease. No row means that the lease is lost. Where the database does not
+/// report the expiry, no row can also mean that the lease has expired: then the statement is to be run again for an
+/// expired lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
     Live,
@@ -126,7 +128,7 @@ pub enum LeaseState {
     Expired,
     /// The row names another holder, or none.
     Lost,
-    /// Live, and the transaction goes on seeing what was there when it began.
+    /// The lease is live, and the transaction sees a snapshot: it goes on seeing what was there when it began.
     LiveInSnapshot,
 }
 
@@ -151,7 +153,7 @@ where
     }
 }
 
-/// A number that stands for itself.
+/// A row that is one number.
 impl Row for i64 {
     type Sql = BigInt;
 }

@@ -1,10 +1,9 @@
-//! Every operation as a value: it can be printed with [`diesel::debug_query`] and run by anybody on any
-//! Diesel connection. The SQL comes from the backend's [`Dialect`]; names, tokens and all other values
-//! are bound, and the table's identifiers are quoted (I14).
+//! Every operation as a value. It can be printed with [`diesel::debug_query`] and run on any Diesel connection. The SQL
+//! comes from the backend's [`Dialect`]; names, tokens and all other values are bound, and the table's identifiers are
+//! quoted (I14).
 //!
-//! You need this module to read or log the SQL, or to run a statement your own way; for everything else
-//! use [`blocking`](crate::blocking) or [`asynchronous`](crate::asynchronous), which know what to do with
-//! the answers.
+//! You need this module to read or log the SQL, or to run a statement your own way. For everything else use
+//! [`blocking`](crate::blocking) or [`asynchronous`](crate::asynchronous), which know what to do with the answers.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")] {
@@ -48,7 +47,7 @@ use crate::token::Token;
 pub struct Statement<R> {
     operation: Operation,
     table: Table,
-    /// The values that the SQL names, in no order. The last one of a kind counts.
+    /// The values that the SQL names, in no particular order. If a value is there twice, the last one counts.
     values: Vec<(Value, Bound)>,
     rows: PhantomData<fn() -> R>,
 }
@@ -82,7 +81,7 @@ impl Statement<LockRow> {
         Self::look_as(lock, lock.token.clone())
     }
 
-    /// Reads the row of a lock, and whether this token is its holder's.
+    /// Reads the row of a lock, and whether this token holds the lock.
     pub(crate) fn look_as(lock: &Lock, token: Option<Token>) -> Self {
         Self::looking(Operation::Look, lock, token)
     }
@@ -98,7 +97,8 @@ impl Statement<LockRow> {
         Self::looking(Operation::Peek, lock, token)
     }
 
-    /// As [`peek`](Self::peek), but a row that another transaction has locked is an error. MySQL and MariaDB.
+    /// Peeks as [`peek`](Self::peek) does, but a row that another transaction has locked is an error. MySQL and
+    /// MariaDB.
     pub(crate) fn peek_nowait(lock: &Lock, token: Option<Token>) -> Self {
         Self::looking(Operation::PeekNowait, lock, token)
     }
@@ -130,12 +130,12 @@ impl Statement<LockRow> {
             .with(Value::Limit, list.limit)
     }
 
-    /// Extends the leases of one table, each to its own ttl, except those whose rows are locked.
+    /// Extends the leases of one table, each to its own ttl. A lease is left out if its row is locked.
     pub(crate) fn keep_alive(leases: &[&Lease]) -> Self {
         Self::of_batch(Operation::KeepAlive, leases)
     }
 
-    /// Reads the rows of those leases that are still their holders'.
+    /// Reads the rows of the leases that still belong to their holders.
     pub(crate) fn look_mine(leases: &[&Lease]) -> Self {
         Self::of_batch(Operation::LookMine, leases)
     }
@@ -177,7 +177,7 @@ impl Statement<i64> {
         Self::on(Operation::Steps, table)
     }
 
-    /// Asks whether this transaction goes on seeing what was there when it began.
+    /// Asks whether this transaction sees a snapshot: whether it goes on seeing what was there when it began.
     pub(crate) fn snapshot() -> Self {
         Self::on(Operation::Snapshot, &Table::default())
     }
@@ -190,7 +190,7 @@ impl Statement<LeaseState> {
         Self::of_lease(Operation::Extend, lease).with(Value::Time, ttl)
     }
 
-    /// Adds this time to what is left of a lease. No lease is without an end, however often something is added to it.
+    /// Adds this time to what is left of a lease. A lease always has an end, however often time is added to it.
     #[must_use]
     pub fn extend_by(lease: &Lease, by: Duration) -> Self {
         Self::of_lease(Operation::ExtendBy, lease)
@@ -210,12 +210,12 @@ impl Statement<LeaseState> {
         Self::of_lease(Operation::ReleaseAsync, lease)
     }
 
-    /// Releases a lease after its open pins, which would be in the way. MySQL and MariaDB.
+    /// Releases a lease after its open pins have ended, because they are in the way. MySQL and MariaDB.
     pub(crate) fn release_waiting(lease: &Lease) -> Self {
         Self::of_lease(Operation::ReleaseWaiting, lease)
     }
 
-    /// Lets a lease expire after this time, sooner or later than it would.
+    /// Lets a lease expire after this time, which may be sooner or later than it would expire otherwise.
     pub(crate) fn retire(lease: &Lease, rest: Duration) -> Self {
         Self::of_lease(Operation::Retire, lease).with(Value::Time, rest)
     }
@@ -231,7 +231,7 @@ impl Statement<LeaseState> {
         Self::of_lease(Operation::PinByWriting, lease)
     }
 
-    /// Replaces the text left with the lock.
+    /// Replaces the text that is kept with the lock.
     #[must_use]
     pub fn set_data(lease: &Lease, data: Option<&str>) -> Self {
         Self::of_lease(Operation::SetData, lease).with(Value::Data, data.map(str::to_owned))
@@ -243,7 +243,7 @@ impl Statement<LeaseState> {
         Self::of(Operation::ForceRelease, lock).with(Value::Expired, false)
     }
 
-    /// The same statement for a lease that has expired: see [`Sql::REPORTS_EXPIRY`](crate::dialect::Sql::REPORTS_EXPIRY).
+    /// This statement for a lease that has expired: see [`Sql::REPORTS_EXPIRY`](crate::dialect::Sql::REPORTS_EXPIRY).
     pub(crate) fn though_expired(self) -> Self {
         self.with(Value::Expired, true)
     }
@@ -262,7 +262,7 @@ impl Statement<()> {
         Self::of(Operation::CreatePin, lock).with(Value::Fence, fence)
     }
 
-    /// Creates the row of a lock that was never used, free. MySQL and MariaDB.
+    /// Creates the row of a lock that was never used. The lock is free then. MySQL and MariaDB.
     pub(crate) fn create_lock(lock: &Lock) -> Self {
         Self::of(Operation::CreateLock, lock)
     }
@@ -279,12 +279,12 @@ impl Statement<()> {
             .with(Value::NextFence, next_fence)
     }
 
-    /// Extends what the same token acquired before. MySQL and MariaDB.
+    /// Extends the lease that this token acquired before. MySQL and MariaDB.
     pub(crate) fn renew(lock: &Lock, token: Option<Token>, fence: i64) -> Self {
         Self::acquiring(Operation::Renew, lock, token).with(Value::Fence, fence)
     }
 
-    /// Creates the rows that a set has not got yet, free. PostgreSQL.
+    /// Creates the rows that are missing for a set. Their locks are free then. PostgreSQL.
     pub(crate) fn create_all(set: &LockSet) -> Self {
         Self::of(Operation::CreateAll, set.prototype())
             .with(Value::Names, set.keys())
@@ -303,7 +303,8 @@ impl Statement<()> {
             .with(Value::Time, age)
     }
 
-    /// Removes one such row. MySQL and MariaDB, where a scan would lock the rows that it passes.
+    /// Removes the row of one lock that nobody has held for longer than `age`. MySQL and MariaDB, where a scan would
+    /// lock the rows that it passes.
     pub(crate) fn purge_one(table: &Table, key: String, age: Duration) -> Self {
         Self::on(Operation::PurgeOne, table)
             .with(Value::Name, key)
@@ -325,7 +326,8 @@ impl<R> Statement<R> {
         Self::on(operation, &lock.table).with(Value::Name, lock.key())
     }
 
-    /// With a token it is for a lease of the lock's ttl; without one for nobody.
+    /// With a token, the statement acquires a lease of the lock's ttl. Without a token, it acquires the lock without a
+    /// holder.
     fn acquiring(operation: Operation, lock: &Lock, token: Option<Token>) -> Self {
         let ttl = token.as_ref().map_or(Duration::ZERO, |_| lock.ttl);
         Self::of(operation, lock)
@@ -354,12 +356,12 @@ impl<R> Statement<R> {
         found.map_or_else(missing, |(_, bound)| bound)
     }
 
-    /// Whether it is the form for a lease that has expired.
+    /// Whether this is the statement for a lease that has expired.
     pub(crate) fn is_for_expired(&self) -> bool {
         matches!(self.bound(Value::Expired), Bound::Number(1))
     }
 
-    /// The same statement without rows, for a database that answers with their number instead.
+    /// This statement without its rows, for a database that answers with the number of rows instead.
     pub(crate) fn counted(self) -> Statement<()> {
         Statement {
             operation: self.operation,

@@ -16,7 +16,7 @@ where
     type Future = W;
 }
 
-/// As [`AsyncWork`], for two arguments.
+/// [`AsyncWork`] for closures with two arguments.
 #[doc(hidden)]
 pub trait AsyncLeasedWork<A, B, R>:
     AsyncFnOnce(A, B) -> R + FnOnce(A, B) -> <Self as AsyncLeasedWork<A, B, R>>::Future

@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::lock::micros;
 use crate::token::Token;
 
-/// A value of one of the few types that there are.
+/// A value that a statement binds, of one of the few types that are needed.
 #[derive(Clone, Debug)]
 pub enum Bound {
     Text(String),

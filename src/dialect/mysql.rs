@@ -1,26 +1,29 @@
 //! MySQL and MariaDB: look first with a plain read, then compare and set.
 //!
-//! Beside `{locks}`, whose row every heartbeat writes, stands `{pins}`: the identity of the holder, which
-//! only acquire, release and force-release write. A pin holds that row in share mode and is never in the
-//! heartbeat's way (I7), and nobody can take the lock over without it (I5).
+//! There are two tables. Every heartbeat writes the lock's row in `{locks}`. The row in `{pins}` is the identity of the
+//! holder, and only acquire, release and force-release write it. A pin locks the row in `{pins}` in share mode. So a
+//! pin is never in the heartbeat's way (I7), and no other holder can take the lock over while the pin lasts (I5),
+//! because a takeover needs that row.
 //!
-//! - Always `{pins}` before `{locks}`: two statements that need both rows cannot deadlock.
-//! - Never a locking statement on a name that has no row, except the INSERT: it would lock the gap, and
-//!   other names with it. Only leases of purged names come that far.
-//! - A locking read takes the row's lock whether or not the rest of its condition holds, and in a
-//!   transaction keeps it. So there a try *peeks* first: it reads the identity in share mode, which heartbeat
-//!   and pin pass, and touches `{locks}` only when that says the lock is to be had; and a lease is checked
-//!   against `{pins}` before its row is written, so that a stale one does not stop the new holder.
-//! - `LIMIT 1` keeps MySQL from merging a derived table into the UPDATE, which would lose `SKIP LOCKED`, and a join of
-//!   the two in one from locking the row of `{locks}` although that of `{pins}` was skipped. `FORCE INDEX` keeps the
-//!   optimizer from scanning a small table and waiting for strangers.
-//! - Neither server has UPDATE … RETURNING, and an upsert's affected rows don't tell who won: the fence
-//!   is compared with the one looked at, so that the number that the winner gets is known beforehand.
-//! - An UPDATE must change something, because a connection without `CLIENT_FOUND_ROWS` counts only
-//!   changed rows: an extension moves the expiry on by a microsecond at least.
+//! - Every statement that needs both rows locks `{pins}` before `{locks}`. So two such statements cannot deadlock.
+//! - No locking statement may search for a name that has no row, except the INSERT: the search would lock the gap, and
+//!   other names with it. Only a statement for a lease whose name was purged can still do so.
+//! - A locking read locks a row even if the rest of its condition does not hold, and inside a transaction it keeps that
+//!   row lock. So inside a transaction a try *peeks* first: it reads the identity in share mode, which does not stop
+//!   heartbeats and pins, and it touches `{locks}` only if the identity says that the lock is available. And a lease is
+//!   checked against `{pins}` before its row is written, so that a stale lease does not stop the new holder.
+//! - `LIMIT 1` keeps MySQL from merging a derived table into the UPDATE, which would lose `SKIP LOCKED`. It also keeps
+//!   MySQL from merging the derived tables of both rows into one join, which would lock the row of `{locks}` although
+//!   the row of `{pins}` was skipped. `FORCE INDEX` keeps the optimizer from scanning a small table, where the
+//!   statement would wait for the rows of other locks.
+//! - Neither server has UPDATE … RETURNING, and the number of rows that an upsert affected does not tell which process
+//!   won. So the UPDATE compares the fence with the fence that was read before, and the number that the winner gets is
+//!   known beforehand.
+//! - An UPDATE must change something, because a connection without `CLIENT_FOUND_ROWS` counts only changed rows. So an
+//!   extension moves the expiry on by at least a microsecond.
 //!
-//! `UTC_TIMESTAMP` is the time at which the statement began, whatever the session's time zone. A statement
-//! that then waits extends by less than asked, never by more.
+//! `UTC_TIMESTAMP` is the time at which the statement began, whatever the session's time zone. A statement that waits
+//! after that time extends by less than it was asked to, never by more.
 
 use diesel::mysql::Mysql;
 
@@ -95,7 +98,8 @@ SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, 
 CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
 FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name}";
 
-/// The first step of acquiring. It tells what there is to know of the session; in a SERIALIZABLE transaction the row is not read: `NULL` is no name.
+/// The first step of acquiring. It also reads what has to be known of the session. In a SERIALIZABLE transaction it
+/// does not read the row: it compares the name with `NULL`, which is no name.
 const LOOK_TO_ACQUIRE: &str = "\
 SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1),
 l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
@@ -104,7 +108,7 @@ FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolat
 FROM (SELECT {inside} = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
 LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})";
 
-/// The comments are how one text says it to both servers: each reads one of them.
+/// The comments in the SQL let one text serve both servers: each server reads one of the two comments.
 const PEEK: &str = "\
 SELECT {now}, CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
 CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
@@ -112,7 +116,7 @@ CASE WHEN p.token IS NULL THEN 0 WHEN p.token = {token} THEN 2 ELSE 1 END
 FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}
 /*!50701 FOR SHARE SKIP LOCKED */ /*M!100600 LOCK IN SHARE MODE SKIP LOCKED */";
 
-/// The same, where no row and a row that somebody has locked must be told apart.
+/// Peeks where a missing row and a row that another transaction has locked must be told apart.
 const PEEK_NOWAIT: &str = "\
 SELECT {now}, CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
 CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
@@ -137,7 +141,7 @@ STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
 SET p.token = {token}, p.fence = {next_fence}, l.token = {token}, l.fence = {next_fence}, l.owner = {owner},
 l.acquired_at = {now}, l.expires_at = {now} + {time}, l.data = COALESCE({data}, l.data)";
 
-/// The identity stays as it is, so the holder's own pins are not in the way.
+/// The statement leaves the identity as it is, so the holder's own pins are not in the way.
 const RENEW: &str = "\
 UPDATE (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY)
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) mine
@@ -150,7 +154,7 @@ SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATAB
 /// The numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
 const STEPS: &str = "SELECT version FROM {setup}";
 
-/// Texts are converted because literals and the names in the catalogue are not of one collation.
+/// Texts are converted, because literals and the names in the catalogue have different collations.
 const FACTS: &str = "\
 SELECT 'column', CONVERT(CONCAT(IF(c.table_name = {name}, '', '_pins.'), c.column_name) USING utf8mb4)
 FROM information_schema.columns c
@@ -194,7 +198,7 @@ const REQUIREMENTS: &[Requirement] = &[
     },
 ];
 
-/// Trailing spaces do not count in a comparison here, so `{from}` alone would also find the name without them.
+/// A comparison ignores trailing spaces here. So `{from}` alone would also find the name without its trailing spaces.
 const LIST: &str = "\
 SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
 CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
@@ -211,7 +215,7 @@ UPDATE {locks} l SET l.expires_at =
 GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest}))
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
-/// The rows of the leases of a batch. The collation is said where it decides, so that the names are compared exactly and
+/// The rows of the leases of a batch. The decisive comparisons name their collation. So names are compared exactly and
 /// by the primary key, whatever collation the server gives to a column of `JSON_TABLE`.
 macro_rules! asked {
     () => {
@@ -224,9 +228,10 @@ WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence"
     };
 }
 
-/// Touches no identity, so pins are not in the way. MySQL refuses to lock the rows of a `JSON_TABLE`, so it must be told
-/// which ones are meant, in a comment because MariaDB does not know the word. A name that has no row has its gap locked
-/// for the length of the statement, which waits for nobody meanwhile; its lease is found to be lost and not asked for again.
+/// The statement touches no identity, so pins are not in the way. MySQL refuses to lock the rows of a `JSON_TABLE`, so
+/// `OF l` says which rows to lock. `OF l` stands in a comment, because MariaDB does not know it. If a name has no row,
+/// the statement locks the gap until the statement ends, and it waits for no other transaction meanwhile. The lease of
+/// that name is then found to be lost, and is not extended again.
 const KEEP_ALIVE: &str = concat!(
     "\
 UPDATE (SELECT l.name, asked.time ",
@@ -249,7 +254,8 @@ const RETIRE: &str = "\
 UPDATE {locks} l SET l.expires_at = {now} + {time} + (l.expires_at = {now} + {time})
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
-/// Skips a row that is locked: a stale holder that waited for the pins of the new one would have its next pins wait.
+/// Skips a row that is locked. A stale holder must not wait here for the pins of the new holder: the next pins of the
+/// new holder would wait behind the stale holder.
 const RELEASE: &str = "\
 UPDATE (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
 WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) mine
@@ -258,7 +264,7 @@ STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
 SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
 WHERE (l.expires_at <= {now}) <= {expired}";
 
-/// Waits for the pins of the same lease that are still open. Only who is known to hold it gets here.
+/// Waits for the pins of the same lease that are still open. It is run only for a lease that is known to hold the lock.
 const RELEASE_WAITING: &str = "\
 UPDATE {pins} p FORCE INDEX (PRIMARY) STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = p.name
 SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
@@ -268,10 +274,12 @@ const SET_DATA: &str = "\
 UPDATE {locks} l SET l.data = {data}, l.expires_at = l.expires_at + 1
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
 
-/// By the primary key alone, comparing what comes back: a locking read that finds no row locks the gap.
-/// The expiry is read without a lock: it only says whether the holder still keeps the lease alive. At SERIALIZABLE it
-/// would be locked, and the heartbeat with it, so there it is not read; and an old snapshot may not show the lease at all.
-/// Then the answer is as if it had not run out.
+/// The row is found by the primary key alone, and token and fence are compared afterwards: a locking read that finds no
+/// row locks the gap.
+///
+/// The expiry is read without a row lock: it only says whether the holder still keeps the lease alive. In two cases the
+/// expiry is unknown. At SERIALIZABLE it is not read, because the read would lock the row and stop the heartbeat. And
+/// an old snapshot may not show the lease at all. In both cases the answer is as if the lease had not expired.
 const PIN: &str = "\
 SELECT CASE WHEN p.token = {token} AND p.fence = {fence} THEN
 COALESCE((SELECT l.expires_at <= {now} FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name =
@@ -279,7 +287,8 @@ IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', 
 AND l.fence = p.fence), 0) ELSE 2 END
 FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name} LOCK IN SHARE MODE";
 
-/// Where row locks do not reach the other primaries (Galera) or an XA PREPARE drops them (MariaDB), writes do.
+/// A pin by a write, for databases on which a row lock is not enough: row locks do not reach the other primaries
+/// (Galera), or an XA PREPARE drops them (MariaDB). A write does not have these problems.
 const PIN_BY_WRITING: &str = "\
 UPDATE {locks} l SET l.expires_at = l.expires_at + 1
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND l.expires_at > {now}";
@@ -292,8 +301,8 @@ STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = held.name
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = held.name
 SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})";
 
-/// Only a row whose fence is older than the age too: a name that is created again begins with the clock, and
-/// so above every fence that was removed (I4).
+/// Removes the row only if its fence, too, is older than the age. A name that is created again begins with the clock as
+/// its fence, and so above every fence that was removed (I4).
 const PURGE_ONE: &str = "\
 DELETE p, l FROM (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
 WHERE p.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) q

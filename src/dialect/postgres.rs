@@ -1,22 +1,24 @@
-//! PostgreSQL: one statement wins, renews, creates or names the holder, and none but `PIN` and the
-//! changes that a holder makes to one lease ever waits for a row.
+//! PostgreSQL: one statement acquires the lock, renews it, creates its row, or names the holder. Only `PIN` and the
+//! changes that a holder makes to one lease ever wait for a row.
 //!
-//! Who locks a lock's row how:
-//! - a pin takes `FOR KEY SHARE`. Pins pass each other, and the heartbeat, an UPDATE of columns that are no
-//!   key, passes them.
-//! - whoever takes the lock over, forces it or removes it goes through `FOR UPDATE`, which does not pass a
-//!   pin (I5). `SKIP LOCKED` makes it answer "busy" instead of waiting (I8).
-//! - the holder's own extend, release and renewal take `FOR NO KEY UPDATE`, as their UPDATE would: they pass
-//!   its pins, and wait only while somebody else's takeover is not decided yet.
+//! How each operation locks the row of a lock:
+//! - A pin takes `FOR KEY SHARE`. Pins do not stop each other. They do not stop the heartbeat either, which is an
+//!   UPDATE of columns that are no key.
+//! - A takeover, a forced release and a removal take `FOR UPDATE`, which conflicts with a pin (I5). `SKIP LOCKED` makes
+//!   them answer "busy" instead of waiting (I8).
+//! - The holder's own extend, release and renewal take `FOR NO KEY UPDATE`, as their UPDATE would. The holder's pins do
+//!   not stop them. They wait only while the takeover of another process is not decided yet.
 //!
-//! A name that is used for the first time has no row to lock. A transaction that inserts one would make
-//! the next wait at the unique index, so only who gets the advisory lock of the name (`born`) inserts. One wait is left:
-//! whoever cannot see the row because it was born after his snapshot waits at the index for a transaction that has
-//! changed it meanwhile. With a snapshot for each statement, that is all within an instant.
-//! The advisory lock ends with its transaction, and no session-level one is ever taken: poolers leak them.
+//! A name that is used for the first time has no row to lock. If a transaction inserted the row, the next transaction
+//! that inserts it would wait at the unique index. So only a transaction that gets the advisory lock of the name
+//! inserts the row (`born`). One wait is left. A transaction whose snapshot is older than the row cannot see the row.
+//! So it waits at the index for a transaction that has changed the row meanwhile. If each statement has a snapshot of
+//! its own, all of that has to happen within an instant. The advisory lock ends with its transaction. No session-level
+//! advisory lock is ever taken, because poolers leak them.
 //!
-//! Functions are qualified, because a session's `search_path` could otherwise replace the clock.
-//! `MATERIALIZED` keeps a locking query from being merged into another, and the clock to one reading.
+//! Functions are qualified with their schema, because a session's `search_path` could otherwise replace the clock.
+//! `MATERIALIZED` keeps a locking query from being merged into another query, and makes the statement read the clock
+//! once.
 
 use diesel::pg::Pg;
 
@@ -29,7 +31,8 @@ impl Dialect for Pg {
 }
 
 impl Sql for Pg {
-    /// Not `now()`: that is when the caller's transaction began, and the lease would be born run out (I2).
+    /// Not `now()`, which is the time at which the caller's transaction began: a new lease could have expired already
+    /// (I2).
     const NOW: &str =
         "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint";
     const RETURNING: bool = true;
@@ -86,8 +89,9 @@ impl Sql for Pg {
     }
 }
 
-/// How a free row becomes the asker's. Whoever wanted to be told of the last holder's release was told; but not where it
-/// was taken over without one.
+/// Gives a free row to the caller. If the last holder released the lock, the waiters that asked for a notification got
+/// one, so `wanted_until` is cleared. If the lock is taken over without a release, they got none, so `wanted_until`
+/// stays.
 macro_rules! take {
     ($now:literal) => {
         concat!(
@@ -105,7 +109,7 @@ wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END"
     };
 }
 
-/// How a row that is the asker's already is extended.
+/// Extends a row that the caller holds already.
 macro_rules! renew {
     ($now:literal) => {
         concat!(
@@ -117,11 +121,12 @@ UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, ",
     };
 }
 
-/// `seen` is the row for the answer "busy", and the clock; the two that lock the row decide. They read it as of the
-/// beginning of the statement, but wait for nobody and check the newest version again, which is also the one that is
-/// changed: it is found again by its name, because its place may be newer than what the statement sees.
+/// `seen` reads the clock, and the row for the answer "busy". The two subqueries that lock the row decide. They search
+/// the row as of the beginning of the statement. They wait for no other transaction, and they check the newest version
+/// of the row again. The newest version is also the version that is changed: the UPDATE finds it again by its name,
+/// because its place in the table may be newer than what the statement sees.
 ///
-/// A token that nobody has used before is nobody's yet: then there is no row to renew.
+/// A token that was never used before holds no lock, so there is no row to renew.
 macro_rules! acquire {
     (free: $free:expr, renewed: [$renewed:expr, $fence:expr]) => {
         concat!(
@@ -169,11 +174,13 @@ FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence),
     ]
 };
 
-/// All or none: nothing is locked where one is seen to be held, and nothing is written unless every row was locked.
-/// Names that have no row yet are missing in the answer; `CREATE_ALL` makes them first, because a row that was born
-/// after the statement began would be left out silently. Rows are locked in the order of their names.
+/// All or none: if one lock is seen to be held, nothing is locked, and nothing is written unless every row was locked.
+/// Names that have no row yet are missing in the answer. `CREATE_ALL` creates their rows before this statement is run
+/// again, because a row that is created after the statement began would be left out silently. Rows are locked in the
+/// order of their names.
 ///
-/// An array, and not a join, so that the index is used however large the planner takes the table to be.
+/// The names are an array and not a join, so that the index is used, however large the planner believes the table to
+/// be.
 const ACQUIRE_ALL: &str = concat!(
     "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
@@ -219,8 +226,8 @@ INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT gated.name, NULL, '', clock.now, clock.now, clock.now, NULL FROM clock, gated ORDER BY gated.name
 ON CONFLICT (name) DO NOTHING";
 
-/// Mine if one already is, else any that is free, else one that was never used; else who has the one that is free the
-/// soonest.
+/// Acquires the lock that the token holds already, if there is one; otherwise any lock that is free; otherwise a lock
+/// that was never used. If there is none of these, names the holder whose lease ends first.
 const ACQUIRE_ANY: &str = concat!(
     "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
@@ -308,7 +315,8 @@ CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
 FROM {locks} l CROSS JOIN clock WHERE l.name >= {from} AND l.name < {until} AND l.name > {after}
 AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > clock.now)) ORDER BY l.name LIMIT {limit}";
 
-/// A change of one row by whoever may make it, which answers whether its lease had run out. `was` is the row before.
+/// Changes one row if the first argument, a condition, holds, and answers whether the lease had expired. `was` is the
+/// row before the change.
 macro_rules! change {
     ($who:expr, $change:expr $(, $then:expr)*) => {
         concat!(
@@ -328,15 +336,16 @@ RETURNING (was.expires_at <= {now})::int::bigint",
     };
 }
 
-/// The holder, whose own pins are not in the way.
+/// The condition that the caller is the holder, with a row lock that the holder's own pins do not stop.
 macro_rules! holder {
     () => {
         "l.token = {token} AND l.fence = {fence} FOR NO KEY UPDATE"
     };
 }
 
-/// Nobody pays for a notification unless somebody waits: transactions that send one commit one after the other in the
-/// whole database, and cannot be prepared (two-phase commit). It is sent with the commit.
+/// Sends a notification, but only if a waiter wants it, because notifications are expensive: transactions that send one
+/// commit one after the other in the whole database, and cannot be prepared (two-phase commit). The notification is
+/// sent with the commit.
 macro_rules! notify {
     ($row:literal, $now:literal) => {
         concat!(
@@ -363,10 +372,11 @@ const EXTEND_BY: &str = change!(
 
 const RETIRE: &str = change!(holder!(), "expires_at = {now} + {time}");
 
-/// Who gives back changes the row and nothing else, because it is done as often as acquiring: whether the lease had run
-/// out is told by where its end is afterwards, now or before. (Now is when the statement began: a lease that ran out while it
-/// waited for the row had not when it was given back.) Passes pins of the same lease that are still open; the next holder
-/// waits for those (I6).
+/// A release changes the row and does nothing else, because releases are as frequent as acquisitions. The new expiry
+/// tells whether the lease had expired: it is now if the lease had not expired, and before now if it had. (Now is when
+/// the statement began. A lease that expires while the statement waits for the row counts as live, because it was live
+/// when it was given back.) Open pins of the same lease do not stop the release. The next holder waits for these pins
+/// (I6).
 macro_rules! release {
     ($how:literal) => {
         concat!(
@@ -384,7 +394,7 @@ RETURNING (l.expires_at <> clock.now)::int::bigint",
 
 const RELEASE: &str = release!("");
 
-/// The setting is the transaction's: it ends with the commit for which it is made.
+/// The setting belongs to the transaction: it ends with the commit for which it is made.
 const RELEASE_ASYNC: &str =
     release!(" AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'");
 
@@ -404,14 +414,14 @@ FROM pg_catalog.jsonb_array_elements({batch}::jsonb) AS lease)"
     };
 }
 
-/// How a row is found to be that of one of them.
+/// The condition that a row belongs to a lease of the batch.
 macro_rules! is_asked {
     () => {
         "l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence"
     };
 }
 
-/// What is told of such a row.
+/// The columns that are returned for such a row.
 macro_rules! kept {
     () => {
         "\
@@ -419,8 +429,8 @@ clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l
     };
 }
 
-/// Passes pins. At REPEATABLE READ and above one row that somebody changes meanwhile makes the whole statement fail with
-/// 40001, so it is run again.
+/// Pins do not stop this statement. At REPEATABLE READ and above, one row that another transaction changes meanwhile
+/// makes the whole statement fail with 40001. Then the statement is run again.
 const KEEP_ALIVE: &str = concat!(
     "WITH clock AS MATERIALIZED (SELECT {now} AS now),
 ",
@@ -449,7 +459,7 @@ FROM clock CROSS JOIN asked JOIN {locks} l ON ",
     is_asked!()
 );
 
-/// Not for a lease that has run out, nor once more as long as half of the time is still to come.
+/// Changes nothing if the lease has expired, or if at least half of the time of an earlier request is still to come.
 const WANT: &str = "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
 held AS MATERIALIZED (
@@ -463,11 +473,13 @@ UPDATE {locks} l SET data = {data}
 WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
 RETURNING (l.expires_at <= {now})::int::bigint";
 
-/// A lease that has run out is not locked: workers of a dead holder, whose pins overlap, would otherwise keep
-/// everybody else from taking it over (I11). Where the row changed hands while the pin waited for it, the
-/// second part still sees it as it was before, not run out, so that the answer is "lost". A 3 says that the transaction sees
-/// a snapshot. A row with a smaller fence can only be an old version, in a snapshot that is older than the lease: then
-/// locking it is a serialization failure, and not a wrong "lost". (A row that was born since cannot be seen at all.)
+/// A row whose lease has expired is not locked. Otherwise the workers of a dead holder, whose pins overlap, would keep
+/// every other process from taking the lock over (I11). If the row changed hands while the pin waited for it, the
+/// second part of the statement still sees the old row, whose lease has not expired. So the answer is "lost".
+///
+/// The answer 3 says that the transaction sees a snapshot. A row with a smaller fence can only be an old version, in a
+/// snapshot that is older than the lease. Then locking the row is a serialization failure, and not a wrong "lost". (A
+/// row that was created after the snapshot cannot be seen at all.)
 const PIN: &str = "\
 WITH pinned AS MATERIALIZED (
 SELECT l.token, l.fence FROM {locks} l WHERE l.name = {name}
@@ -477,8 +489,8 @@ THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = {token} AND fence = {fence} 
 SELECT 1::bigint FROM {locks} l WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
 AND l.expires_at <= {now} AND NOT EXISTS (SELECT FROM pinned)";
 
-/// Only rows whose fence is older than the age too: a name that is created again begins with the clock, and
-/// so above every fence that was removed (I4).
+/// Removes a row only if its fence, too, is older than the age. A name that is created again begins with the clock as
+/// its fence, and so above every fence that was removed (I4).
 const PURGE: &str = "\
 WITH clock AS MATERIALIZED (SELECT {now} AS now),
 old AS MATERIALIZED (

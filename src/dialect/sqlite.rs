@@ -1,12 +1,13 @@
-//! SQLite: a database has one writer, so whoever writes has everything locked, and a pin is a write.
+//! SQLite: a database has one writer. A transaction that writes has everything locked, and a pin is a write.
 //!
-//! Outside a transaction a try looks before it writes: even an upsert that would change nothing needs
-//! the writer. Inside one it writes first: a deferred transaction that has read cannot become the writer
-//! any more once somebody else has written, whatever the busy timeout.
+//! Outside a transaction a try looks before it writes, because even an upsert that would change nothing has to become
+//! the writer. Inside a transaction a try writes first: a deferred transaction that has read cannot become the writer
+//! any more once another connection has written, whatever the busy timeout.
 //!
-//! The clock ticks in milliseconds. `julianday` is exact to less than that and works in every version. A fence is
-//! taken from the system clock of this process as well, which is the same one and finer: otherwise an acquisition that
-//! is rolled back and tried again within a millisecond would get the same number twice (I4).
+//! The database's clock ticks in milliseconds. `julianday` is exact to less than a millisecond and works in every
+//! version. A fence also uses the system clock of this process, which is the clock that the database reads, but finer.
+//! Otherwise an acquisition that is rolled back and tried again within a millisecond would get the same number twice
+//! (I4).
 
 use diesel::sqlite::Sqlite;
 
@@ -68,8 +69,8 @@ impl Sql for Sqlite {
     }
 }
 
-/// How a row that is there already becomes the asker's: renewed if it is, else taken. All assignments see the row as it
-/// was.
+/// Gives a row that is there already to the caller: the lease is renewed if the caller's token holds the lock,
+/// otherwise the lock is taken. All assignments see the row as it was before.
 macro_rules! taking_the_row {
     () => {
         "\
@@ -83,7 +84,7 @@ token = excluded.token, data = COALESCE(excluded.data, l.data)"
     };
 }
 
-/// No row comes back where somebody else holds the lock.
+/// Returns no row if another holder has the lock.
 const ACQUIRE: &str = concat!(
     "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -95,7 +96,7 @@ WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.ac
 RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
 );
 
-/// The same for several: all of them, unless one is held by somebody else.
+/// Acquires all locks of a set, unless another holder has one of them.
 const ACQUIRE_ALL: &str = concat!(
     "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -109,7 +110,7 @@ WHERE held.token <> {token} AND held.expires_at > {now})
 RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
 );
 
-/// Mine if one already is, else one that was never used or is free.
+/// Acquires the lock that the token holds already, if there is one; otherwise a lock that was never used or is free.
 const ACQUIRE_ANY: &str = concat!(
     "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -133,7 +134,8 @@ SELECT {now}, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.
 CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
 FROM {locks} l WHERE l.name = {name}";
 
-/// Whoever has tried to acquire in a transaction is the writer, so nobody can release before it ends.
+/// Always true: a transaction that has tried to acquire is the writer, so no holder can release before the transaction
+/// ends.
 const SNAPSHOT: &str = "SELECT 1";
 
 /// The numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
@@ -173,7 +175,7 @@ const EXTEND_BY: &str = "\
 UPDATE {locks} SET expires_at = MIN(MAX(expires_at, {now}) + {time}, {now} + {longest})
 WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
-/// How a row is found to be that of a lease of the batch.
+/// The condition that a row belongs to a lease of the batch.
 macro_rules! asked {
     () => {
         "\
@@ -210,7 +212,7 @@ const SET_DATA: &str = "\
 UPDATE {locks} SET data = {data}
 WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
 
-/// A write that changes nothing, to be the one writer until the transaction ends.
+/// A write that changes nothing. It makes the transaction the one writer until the transaction ends.
 const PIN: &str = "\
 UPDATE {locks} SET fence = fence WHERE name = {name} AND token = {token} AND fence = {fence}
 RETURNING expires_at <= {now}";
@@ -219,8 +221,8 @@ const FORCE_RELEASE: &str = "\
 UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
 WHERE name = {name} AND token IS NOT NULL RETURNING 0";
 
-/// Only rows whose fence is older than the age too: a name that is created again begins with the clock, and
-/// so above every fence that was removed (I4).
+/// Removes a row only if its fence, too, is older than the age. A name that is created again begins with the clock as
+/// its fence, and so above every fence that was removed (I4).
 const PURGE: &str = "\
 DELETE FROM {locks} WHERE name >= {from} AND name < {until}
 AND expires_at < {now} - {time} AND fence < {now} - {time}";

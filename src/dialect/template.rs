@@ -1,6 +1,6 @@
 //! Statements as the dialects write them: SQL, with fields in braces.
 //!
-//! Diesel walks a statement several times whenever it is run, so a template is split once and kept.
+//! Diesel walks a statement several times each time it is run. So a template is split once, and the parts are kept.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use super::{Dialect, Operation};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Part {
     Sql(&'static str),
-    /// The table of the locks, or what stands beside it under a name that ends so.
+    /// The table of the locks, or a table beside it, whose name ends with this suffix.
     Table(&'static str),
     /// A bound value.
     Value(Value),
@@ -19,7 +19,7 @@ pub enum Part {
 /// The fields that are values.
 macro_rules! values {
     ($($field:literal $value:ident,)+) => {
-        /// What is bound.
+        /// A value that a statement binds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Value {
             $($value),+
@@ -59,7 +59,7 @@ values! {
     "schema" Schema,
 }
 
-/// Those of a dialect, by their operations.
+/// The split templates of a dialect, by operation.
 pub struct Templates([OnceLock<Vec<Part>>; Operation::COUNT]);
 
 impl Templates {
@@ -73,7 +73,8 @@ impl Templates {
     }
 }
 
-/// Splits a template. Where places have numbers, a value that stands there already is named by its own.
+/// Splits a template. On a database with numbered placeholders, a value that stands in the template again is named by
+/// the number of its first place.
 fn split<DB: Dialect>(template: &'static str) -> Vec<Part> {
     const PLACES: [&str; 10] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10"];
     let (mut parts, mut bound) = (Vec::new(), Vec::new());
@@ -105,7 +106,7 @@ enum Piece {
     Field(&'static str),
 }
 
-/// What is left of a template.
+/// The rest of a template, which is not split yet.
 struct Pieces(&'static str);
 
 impl Iterator for Pieces {

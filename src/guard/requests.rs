@@ -1,4 +1,4 @@
-//! What a guard asks of the database, and waiting for its loss.
+//! The requests of a guard to the database, and the wait for its loss.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::protocol;
 use crate::work::AsyncWork;
 
 impl<P: Pool> Guard<P> {
-    /// Waits until the lock is lost, or this time is over. Whether the lock is lost.
+    /// Waits until the lock is lost, or this time is over. Returns whether the lock is lost.
     pub(crate) async fn wait_for_loss(&self, at_most: Option<Duration>) -> bool {
         let began = Moment::now();
         loop {
@@ -27,13 +27,14 @@ impl<P: Pool> Guard<P> {
                 return false;
             }
             let until_deadline = self.held.deadline().map(|end| end.since(Moment::now()));
-            // Without a deadline the lease is pinned; the watch rings when the pin has ended.
+            // Without a deadline the lease is pinned. After the pin has ended, the watch rings when the lease is over.
             let pause = rest.into_iter().chain(until_deadline).min();
             P::Runtime::wait(&self.held.bell, seen, pause.unwrap_or(Duration::MAX)).await;
         }
     }
 
-    /// Extends the lease to this ttl, now and from now on; without one to the ttl that it has.
+    /// Extends the lease to this ttl, now and at every later extension. Without a ttl, extends it to the ttl that it
+    /// has.
     pub(crate) async fn extend_lease(&self, ttl: Option<Duration>) -> Result<Outcome> {
         let new = ttl.map(valid_ttl).transpose()?;
         let mut lease = self.lease();
@@ -103,7 +104,7 @@ impl<P: Pool> Guard<P> {
         outcome.unwrap_or(Err(Error::NoAnswer { within }))
     }
 
-    /// The end of a run: gives the lock back, or keeps it for the rest of the shortest time, and says how the run went.
+    /// Ends a run: gives the lock back, or keeps it for the rest of its shortest time. Returns how the run went.
     pub(crate) async fn conclude<T>(self, done: Option<T>) -> Run<T> {
         let was_held = self.is_valid();
         let shortest = self.locker.settings.at_least;
@@ -120,8 +121,8 @@ impl<P: Pool> Guard<P> {
         }
     }
 
-    /// As long as the lock may be relied on, within bounds: what is pinned has no deadline, and a lost lock can be asked
-    /// about, too.
+    /// The timeout for a request: as long as the lock may be relied on, within bounds. A pinned lease has no deadline,
+    /// so there is a longest timeout. A guard can ask about a lost lock, too, so there is a shortest timeout.
     pub(super) fn patience(&self) -> Duration {
         const SHORTEST: Duration = Duration::from_secs(1);
         const LONGEST: Duration = Duration::from_secs(30);

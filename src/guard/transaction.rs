@@ -16,7 +16,7 @@ pub(crate) struct GuardedTransaction<'g, P: Pool> {
     pin: Pin<'g, P>,
 }
 
-/// While it lives, no deadline ends the lease.
+/// While a pin lives, no deadline ends the trust in the lease.
 struct Pin<'g, P: Pool> {
     guard: &'g Guard<P>,
     lease: Lease,
@@ -50,7 +50,7 @@ impl<P: Pool> Guard<P> {
         }
     }
 
-    /// [`GuardedTransaction::finish`] has released the lock.
+    /// Ends the guard, after [`GuardedTransaction::finish`] has released the lock.
     pub(crate) fn finished(mut self) {
         self.end();
         given_back(&self.held, &self.locker.queues, &Ok(Outcome::Done));
@@ -62,12 +62,12 @@ impl<P: Pool> GuardedTransaction<'_, P> {
         P::connection(&mut self.executor)
     }
 
-    /// Ends the transaction as the work did.
+    /// Ends the transaction: commits if the work succeeded, and rolls back otherwise.
     pub(crate) async fn close<T, X: From<Error>>(self, work: Result<T, X>) -> Result<T, X> {
         self.end(End::Keep, work).await
     }
 
-    /// Ends the transaction as the work did, and with a commit the lease, too.
+    /// Ends the transaction: commits and releases the lock if the work succeeded, and rolls back otherwise.
     pub(crate) async fn finish<T, X: From<Error>>(self, work: Result<T, X>) -> Result<T, X> {
         self.end(End::Release, work).await
     }

@@ -1,4 +1,4 @@
-//! How a lock is waited for: nothing is held meanwhile, neither a lock nor a connection.
+//! The wait for a lock. Meanwhile the waiter holds nothing, neither a lock nor a connection.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl<P: Pool> Locker<P> {
         self.wait_for(Ok(wanted), wait, |guards| guards)
     }
 
-    /// Waits for what is wanted: the guards, or an error when the wait is over.
+    /// Waits for the wanted locks. Returns the guards, or an error when the wait is over.
     #[expect(
         clippy::manual_async_fn,
         reason = "an async fn holds its arguments twice, and there may be many waiters"
@@ -81,7 +81,8 @@ impl<P: Pool> Locker<P> {
         }
     }
 
-    /// Tries until what is wanted is acquired or the wait is over. What is needed only for a moment is on the heap.
+    /// Tries until the wanted locks are acquired or the wait is over. The future of each step is on the heap: it is
+    /// needed only for a moment, and the future of a waiter stays small.
     fn attempt<'w>(
         &'w self,
         wanted: &'w Wanted,
@@ -157,7 +158,8 @@ impl<'w, P: Pool> Waiting<'w, P> {
         }
     }
 
-    /// Asks the database if this waiter is the first of its queue. Otherwise it knows what the first waiter was told.
+    /// Asks the database if it is this waiter's turn. Otherwise returns the holder that the database has named to the
+    /// first waiter of the queue.
     async fn take_turn(&mut self) -> Result<Attempt<Unclaimed<P>>> {
         if self.locker.keeper.is_closed() {
             return Err(Error::Closed);
@@ -184,8 +186,8 @@ impl<'w, P: Pool> Waiting<'w, P> {
             .await
     }
 
-    /// How long to wait for an answer. An answer that takes longer than the lease would live is useless, later waiters
-    /// must not wait for it for ever, and the wait has its own end.
+    /// The timeout for an answer. It has three limits: an answer that takes longer than the ttl is useless, later
+    /// waiters must not wait for the answer for ever, and the wait has its own end.
     fn patience(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(30);
         const FOR_EACH: Duration = Duration::from_millis(100); // some databases take them one after the other
@@ -200,7 +202,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
         useful.min(rest.unwrap_or_default().max(SHORTEST))
     }
 
-    /// Whether to have the database announce the release: once for each holder and window.
+    /// Whether to ask the database to announce the release. The database is asked once for each holder and window.
     fn asks_for_announcement(&self, holder: &Holder) -> bool {
         let (now, listening) = (Moment::now(), self.locker.listening.as_ref());
         let is_heard = listening.is_some_and(Listening::hears::<P::Runtime>);
@@ -215,7 +217,8 @@ impl<'w, P: Pool> Waiting<'w, P> {
     fn pause(&mut self, holder: Option<&Holder>) -> Option<Duration> {
         let now = Moment::now();
         let waited = now.since(self.began);
-        // A lock whose holder cannot be named is about to change hands.
+        // The last answer named a holder, and this answer does not: the lock is about to change hands. So the usual
+        // pauses begin anew.
         if std::mem::replace(&mut self.was_named, holder.is_some()) && holder.is_none() {
             self.pauses.restart();
         }
@@ -255,7 +258,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
 }
 
 impl Error {
-    /// Whether a waiter may go on waiting.
+    /// Whether a waiter may go on waiting after this error.
     fn may_pass(&self) -> bool {
         match self {
             Self::TooLate { ttl, .. } => can_be_trusted(*ttl),

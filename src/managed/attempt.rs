@@ -1,8 +1,8 @@
 //! One try to acquire, for a caller that may give up.
 //!
-//! Whenever the caller gives up, at worst a lease is left that nobody knows of. If the answer comes, what it acquired is
-//! given back. If the request is cancelled before its answer, the background looks for the lease by its token. So a
-//! random token is used for one try only.
+//! At worst, a caller that gives up leaves a lease that nobody knows of. If the answer still comes, the leases that it
+//! acquired are given back. If the request is cancelled before its answer, the background looks for the lease by its
+//! token. So a random token is used for one try only.
 
 use std::slice;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::protocol::{self, Executor, Winning};
 use crate::set::LockSet;
 use crate::token::Token;
 
-/// How long a release is announced, unless the announcement is asked for again.
+/// How long the database announces a release after it was asked to. After that time it must be asked again.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
-/// What is to be acquired.
+/// The locks to acquire.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
     One(Lock),
@@ -37,7 +37,7 @@ impl Wanted {
         }
     }
 
-    /// A lock that is held as all of them are.
+    /// One of the locks. All of them are held with its settings.
     pub(crate) fn prototype(&self) -> &Lock {
         &self.locks()[0]
     }
@@ -58,7 +58,8 @@ impl Wanted {
 }
 
 impl<P: Pool> Locker<P> {
-    /// Tries once. To have the release announced, the request asks for that first: the lock may be released in between.
+    /// Tries once. If the release is to be announced, the request asks for the announcement before it tries, because
+    /// the lock may be released between the two.
     pub(super) async fn try_once(
         &self,
         wanted: &Wanted,
@@ -103,8 +104,9 @@ impl<P: Pool> Try<P> {
     }
 }
 
-/// A try whose answer has not come. If it is cancelled before the answer, the background looks for what it acquired, and
-/// gives that back. Not if the caller chose the token: then another process may rely on the same acquisition.
+/// A try whose answer has not come yet. If the try is cancelled, or fails without saying what the database did, the
+/// background looks for the leases that the try acquired, and gives them back. If the caller chose the token, they are
+/// not given back: another process may rely on the same acquisition.
 struct Unanswered<'t, P: Pool>(&'t Try<P>);
 
 impl<P: Pool> Drop for Unanswered<'_, P> {
@@ -135,7 +137,8 @@ impl Error {
     }
 }
 
-/// What was acquired. If it is dropped before the caller has claimed it, it is given back.
+/// The leases that were acquired. If they are dropped before the caller has claimed them, they are given back, unless
+/// the caller chose the token.
 pub(super) struct Unclaimed<P: Pool> {
     locker: Locker<P>,
     leases: Vec<Lease>,

@@ -1,8 +1,9 @@
-//! The beats of the keeper: each extends the leases that are due, many in one statement.
+//! The beats of the keeper. Each beat extends the leases that are due, many in one statement.
 //!
-//! A missing answer leaves a lease unknown, not lost. The keeper asks again on another connection while there is time,
-//! and an answer counts whenever it comes. Nothing waits for an answer but the request itself. A row that is locked in an
-//! open transaction is skipped, and tried again without the others.
+//! A lease whose extension is not answered is not lost: it is unknown whether it was extended. The keeper asks again on
+//! another connection while there is time, and the late answer of the first request counts, too. Only the request
+//! itself waits for its answer. A row that is locked in an open transaction is skipped, and its lease is tried again
+//! without the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +18,12 @@ use crate::error::{Error, Result};
 use crate::protocol::Renewal;
 use crate::wait::jittered;
 
-/// How many leases one statement extends.
+/// The largest number of leases that one statement extends.
 const BATCH: usize = 1_000;
 
 impl<R: Runtime> Keeper<R> {
-    /// Extends what is due; `None` when there is nothing left to keep.
+    /// Extends the leases that are due. Returns the time until the next beat, or `None` when there is no lease left to
+    /// keep.
     pub(super) fn beat(self: &Arc<Self>) -> Option<Duration> {
         let (beat, rest) = {
             let mut desk = locked(&self.desk);
@@ -69,7 +71,7 @@ impl<R: Runtime> Keeper<R> {
             let trusted_for = due.held.left();
             let is_kept = {
                 let mut desk = locked(&self.desk);
-                // Nothing ends what is pinned, so there is no hurry.
+                // A missed extension does not end the trust in a pinned lease, so there is no hurry.
                 let pause = if due.held.is_pinned() {
                     desk.schedule.every(due.number)
                 } else {
@@ -85,7 +87,7 @@ impl<R: Runtime> Keeper<R> {
     }
 }
 
-/// A batch whose answer is under way. If it is dropped before the answer, it counts as not answered.
+/// A batch that was sent and is not answered yet. If it is dropped before the answer, it counts as not answered.
 struct Asked<R: Runtime> {
     keeper: Arc<Keeper<R>>,
     batch: Vec<Due>,
@@ -135,7 +137,7 @@ impl<R: Runtime> Drop for Asked<R> {
     }
 }
 
-/// Batches of one table each, and not too large.
+/// Splits the leases into batches. The leases of a batch are of one table, and at most `BATCH`.
 fn batches(mut due: Vec<Due>) -> Vec<Vec<Due>> {
     due.sort_by(|one, other| one.held.table.cmp(&other.held.table));
     let mut batches: Vec<Vec<Due>> = Vec::new();
@@ -150,7 +152,7 @@ fn batches(mut due: Vec<Due>) -> Vec<Vec<Due>> {
     batches
 }
 
-/// How long to wait before asking again: more often the less time is left.
+/// The pause before the keeper asks again. The less time is left, the shorter the pause.
 fn pause(left: Duration) -> Duration {
     const SHORTEST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
-//! What wakes somebody who waits, whether that is a task or a thread.
+//! Wakes waiters, whether they are tasks or threads.
 //!
-//! A bell counts how often it was rung. Whoever waits reads the count first, then looks whether there is
-//! anything to wait for, and then waits for another count: so no ring is missed. Counts are small, because there may be
-//! many bells; after four billion they begin anew.
+//! A bell counts its rings. A waiter reads the count first, then checks whether there is anything to wait for, and then
+//! waits until the count has changed. So no ring is missed. The count is small, because there may be many bells; after
+//! four billion rings it begins anew.
 
 use std::sync::{Condvar, Mutex};
 use std::task::Waker;
@@ -24,7 +24,8 @@ pub struct Bell {
 #[derive(Debug, Default)]
 struct State {
     rings: u32,
-    /// Those who wait, by number. Mostly there is one, and there may be many bells.
+    /// The waiting tasks, by number. There may be many bells, and mostly a bell has one waiting task: only further
+    /// tasks need the list.
     task: Option<(u32, Waker)>,
     more: Vec<(u32, Waker)>,
     #[cfg(feature = "async")]
@@ -47,17 +48,17 @@ impl Bell {
         locked(&self.state).rings
     }
 
-    /// Waits as a thread, for so long at most.
+    /// Blocks the thread until the bell is rung once more than `seen`, or this time is over.
     pub(crate) fn block(&self, seen: u32, at_most: Duration) {
         let state = locked(&self.state);
-        // Poisoned or timed out: whoever waits looks again in any case.
+        // The mutex may be poisoned, or the time over: the caller checks again in any case.
         drop(
             self.threads
                 .wait_timeout_while(state, at_most, |state| state.rings == seen),
         );
     }
 
-    /// Waits as a task, until it is rung once more than `seen`.
+    /// Waits, as a task, until the bell is rung once more than `seen`.
     #[cfg(feature = "async")]
     pub(crate) fn rung_since(&self, seen: u32) -> Rung<'_> {
         Rung {
@@ -68,12 +69,12 @@ impl Bell {
     }
 }
 
-/// A task that waits. Dropped, it is forgotten: a bell may outlive many who waited for it.
+/// A waiting task. When it is dropped, the bell forgets it: a bell may outlive many waiters.
 #[cfg(feature = "async")]
 pub(crate) struct Rung<'b> {
     bell: &'b Bell,
     seen: u32,
-    /// 0 before it is known.
+    /// 0 before the bell knows the task.
     number: u32,
 }
 

@@ -2,8 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
-/// A connection that was checked out of the pool. If it is dropped in the middle of a request, or has broken, the pool must
-/// not use it again: its next user would wait for an answer that belongs to another request, and some pools do not check.
+/// A connection that was checked out of the pool. If it is dropped in the middle of a request, or is broken, the pool
+/// must not use it again: the next user would wait for an answer that belongs to another request. Some pools do not
+/// check that.
 pub struct Checkout<C> {
     pub(crate) conn: C,
     is_idle: bool,
@@ -40,7 +41,7 @@ impl<C> DerefMut for Checkout<C> {
 
 impl<C> Drop for Checkout<C> {
     fn drop(&mut self) {
-        // In a panic of its own a connection may not be able to; pools see that by themselves.
+        // During a panic the connection may be unable to discard itself. Pools detect a panic by themselves.
         if !self.is_idle && !std::thread::panicking() {
             (self.discard)(&mut self.conn);
         }

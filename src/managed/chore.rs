@@ -24,8 +24,8 @@ pub(crate) enum Chore {
 }
 
 impl Chore {
-    /// Does it. A failure costs the ttl, and the observer is told. A release that comes too late is skipped: a long queue
-    /// of chores must not go on asking a database that does not answer.
+    /// Does the chore. If it fails, the lock is free after the ttl, and the observer is told. If the lease has expired
+    /// meanwhile, the release is skipped: a long queue of chores must not go on asking a database that does not answer.
     pub(crate) async fn run<R: Runtime>(self, database: &dyn Database, queues: &Queues) {
         match self {
             Self::Release(held, _) if held.has_expired() => {}
@@ -45,8 +45,8 @@ impl Chore {
     }
 }
 
-/// Asks, and asks again while the database cannot be reached and the lease lives. Each request may take as long as a
-/// release may.
+/// Asks the database, and asks again while the database cannot be reached and the ttl is not over. Each request has the
+/// timeout of a release.
 async fn insist<R: Runtime, T: Send + 'static>(
     how: Release,
     ttl: Duration,

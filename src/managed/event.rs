@@ -1,4 +1,4 @@
-//! What a `Locker` tells its observer.
+//! The events that a `Locker` tells its observer.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,17 +9,17 @@ use crate::answer::Holder;
 use crate::error::Error;
 use crate::lock::Lock;
 
-/// Something that happened to a lock of a `Locker`: what an observer is told, and what the feature `tracing` records.
+/// Something that happened to a lock of a `Locker`. An observer is told of it, and the feature `tracing` records it.
 ///
-/// Never the token: whoever reads a log is not the holder.
+/// An event never contains the token, because the reader of a log is not the holder.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Event<'e> {
-    /// What stands in the table's column `name`: `group|name`, or the name alone.
+    /// The lock's key, as it stands in the table's column `name`: `group|name`, or the name alone.
     pub key: &'e str,
-    /// The label of this process's holder.
+    /// The label with which this process holds the lock, or tries to acquire it.
     pub owner: &'e str,
-    /// The number of the acquisition, if there is one.
+    /// The number of the acquisition, if it is known.
     pub fence: Option<i64>,
     /// What happened.
     pub kind: EventKind<'e>,
@@ -29,56 +29,57 @@ pub struct Event<'e> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventKind<'e> {
-    /// It was acquired, after waiting so long.
+    /// The lock was acquired.
     Acquired {
-        /// From the call to the answer.
+        /// The time from the call to the answer.
         waited: Duration,
     },
-    /// It was not acquired, and is not waited for any longer.
+    /// The lock was not acquired, and the wait is over.
     Busy {
-        /// Who holds it, if the database could tell.
+        /// The holder, if the database named one.
         holder: Option<&'e Holder>,
-        /// From the call to the last answer.
+        /// The time from the call to the last answer.
         waited: Duration,
     },
-    /// Somebody else holds it, and the wait begins.
+    /// The first try did not acquire the lock, usually because another holder has it. The wait begins.
     Waiting {
-        /// Who holds it, if the database could tell.
+        /// The holder, if the database named one.
         holder: Option<&'e Holder>,
     },
-    /// Its lease was extended.
+    /// The lease was extended.
     Renewed {
-        /// How long the database took.
+        /// How long the request took.
         took: Duration,
     },
-    /// Its lease could not be extended this time, and is tried again while it is trusted.
+    /// The lease could not be extended this time. The extension is tried again while the lease is trusted.
     Late {
-        /// For how long it still is.
+        /// How long the lease is still trusted.
         trusted_for: Duration,
-        /// What the database or the pool said; `None` where somebody has the row locked in an open transaction.
+        /// The error of the database or the pool; `None` if an open transaction has the row locked.
         error: Option<&'e Error>,
     },
-    /// Its lease is lost: taken over, taken away, or not extended in time. The work is told to stop.
+    /// The lease is lost: another holder took the lock over, the lock was taken away, the lease was not extended in
+    /// time, or its longest time is over. The work is told to stop.
     Lost {
-        /// How long it was held.
+        /// How long the lock was held.
         held: Duration,
     },
-    /// It was given back.
+    /// The lock was given back.
     Released {
-        /// How long it was held.
+        /// How long the lock was held.
         held: Duration,
     },
-    /// As far as is known it could not be given back in time; it is free when its ttl is over, at the latest. (A thread that
-    /// asks the database cannot be told to stop, and may still give it back.)
+    /// As far as is known, the lock could not be given back in time. It is free when its ttl is over, at the latest. (A
+    /// thread that asks the database cannot be told to stop, and may still give the lock back.)
     NotReleased {
-        /// What the database or the pool said.
+        /// The error of the database or the pool.
         error: &'e Error,
     },
 }
 
 type Told = dyn Fn(&Event<'_>) + Send + Sync;
 
-/// Whoever is told.
+/// The observer that is told of events, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Observer(Option<Arc<Told>>);
 
@@ -87,7 +88,8 @@ impl Observer {
         Self(Some(Arc::new(observer)))
     }
 
-    /// Tells what happened; an observer that panics must not end the keeper of everybody's leases.
+    /// Tells the observer what happened. An observer that panics must not end the keeper, which extends all leases of
+    /// the process.
     pub(crate) fn tell(&self, lock: &Lock, fence: Option<i64>, kind: EventKind<'_>) {
         let event = Event {
             key: lock.key(),
@@ -112,7 +114,7 @@ impl fmt::Debug for Observer {
 #[cfg(feature = "tracing")]
 impl Event<'_> {
     fn trace(&self) {
-        /// An event with what all of them have.
+        /// Records an event, with the fields that all events have.
         macro_rules! record {
             ($level:ident, $text:literal, $($fields:tt)*) => {
                 tracing::$level!(

@@ -1,6 +1,6 @@
 //! A lease that is kept alive: what a guard and the keeper share.
 //!
-//! No callback and no observer runs while the state is locked: a callback may ask about the lease.
+//! No callback and no observer runs while the state is locked, because a callback may ask about the lease.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use crate::table::Table;
 
 pub(crate) struct HeldLease {
     state: Mutex<State>,
-    /// Rung when it is over.
+    /// Rung when the lease is over.
     pub(crate) bell: Bell,
     pub(crate) table: Table,
     observer: Observer,
@@ -27,11 +27,11 @@ pub(crate) struct HeldLease {
 struct State {
     lease: Lease,
     trust: Trust,
-    /// Whether its end was told to the guard, or is none of its business any more.
+    /// Whether the guard was told that the lease is over, or need not be told.
     told: bool,
-    /// Whether the observer was told that it is lost, or need not be.
+    /// Whether the observer was told that the lease is lost, or need not be told.
     lost_told: bool,
-    /// Whether it was given back, or will be.
+    /// Whether the lease was given back or handed over, or is about to be.
     let_go: bool,
     on_lost: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -80,7 +80,7 @@ impl HeldLease {
         locked(&self.state).trust.deadline()
     }
 
-    /// The database has extended the lease; `false` if that came too late.
+    /// Notes that the database has extended the lease; `false` if the answer came too late.
     pub(crate) fn extended(&self, until: Moment) -> bool {
         let mut state = locked(&self.state);
         let goes_on = state.trust.extended(Moment::now(), until);
@@ -90,7 +90,7 @@ impl HeldLease {
         goes_on
     }
 
-    /// From now on it is extended to this ttl.
+    /// From now on the lease is extended to this ttl.
     pub(crate) fn change_ttl(&self, ttl: Duration) {
         locked(&self.state).lease.lock.ttl = ttl;
     }
@@ -109,20 +109,20 @@ impl HeldLease {
         locked(&self.state).trust.is_pinned()
     }
 
-    /// The row names another holder, or none.
+    /// Ends the trust, because the row names another holder, or none.
     pub(crate) fn gone(&self) {
         locked(&self.state).trust.end();
         self.tell_if_over();
     }
 
-    /// Tells whoever wants to know, once, if it is over.
+    /// If the lease is over, tells the guard, its callbacks and the observer once.
     pub(crate) fn tell_if_over(&self) {
         if self.call_back_if_over() {
             self.tell_lost();
         }
     }
 
-    /// Tells the observer that it was lost, once; not if its `Locker` gave it back.
+    /// Tells the observer once that the lease was lost. Tells nothing if the closed `Locker` gives the lease back.
     pub(crate) fn tell_lost(&self) {
         let mut state = locked(&self.state);
         if !std::mem::replace(&mut state.lost_told, true) {
@@ -132,7 +132,7 @@ impl HeldLease {
         }
     }
 
-    /// Its `Locker` is closed: the work is to stop. `false` if it is given back already.
+    /// Tells the work to stop, because the `Locker` is closed; `false` if the lease is given back already.
     pub(crate) fn close(&self) -> bool {
         let was_let_go = {
             let mut state = locked(&self.state);
@@ -159,7 +159,7 @@ impl HeldLease {
         true
     }
 
-    /// Calls back when it is lost; at once if it is.
+    /// Calls back when the lease is lost; at once if it is lost already.
     pub(crate) fn on_lost(&self, callback: Box<dyn FnOnce() + Send>) {
         let mut state = locked(&self.state);
         if state.told || !state.trust.goes_on(Moment::now()) {
@@ -170,8 +170,8 @@ impl HeldLease {
         }
     }
 
-    /// It is about to be given back, or to be somebody else's: its end is no loss from here on. `false` if somebody else
-    /// does so already.
+    /// Notes that the lease is about to be given back or handed over: from here on its end is no loss. `false` if this
+    /// was noted before.
     pub(crate) fn let_go(&self) -> bool {
         let mut state = locked(&self.state);
         state.trust.end();

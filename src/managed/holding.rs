@@ -16,7 +16,7 @@ use crate::locker::Locker;
 use crate::protocol;
 
 impl<P: Pool> Locker<P> {
-    /// Keeps a lease alive from now on.
+    /// Keeps a lease alive from now on, and returns its guard.
     pub(super) fn hold(&self, lease: Lease, ends: Option<Moment>) -> Result<Guard<P>> {
         let every = self.settings.every(lease.lock.ttl);
         let held = self.held(lease, ends);
@@ -27,12 +27,12 @@ impl<P: Pool> Locker<P> {
         Err(Error::Closed)
     }
 
-    /// Gives a lease back in the background that no guard holds.
+    /// Gives back, in the background, a lease that has no guard.
     pub(super) fn give_back(&self, lease: Lease) {
         self.give_back_later(self.held(lease, None));
     }
 
-    /// Extends a lease from elsewhere, and keeps it alive from now on.
+    /// Extends a lease that was acquired elsewhere, and keeps it alive from now on.
     pub(crate) async fn adopt_lease(&self, mut lease: Lease) -> Result<Guard<P>> {
         if self.keeper.is_closed() {
             return Err(Error::Closed);
@@ -62,8 +62,8 @@ impl<P: Pool> Locker<P> {
         forced
     }
 
-    /// Releases all that is held, takes no more, and waits until the background has ended, or for as long as a release
-    /// may take.
+    /// Releases all leases, accepts no new ones, and waits until the background has ended. The wait takes at most the
+    /// timeout of a release.
     pub(crate) async fn end(&self) {
         for held in self.keeper.close() {
             if held.close() {

@@ -1,8 +1,8 @@
-//! The background, which runs while there is something to do and not longer (I12):
+//! The background. It runs while there is something to do, and not longer (I12):
 //! - *beats* extend the leases of all guards, many in one statement: see the module `beat`;
-//! - the *watch* tells guards when their leases are lost. It never asks the database, so a database that hangs
-//!   cannot keep it from telling in time (I3);
-//! - *chores* give back what guards left behind.
+//! - the *watch* tells guards when their leases are lost. It never asks the database, so a database that hangs cannot
+//!   keep the watch from telling the guards in time (I3);
+//! - *chores* give back the leases of dropped guards and of cancelled requests.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -19,21 +19,21 @@ use super::schedule::Schedule;
 use crate::clock::Moment;
 use crate::lease::Lease;
 
-/// How often the background looks at the clock. A process that was stopped is told this long after it wakes, and the
-/// background ends this long after the last lease.
+/// How often the background looks at the clock. If a process was paused, its guards are told of a loss this long after
+/// the process wakes, at the latest. The background ends this long after the last lease, at the latest.
 const LOOK: Duration = Duration::from_millis(200);
-/// Work that has not looked at the clock for this long is on a runtime that nobody drives any more.
+/// If work has not looked at the clock for this long, nothing drives its runtime any more.
 const DEAD: Duration = Duration::from_secs(2);
 
 pub(crate) struct Keeper<R> {
     pub(super) desk: Mutex<Desk>,
     /// Rung when there may be something to do.
     pub(super) bell: Bell,
-    /// Rung when something has ended.
+    /// Rung when work or the request of a beat has ended.
     pub(super) idle: Bell,
     pub(super) database: Arc<dyn Database>,
     queues: Arc<Queues>,
-    /// Where the background could run last.
+    /// The latest runtime on which the background could run.
     runtime: Mutex<Option<R>>,
 }
 
@@ -41,9 +41,9 @@ pub(crate) struct Keeper<R> {
 pub(super) struct Desk {
     pub(super) schedule: Schedule,
     chores: VecDeque<Chore>,
-    /// When each work was last seen alive, while it runs.
+    /// For each work that runs, when it last looked at the clock.
     running: [Option<Moment>; 3],
-    /// How many beats are under way. Each has a connection, or waits for one.
+    /// How many batches are under way. Each request has a connection, or waits for one.
     pub(super) asked: usize,
     closed: bool,
 }
@@ -67,7 +67,7 @@ impl<R: Runtime> Keeper<R> {
         }
     }
 
-    /// Keeps a lease alive; `None` once closed.
+    /// Keeps a lease alive, and returns its number; `None` once the keeper is closed.
     pub(crate) fn keep(self: &Arc<Self>, held: Arc<HeldLease>, every: Duration) -> Option<u64> {
         let mut desk = locked(&self.desk);
         if desk.closed {
@@ -87,7 +87,7 @@ impl<R: Runtime> Keeper<R> {
         Some(number)
     }
 
-    /// Keeps it no longer.
+    /// Stops keeping a lease alive.
     pub(crate) fn leave(&self, number: u64) {
         locked(&self.desk).schedule.remove(number);
     }
@@ -99,7 +99,7 @@ impl<R: Runtime> Keeper<R> {
         self.bell.ring();
     }
 
-    /// A guarded transaction has ended.
+    /// Notes that a guarded transaction has ended.
     pub(crate) fn unpinned(&self, number: u64, held: &HeldLease, lease: &Lease) {
         held.unpinned(lease);
         locked(&self.desk).schedule.unpinned(number, Moment::now());
@@ -115,14 +115,14 @@ impl<R: Runtime> Keeper<R> {
         locked(&self.desk).closed
     }
 
-    /// Takes all leases out, and takes no more.
+    /// Takes all leases out, and accepts no new ones.
     pub(crate) fn close(&self) -> Vec<Arc<HeldLease>> {
         let mut desk = locked(&self.desk);
         desk.closed = true;
         desk.schedule.remove_all()
     }
 
-    /// Until nothing goes on in the background, for so long at most.
+    /// Waits until nothing runs in the background, but not longer than this time.
     pub(crate) async fn join(&self, at_most: Duration) {
         let began = Moment::now();
         while Moment::now().since(began) < at_most {
@@ -135,7 +135,7 @@ impl<R: Runtime> Keeper<R> {
         }
     }
 
-    /// Starts it if it isn't running.
+    /// Starts this work if it is not running.
     fn start(self: &Arc<Self>, work: Work) {
         let now = Moment::now();
         let mut desk = locked(&self.desk);
@@ -152,8 +152,8 @@ impl<R: Runtime> Keeper<R> {
         self.spawn(running.run());
     }
 
-    /// Runs it here, or where something could run before. Where nothing can it is dropped, and what is left of its
-    /// leases is free after their ttl.
+    /// Runs the work on the caller's runtime, or on the latest runtime that there was. Without a runtime the work is
+    /// dropped, and its locks are free after their ttl.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut runtime = locked(&self.runtime);
         *runtime = R::here().or(runtime.take());
@@ -162,7 +162,8 @@ impl<R: Runtime> Keeper<R> {
         }
     }
 
-    /// Tells those whose leases are lost; `None` when there is nothing left to watch.
+    /// Tells the guards whose leases are lost. Returns the time until the next deadline, or `None` when there is no
+    /// lease left to watch.
     fn watch(&self) -> Option<Duration> {
         let (ended, rest) = {
             let mut desk = locked(&self.desk);
@@ -193,7 +194,7 @@ impl<R: Runtime> Keeper<R> {
 }
 
 impl Desk {
-    /// Whether there is nothing to do any more; then it has ended.
+    /// Whether nothing is left to do for this work. If so, the work counts as ended.
     pub(super) fn ends(&mut self, work: Work) -> bool {
         let ends = match work {
             Work::Beats | Work::Watch => self.schedule.is_empty(),
@@ -208,7 +209,8 @@ impl Desk {
     }
 }
 
-/// Work that is going on. Dropped before its end, because the runtime was shut down, it can be started again elsewhere.
+/// Work that is running. If it is dropped before its end, because its runtime was shut down, it can be started again on
+/// another runtime.
 struct Running<R: Runtime> {
     keeper: Arc<Keeper<R>>,
     work: Work,

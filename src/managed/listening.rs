@@ -1,8 +1,8 @@
-//! Hearing of releases from the database, on PostgreSQL.
+//! Notifications of releases from the database, on PostgreSQL.
 //!
-//! One connection of its own listens, from when somebody first waits until some seconds after nobody does. What is
-//! heard is a hint: whoever waits also looks by itself, so that a message that is lost costs time and nothing
-//! else. After every (re)connection those who wait look again, and ask anew to be told.
+//! The listener has one connection of its own. It is opened for the first waiter, and closed some seconds after the
+//! last one. A notification is a hint: the first waiter of each queue also polls, so a lost notification costs time and
+//! nothing else. After every (re)connection these waiters poll again, and ask again for announcements.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::error::Result;
 
 /// A connection that listens.
 pub(crate) trait Ear: Send {
-    /// The name of a lock that was released; `None` after this time.
+    /// Waits for a notification, and returns the key of the lock that was released; `None` after this time.
     fn hear(&mut self, at_most: Duration) -> Boxed<'_, Result<Option<String>>>;
 }
 
-/// Opens a connection, and lets it listen.
+/// Opens a connection that listens.
 pub(crate) type Open = Box<dyn Fn() -> Boxed<'static, Result<Box<dyn Ear>>> + Send + Sync>;
 
-/// How the database is asked to tell.
+/// The statement that asks the database for notifications.
 #[cfg_attr(
     not(any(feature = "listen", feature = "async-listen")),
     expect(dead_code, reason = "nobody listens without these features")
@@ -44,10 +44,10 @@ struct State {
     closed: bool,
 }
 
-/// How long the connection is kept after the last one who waited.
+/// How long the connection is kept after the last waiter.
 const LINGER: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two tries to connect.
+/// The pause between two tries to connect.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Listening {
@@ -64,7 +64,7 @@ impl Listening {
         }
     }
 
-    /// Whether a release would be heard now. If not, it is seen to.
+    /// Whether a notification would be received now. If nothing listens yet, starts the listening.
     pub(crate) fn hears<R: Runtime>(self: &Arc<Self>) -> bool {
         let mut state = locked(&self.state);
         if !state.running && !state.closed {
@@ -89,7 +89,7 @@ impl Listening {
     }
 }
 
-/// While it lives, it listens. Dropped with its runtime, it can be started again elsewhere.
+/// The running listener. If it is dropped together with its runtime, it can be started again on another runtime.
 struct Running(Arc<Listening>);
 
 impl Running {
@@ -107,7 +107,7 @@ impl Running {
         }
     }
 
-    /// Until the connection breaks, or nobody wants it any more.
+    /// Receives notifications until the connection breaks, or is not needed any more.
     async fn listen(&self, mut ear: Box<dyn Ear>, last_waited: &mut Moment) {
         while self.is_wanted(last_waited) {
             match ear.hear(LOOK).await {

@@ -1,4 +1,5 @@
-//! What a `Locker` stands on: the application's pool, and threads or tasks. All that differs between blocking and async.
+//! What a `Locker` stands on: the application's pool, and threads or tasks. All differences between blocking and async
+//! are here.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -22,30 +23,32 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     /// Waits until the bell is rung once more than `seen`, or this time is over.
     fn wait(bell: &Bell, seen: u32, at_most: Duration) -> impl Future<Output = ()> + Send;
 
-    /// The result of the work. `None` if the work takes longer than this time, or more than a moment once the result is
-    /// not wanted any more: then the work is cancelled. A thread cannot be cancelled.
+    /// Returns the result of the work. The work is cancelled, and the result is `None`, in two cases: the work takes
+    /// longer than this time, or it takes more than a moment after the result is not wanted any more. A thread cannot
+    /// be cancelled.
     fn cancel_after<F: Future<Output: Send> + Send>(
         time: Duration,
         is_wanted: impl Fn() -> bool + Send,
         work: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
 
-    /// The result of the work, for its caller. `None` if the work takes longer than this time: then the work goes on
-    /// alone. It goes on alone, too, if the caller stops polling. A thread does its own work, and so waits to its end.
+    /// Returns the result of the work to its caller. If the work takes longer than this time, the result is `None`, and
+    /// the work goes on alone. The work also goes on alone if the caller stops polling. A thread does the work itself,
+    /// and so waits until its end.
     fn detach_after<F: Future<Output: Send + 'static> + Send + 'static>(
         time: Option<Duration>,
         work: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
 
-    /// The result of the work, for the background. `None` if the work takes longer than this time, or panics: then it
-    /// goes on alone, on a thread, too.
+    /// Returns the result of the work to the background. The result is `None` if the work panics, or takes longer than
+    /// this time. Work that takes longer goes on alone, also on a thread.
     fn in_background<F: Future<Output: Send + 'static> + Send + 'static>(
         time: Duration,
         work: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
 }
 
-/// A pool of the application's, and the runtime that its mode takes.
+/// The application's pool, and the runtime of its mode.
 pub struct Pooled<R, C> {
     pub(crate) pool: Arc<C>,
     runtime: PhantomData<fn() -> R>,
@@ -69,20 +72,20 @@ impl<R, C> Clone for Pooled<R, C> {
     }
 }
 
-/// Where connections come from.
+/// A source of connections.
 pub trait Pool: Clone + Send + Sync + 'static {
     type Runtime: Runtime;
     type Connection: Send;
     /// A connection that runs the protocol. If it is dropped in the middle of a request, the pool does not use it again.
     type Executor: Transactions<Backend: Winning>;
 
-    /// Checks a connection out, within this time, or within the pool's own.
+    /// Checks a connection out, within this time, or within the pool's own timeout.
     fn check_out(
         &self,
         within: Option<Duration>,
     ) -> impl Future<Output = Result<Self::Executor>> + Send;
 
-    /// Gives a connection back on which no request is under way any more.
+    /// Gives a connection back. No request may be under way on it any more.
     fn put_back(executor: Self::Executor);
 
     /// Whether a request that takes too long can be cancelled.

@@ -1,4 +1,4 @@
-//! Tidying in the background, from when it is asked for until it is stopped.
+//! Purging in the background, from its start until it is stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,8 @@ use crate::list::List;
 use crate::locker::Locker;
 use crate::protocol;
 
-/// How long to pause after a failure. A database that was busy for a moment is no reason to wait for a day.
+/// The pause after a failure. It is short: a database that was busy for a moment is no reason to wait for a whole
+/// interval, which may be a day.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Purges in the background until it is stopped or dropped.
@@ -25,7 +26,7 @@ struct Stop {
 }
 
 impl Purging {
-    /// Stops it; one that is going on is finished.
+    /// Stops the purging. A purge that is running is finished.
     pub fn stop(self) {}
 }
 
@@ -37,7 +38,7 @@ impl Drop for Purging {
 }
 
 impl<P: Pool> Locker<P> {
-    /// Purges at once, and again after each interval; sooner where it failed.
+    /// Purges at once, and again after each interval, or sooner after a failure.
     pub(crate) fn start_purging(&self, interval: Duration, list: List, age: Duration) -> Purging {
         let (locker, stop) = (self.clone(), Arc::new(Stop::default()));
         let purging = Purging(stop.clone());

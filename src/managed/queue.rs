@@ -1,8 +1,9 @@
 //! The waiters of this process for the same lock: first come, first served.
 //!
 //! Only the first waiter of a queue asks the database, so a thousand waiters cost the database as much as one. A waiter
-//! that leaves wakes the next. If it leaves without the lock, it may have been woken by a release that it did not use. If
-//! it leaves with the lock, the next waiter begins to poll, although it will probably be notified.
+//! that leaves wakes the next waiter, for two reasons. A waiter that leaves without the lock may have been woken by a
+//! release that it did not use. If a waiter leaves with the lock, the next waiter begins to poll, although it will
+//! probably be notified.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -19,26 +20,26 @@ pub(crate) struct Queues(Mutex<HashMap<Arc<str>, Queue>>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// In the order in which they came.
+    /// The bells of the waiters, in the order in which the waiters came.
     waiting: BTreeMap<u64, Arc<Bell>>,
     came: u64,
-    /// Whom the first was told about.
+    /// The holder that the database named to the first waiter.
     holder: Option<Holder>,
-    /// Whether one of this queue has just got the lock: the next need not ask for it now.
+    /// Whether a waiter of this queue has just acquired the lock: the next waiter need not ask for it now.
     taken_here: bool,
-    /// The acquisition by which this process has it, if it has.
+    /// The fence with which this process holds the lock, if it holds it.
     held_here: Option<i64>,
-    /// The database announces the release of this acquisition, until then.
+    /// The fence of the holder whose release the database announces, and until when.
     announced: Option<(i64, Moment)>,
 }
 
-/// The turn of a waiter, until it is dropped.
+/// A waiter's place in a queue. The waiter leaves the queue when its ticket is dropped.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     /// `None`: it is always this waiter's turn.
     place: Option<Place>,
     pub(crate) bell: Arc<Bell>,
-    /// The acquisition with which the waiter leaves.
+    /// The fence, if the waiter leaves with the lock.
     pub(crate) won: Option<i64>,
 }
 
@@ -70,7 +71,7 @@ impl Queues {
         }
     }
 
-    /// The lock was released by this process.
+    /// Notes that this process has released the lock.
     pub(crate) fn released(&self, lock: &Lock) {
         if let Some(queue) = locked(&self.0).get_mut(&*key(lock)) {
             queue.taken_here = false;
@@ -79,7 +80,7 @@ impl Queues {
         }
     }
 
-    /// A lock of this key was released somewhere, in whatever table.
+    /// Notes that a lock of this key was released, by any process and in any table.
     pub(crate) fn announced(&self, name: &str) {
         for (key, queue) in &mut *locked(&self.0) {
             if key.split_once(BETWEEN).is_some_and(|(_, it)| it == name) {
@@ -89,7 +90,7 @@ impl Queues {
         }
     }
 
-    /// Announcements may have been missed.
+    /// Wakes the first waiter of each queue, because announcements may have been missed.
     pub(crate) fn wake_all(&self) {
         let mut queues = locked(&self.0);
         for queue in queues.values_mut() {
@@ -99,7 +100,7 @@ impl Queues {
         }
     }
 
-    /// Nothing is acquired any more.
+    /// Wakes all waiters, because nothing is acquired any more.
     pub(crate) fn end(&self) {
         for queue in locked(&self.0).values() {
             queue.waiting.values().for_each(|bell| bell.ring());
@@ -124,7 +125,7 @@ impl Queue {
 }
 
 impl Ticket {
-    /// A turn outside of every queue.
+    /// A ticket outside of every queue.
     pub(crate) fn alone() -> Self {
         Self {
             place: None,
@@ -141,8 +142,8 @@ impl Ticket {
         self.with(true, Queue::is_first)
     }
 
-    /// Whether this waiter is to ask the database now: the first of the queue, but not right after another waiter of the
-    /// queue got the lock.
+    /// Whether this waiter is to ask the database now. Only the first waiter of the queue asks, and it does not ask
+    /// right after another waiter of the queue acquired the lock.
     pub(crate) fn takes_turn(&self) -> bool {
         self.with(true, |queue, number| {
             queue.is_first(number) && !std::mem::take(&mut queue.taken_here)
@@ -203,10 +204,10 @@ impl Drop for Ticket {
     }
 }
 
-/// No identifier and no name contains it.
+/// Separates table and key: no identifier and no name contains this character.
 const BETWEEN: char = '\0';
 
-/// Locks of the same name in two tables are two locks.
+/// The key of a lock's queue. It contains the table, because locks of the same name in two tables are two locks.
 fn key(lock: &Lock) -> String {
     format!("{}{BETWEEN}{}", lock.table.quoted(), lock.key())
 }

@@ -1,4 +1,4 @@
-//! How a lease is given back, and who is told.
+//! How a lease is given back, and how the observer and the waiters are told.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::wait::jittered;
 /// How a lease is given back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Release {
-    /// How long it may take.
+    /// The timeout of the release.
     pub(crate) within: Duration,
-    /// Whether it waits for the disk.
+    /// Whether the release waits for the disk.
     pub(crate) durable: bool,
 }
 
 impl Release {
-    /// Releases, and tries again after contention: there is time for that.
+    /// Releases a lease. After contention it tries again until the timeout: a release has time for that.
     pub(crate) async fn lease<E: Executor>(
         self,
         executor: &mut E,
@@ -47,8 +47,8 @@ impl Release {
         }
     }
 
-    /// Releases what a request acquired whose answer never came. The request may still be on its way, so this looks more
-    /// than once.
+    /// Releases the lease of a request whose answer never came. The request may still be on its way, so this looks for
+    /// the lease more than once.
     pub(crate) async fn unseen<E: Executor>(
         self,
         executor: &mut E,
@@ -66,7 +66,7 @@ impl Release {
     }
 }
 
-/// Tells the observer, and the waiters of this process.
+/// Tells the observer and the waiters of this process how the release ended.
 pub(crate) fn given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Outcome>) {
     let lease = held.lease();
     queues.released(&lease.lock);

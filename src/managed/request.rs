@@ -1,8 +1,9 @@
 //! Asking the database on a connection of the pool: a request runs on one connection from its beginning to its end.
 //!
-//! A request that was sent ends by itself, even if its caller has given up: nobody would know of what it acquires, and a
-//! connection in the middle of a request is useless to its next user. A request that takes too long, or longer than a
-//! moment after its caller has given up, is cancelled together with its connection, which may never answer again.
+//! A request that was sent runs to its end, even if its caller has given up. Otherwise nobody would know of the lease
+//! that the request acquires, and the next user of the connection could not use it in the middle of a request. A
+//! request is cancelled if it takes too long, or more than a moment after its caller has given up. It is cancelled
+//! together with its connection, which may never answer again.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use crate::protocol::{self, Executor, Renewal};
 use crate::token::Token;
 use crate::work::AsyncWork;
 
-/// Checks a connection out, asks, and puts the connection back: each step within this time, or the pool's own. Skipped if
-/// the caller has given up meanwhile.
+/// Checks a connection out, sends the request, and puts the connection back. The checkout and the request may each take
+/// this time; without it, the checkout may take the pool's own. The request is skipped if the caller has given up
+/// meanwhile.
 pub(crate) async fn on_connection<P, T, F>(
     pool: P,
     within: Option<Duration>,
@@ -61,9 +63,9 @@ pub(crate) fn no_answer(within: Option<Duration>) -> Error {
     }
 }
 
-/// What the background asks, on whatever connections: the keeper may have a pool of its own.
+/// The requests of the background, on connections of any pool: the keeper may have a pool of its own.
 pub(crate) trait Database: Send + Sync {
-    /// Extends leases of one table. Each comes with whether it is pinned.
+    /// Extends leases of one table. The `bool` of each lease says whether it is pinned.
     fn keep_alive(
         &self,
         leases: Vec<(Lease, bool)>,
@@ -72,7 +74,7 @@ pub(crate) trait Database: Send + Sync {
 
     fn release(&self, lease: Lease, how: Release) -> Boxed<'static, Result<Outcome>>;
 
-    /// Releases what a request acquired whose answer never came, if it acquired the lock.
+    /// Releases the lease of a request whose answer never came, if the request acquired the lock.
     fn release_unseen(&self, lock: Lock, token: Token, how: Release) -> Boxed<'static, Result<()>>;
 }
 
@@ -98,7 +100,8 @@ impl<P: Pool> Database for P {
     }
 }
 
-/// A pinned lease that seems lost may just have been released by its own transaction: then it counts as locked.
+/// Extends leases. A pinned lease that seems lost may just have been released by its own transaction: then it counts as
+/// locked.
 async fn renew<E: Executor>(executor: &mut E, leases: Vec<(Lease, bool)>) -> Result<Vec<Renewal>> {
     let (leases, pinned): (Vec<Lease>, Vec<bool>) = leases.into_iter().unzip();
     let mut answers = protocol::keep_alive(executor, &leases).await?;

@@ -1,11 +1,12 @@
 //! When each lease is extended, by a clock that the caller reads. No I/O.
 //!
-//! Leases share beats: when one lease is due, all leases past the middle of their interval go with it. So there are at
-//! most two beats an interval, whenever the leases were acquired, and n leases cost n / 1,000 statements.
+//! Leases share beats: when one lease is due, all leases past the middle of their interval are extended with it. So an
+//! interval has at most two beats, no matter when the leases were acquired, and n leases cost n / 1,000 statements.
 //!
 //! The extension of a lease is not asked for again before there was an answer, or time enough for one.
 //!
-//! The schedule remembers the earliest moments as lower bounds. So a frequent look at the clock seldom walks all leases.
+//! The schedule remembers the earliest beat and the earliest deadline as lower bounds. So a look at the clock, which is
+//! frequent, seldom visits all leases.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use crate::clock::Moment;
 pub(crate) struct Schedule {
     leases: HashMap<u64, Entry>,
     numbers: u64,
-    /// Nothing is due before.
+    /// No lease is due before this moment.
     next_beat: Option<Moment>,
-    /// Nothing is lost before.
+    /// No lease reaches its deadline before this moment.
     next_end: Option<Moment>,
 }
 
@@ -28,7 +29,7 @@ pub(crate) struct Schedule {
 struct Entry {
     held: Arc<HeldLease>,
     every: Duration,
-    /// When it is to be asked for; or where it was, when to ask again though there was no answer.
+    /// When to ask for the extension. After it was asked for: when to ask again if no answer has come.
     due: Moment,
     asked: bool,
 }
@@ -40,14 +41,14 @@ pub(crate) struct Due {
     pub(crate) held: Arc<HeldLease>,
 }
 
-/// What a look at the schedule brings.
+/// The result of a look at the schedule.
 #[derive(Debug, Default)]
 pub(crate) struct Beat {
-    /// To be extended now.
+    /// The leases to extend now.
     pub(crate) due: Vec<Due>,
-    /// No answer came for these.
+    /// The leases whose extension was not answered in time.
     pub(crate) unanswered: Vec<Due>,
-    /// How long the pool may take for a connection.
+    /// The timeout for a connection, and for an answer.
     pub(crate) patience: Duration,
 }
 
@@ -79,7 +80,7 @@ impl Schedule {
         self.leases.is_empty()
     }
 
-    /// Those to be extended now, and those that are to be tried again.
+    /// Takes the leases to extend now, and the leases whose extension is to be tried again.
     pub(crate) fn beat(&mut self, now: Moment) -> Beat {
         if self.next_beat.is_none_or(|next| now < next) {
             return Beat::default();
@@ -110,14 +111,14 @@ impl Schedule {
         beat
     }
 
-    /// It was extended by a request that was sent at that moment.
+    /// Notes that the lease was extended by a request that was sent at that moment.
     pub(crate) fn extended(&mut self, number: u64, sent: Moment) {
         if let Some(every) = self.leases.get(&number).map(|entry| entry.every) {
             self.again(number, sent.after(every));
         }
     }
 
-    /// It is to be asked for at that moment; `false` if it is not kept any more.
+    /// Sets when to ask for the next extension of the lease; `false` if the lease is not kept any more.
     pub(crate) fn again(&mut self, number: u64, at: Moment) -> bool {
         let Some(entry) = self.leases.get_mut(&number) else {
             return false;
@@ -128,7 +129,7 @@ impl Schedule {
         true
     }
 
-    /// From now on it is extended so often.
+    /// Changes the interval at which a lease is extended, from now on.
     pub(crate) fn change(&mut self, number: u64, every: Duration, now: Moment) {
         if let Some(entry) = self.leases.get_mut(&number) {
             entry.every = every;
@@ -136,7 +137,8 @@ impl Schedule {
         self.again(number, now.after(every));
     }
 
-    /// A pin has ended, so that a deadline counts again: it is to be extended at once if there is not much left.
+    /// Notes that a pin has ended, so that the lease has a deadline again. If less than an interval is left until the
+    /// deadline, the lease is extended at once.
     pub(crate) fn unpinned(&mut self, number: u64, now: Moment) {
         let Some(entry) = self.leases.get(&number) else {
             return;
@@ -148,13 +150,13 @@ impl Schedule {
         }
     }
 
-    /// How often it is extended.
+    /// The interval at which a lease is extended.
     pub(crate) fn every(&self, number: u64) -> Duration {
         let entry = self.leases.get(&number);
         entry.map_or(Duration::ZERO, |entry| entry.every)
     }
 
-    /// Takes out those that may be over now.
+    /// Takes out the leases that are over now.
     pub(crate) fn ended(&mut self, now: Moment) -> Vec<Arc<HeldLease>> {
         if self.next_end.is_none_or(|next| now < next) {
             return Vec::new();
@@ -172,18 +174,18 @@ impl Schedule {
         ended
     }
 
-    /// How long there is nothing to do before the next beat.
+    /// How long there is certainly no beat.
     pub(crate) fn until_beat(&self, now: Moment) -> Duration {
         until(self.next_beat, now)
     }
 
-    /// How long nothing can be lost.
+    /// How long certainly no lease reaches its deadline.
     pub(crate) fn until_end(&self, now: Moment) -> Duration {
         until(self.next_end, now)
     }
 }
 
-/// How long to wait for an answer: half of what is left, so that there is time to ask again.
+/// The timeout for an answer: half of the time that is left, so that there is time to ask again.
 fn patience(deadline: Option<Moment>, now: Moment) -> Duration {
     const LONGEST: Duration = Duration::from_secs(10);
     const SHORTEST: Duration = Duration::from_millis(50);
@@ -221,7 +223,7 @@ mod tests {
         Arc::new(HeldLease::new(lease, None, Observer::default()))
     }
 
-    /// A schedule with so many leases, acquired a second after each other, and a clock.
+    /// A schedule with this number of leases, acquired one second after another, and a clock.
     fn schedule(leases: u64) -> (Schedule, impl Fn(u64) -> Moment) {
         let start = Moment::now();
         let at = move |second| start.after(Duration::from_secs(second));
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn those_past_the_middle_of_their_interval_share_the_beat() {
         let (mut schedule, at) = schedule(9);
-        // Number 6 was acquired at 5, and is past its middle at 10; number 7 is not.
+        // Lease 6 was acquired at second 5, and has reached the middle of its interval at second 10. Lease 7 has not.
         assert_eq!(numbers(&schedule.beat(at(10)).due), [1, 2, 3, 4, 5, 6]);
         for number in 1..=6 {
             schedule.extended(number, at(10));

@@ -1,4 +1,4 @@
-//! How a `Locker` holds what it acquires.
+//! How a `Locker` holds its locks.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::lock::Lock;
 use crate::name::Name;
 
-/// Each handle has its own; they share the keeper.
+/// The settings of a `Locker`. Each clone of a `Locker` has its own settings, but all clones share the keeper.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The ttl, owner and table of locks that are named by a text.
@@ -22,10 +22,10 @@ pub(crate) struct Settings {
 }
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(5);
-/// A lease is extended so many times in a ttl: twice it may fail.
+/// How many times a lease is extended in a ttl. Two of these extensions may fail.
 const BEATS: u32 = 3;
 
-/// More often than that is no use, and a load.
+/// The shortest interval between two extensions. A shorter one would be no use, and a load on the database.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Settings {
@@ -43,7 +43,7 @@ impl Settings {
         }
     }
 
-    /// The lock of this name, as it is held here.
+    /// The lock of this name, with these settings.
     pub(crate) fn lock(&self, name: Name) -> Lock {
         Lock {
             name,
@@ -51,20 +51,22 @@ impl Settings {
         }
     }
 
-    /// How often a lease of this ttl is extended.
+    /// The interval at which a lease of this ttl is extended.
     pub(crate) fn every(&self, ttl: Duration) -> Duration {
         let third = ttl / BEATS;
         let every = self.every.map_or(third, |every| every.min(third));
         every.max(SHORTEST_INTERVAL)
     }
 
-    /// When a lease that was acquired by a request of this moment ends, if it must.
+    /// The moment at which a lease ends, however often it is extended; `None` if there is no such moment. The request
+    /// that acquired the lease was sent at `sent`.
     pub(crate) fn ends(&self, sent: Moment) -> Option<Moment> {
         self.at_most.map(|time| sent.after(time))
     }
 }
 
-/// What names a lock: a text, a group and a text, or a [`Lock`], which then decides itself how it is held.
+/// What names a lock: a text, a group and a text, or a [`Lock`]. A [`Lock`] is held with its own settings instead of
+/// those of the `Locker`.
 pub trait IntoLock: sealed::Sealed {
     #[doc(hidden)]
     fn lock(self, settings: &SettingsOf) -> Result<Lock>;

@@ -1,4 +1,4 @@
-//! Where the work under a lock shows in traces, with the feature `tracing`.
+//! The span of the work under a lock, for traces, with the feature `tracing`.
 
 use crate::lease::Lease;
 

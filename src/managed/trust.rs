@@ -1,8 +1,8 @@
 //! How long a lease that is kept alive may be trusted, by a clock that the caller reads. No I/O.
 //!
 //! - Whether the lease may be trusted is computed from the clock at each question (I3).
-//! - Lost never becomes held. A question after the deadline ends the trust for ever. An extension that is answered later
-//!   comes too late, whatever the row says.
+//! - A lost lease never becomes held again. A question after the deadline ends the trust for ever. An extension that is
+//!   answered later comes too late, whatever the row says.
 //! - While a guarded transaction of the guard is open, no deadline ends the trust: the pin keeps other processes from
 //!   taking the lock over. The deadline counts again from the end of the transaction. Two things end the trust even then:
 //!   the longest time that the application has set, and a row that names another holder.
@@ -14,7 +14,7 @@ use crate::clock::Moment;
 #[derive(Debug)]
 pub(crate) struct Trust {
     trusted_until: Moment,
-    /// When it ends however often it is extended.
+    /// When the trust ends, however often the lease is extended.
     ends: Option<Moment>,
     pins: u32,
     over: bool,
@@ -30,13 +30,13 @@ impl Trust {
         }
     }
 
-    /// The line that decides whether the work may go on.
+    /// Decides whether the work may go on. Once the answer is `false`, it stays `false`.
     pub(crate) fn goes_on(&mut self, now: Moment) -> bool {
         self.over |= self.deadline().is_some_and(|deadline| now >= deadline);
         !self.over
     }
 
-    /// When it is lost if nothing happens before.
+    /// When the trust ends if nothing happens before; `None` while no deadline counts.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         if self.pins > 0 {
             return self.ends;
@@ -53,7 +53,7 @@ impl Trust {
             .map_or(Duration::MAX, |deadline| deadline.since(now))
     }
 
-    /// The database has extended the lease; `false` if that came too late.
+    /// Notes that the database has extended the lease; `false` if the answer came too late.
     pub(crate) fn extended(&mut self, now: Moment, until: Moment) -> bool {
         let goes_on = self.goes_on(now);
         if goes_on {
@@ -62,14 +62,14 @@ impl Trust {
         goes_on
     }
 
-    /// A transaction has pinned the lease; `false` if that came too late.
+    /// Notes that a transaction has pinned the lease; `false` if that came too late.
     pub(crate) fn pinned(&mut self, now: Moment) -> bool {
         let goes_on = self.goes_on(now);
         self.pins += u32::from(goes_on);
         goes_on
     }
 
-    /// That transaction has ended, and may have extended the lease.
+    /// Notes that a transaction with a pin has ended. It may have extended the lease.
     pub(crate) fn unpinned(&mut self, until: Moment) {
         self.trusted_until = self.trusted_until.max(until);
         self.pins -= 1;
@@ -79,7 +79,7 @@ impl Trust {
         self.pins > 0
     }
 
-    /// The row names another holder, or none.
+    /// Ends the trust: the row names another holder or none, or the lease is given back.
     pub(crate) fn end(&mut self) {
         self.over = true;
     }

@@ -21,7 +21,8 @@ pub(crate) async fn try_acquire<E: Executor<Backend: Winning>>(
     try_as(executor, lock, &token_for(lock)?).await
 }
 
-/// Cancel-safe between two tries: then nothing is held. A token of our own is used for one try only.
+/// Tries until the lock is acquired or the wait is over. Cancel-safe between two tries, because nothing is held then. A
+/// random token is used for one try only.
 pub(crate) async fn acquire<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
@@ -36,7 +37,7 @@ pub(crate) async fn acquire<E: Executor<Backend: Winning>>(
     }
 }
 
-/// What is between two tries.
+/// The pauses between the tries.
 pub(super) struct Waiting<'w> {
     began: Moment,
     pauses: Pauses<'w>,
@@ -48,7 +49,7 @@ impl<'w> Waiting<'w> {
         Self { began, pauses }
     }
 
-    /// Pauses if there is to be another try after this one.
+    /// Pauses and returns `true` if there is to be another try after this one.
     pub(super) async fn goes_on<E: Executor, T>(
         &mut self,
         executor: &mut E,
@@ -73,7 +74,8 @@ impl<'w> Waiting<'w> {
     }
 }
 
-/// Waiting in a transaction that never sees the release cannot end.
+/// Whether the transaction sees a snapshot. A wait in such a transaction cannot end, because the transaction never sees
+/// the release.
 async fn sees_snapshot<E: Executor>(executor: &mut E) -> Result<bool> {
     let answer = executor.numbers(Statement::snapshot()).await?;
     Ok(answer.first().is_some_and(|snapshot| *snapshot != 0))
@@ -116,7 +118,8 @@ pub(crate) async fn try_as<E: Executor<Backend: Winning>>(
     }
 }
 
-/// Contention is no error, except inside a transaction where it has ended the transaction (I8).
+/// Turns contention into "busy". Inside a transaction contention stays an error, because it has ended the transaction
+/// (I8).
 pub(super) fn contention_is_busy<E: Executor, T>(
     executor: &mut E,
     won: Result<T>,
@@ -128,8 +131,8 @@ pub(super) fn contention_is_busy<E: Executor, T>(
     }
 }
 
-/// An answer that comes when a lease may be over already is no acquisition: it is given back (I3), unless the caller
-/// chose the token: then somebody else may rely on the same acquisition.
+/// Refuses leases if the answer came too late, when a lease may be over already. The leases are given back (I3). If the
+/// caller chose the token, they are not given back, because another process may rely on the same acquisition.
 pub(super) async fn refuse_if_late<E: Executor>(
     executor: &mut E,
     leases: &[Lease],

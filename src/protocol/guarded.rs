@@ -1,15 +1,16 @@
 //! The guarded transaction: BEGIN, pin, work, COMMIT, in one call.
 //!
-//! The two steps around the work are here; the work itself is the caller's, blocking or async.
+//! This file has the two steps around the work. The work itself is the caller's, blocking or async.
 //!
-//! - Nothing of the work is done unless the lease is pinned, and nobody takes the lock over before the
-//!   transaction has ended (I5). So a lease that runs out meanwhile is still ours, and is extended: in the same
-//!   transaction, where it is held at the commit.
-//! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above) cannot write the row again once a
-//!   heartbeat has: it would fail with 40001, and the work with it. So there the lease is extended before BEGIN, and
-//!   released or extended again after COMMIT. A savepoint cannot wait for that: there a release is tried inside, and its
-//!   failure is an error, and nothing is extended.
-//! - Trust is only moved by a commit that nobody can take back.
+//! - The work runs only if the lease is pinned, and no other holder takes the lock over before the transaction has
+//!   ended (I5). So a lease that expires meanwhile still belongs to its holder, and is extended: in the same
+//!   transaction, in which the lease is held at the commit.
+//! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above) cannot write the row after a
+//!   heartbeat has written it: the write would fail with 40001, and the work would fail with it. So for such a
+//!   transaction the lease is extended before BEGIN, and released or extended again after COMMIT. A savepoint cannot
+//!   wait for the COMMIT. So a release is tried inside the savepoint, and its failure is an error; an extension is not
+//!   tried.
+//! - Only a commit that cannot be taken back any more moves the trust.
 
 use super::executor::{Executor, Transactions};
 use super::holding::{ask_pin, extend, release};
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::row::LeaseState;
 
-/// What is to become of the lease with the commit.
+/// What happens to the lease at the commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Keep,
@@ -29,13 +30,13 @@ pub(crate) enum End {
 
 /// An open transaction whose lease is pinned.
 pub(crate) struct Guarded {
-    /// Whether it cannot write what others have written since it began.
+    /// Whether the transaction cannot write rows that others have written since it began.
     sees_snapshot: bool,
-    /// Whether it is a savepoint, which the transaction around it may still take back.
+    /// Whether the transaction is a savepoint, which the transaction around it may still take back.
     nested: bool,
 }
 
-/// Opens a transaction, or in one a savepoint, and pins the lease.
+/// Opens a transaction, or a savepoint if there is a transaction already, and pins the lease.
 pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -> Result<Guarded> {
     if is_short(lease) && !executor.in_transaction() && extend(executor, lease).await?.is_lost() {
         return Err(lease.lost());
@@ -51,7 +52,7 @@ pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -
     }
 }
 
-/// Ends the transaction as the work did: with a commit, or with a rollback and the work's own error.
+/// Ends the transaction: with a commit if the work succeeded, otherwise with a rollback and the work's own error.
 pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     executor: &mut E,
     lease: &mut Lease,
@@ -62,14 +63,14 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     let value = match work {
         Ok(value) => value,
         Err(error) => {
-            // Where the rollback fails the connection is broken, and the database does it by itself.
+            // If the rollback fails, the connection is broken, and the database rolls back by itself.
             let _ = executor.rollback().await;
             return Err(error);
         }
     };
     if guarded.sees_snapshot && !guarded.nested {
         executor.commit().await?;
-        // Committed is committed: whatever goes wrong here costs the ttl, not the work.
+        // The work is committed. An error from here on costs the ttl, not the work.
         let _ = settle(executor, lease, end).await;
         return Ok(value);
     }
@@ -92,7 +93,7 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     Ok(value)
 }
 
-/// Gives the lock back if the one transaction that it was for has failed.
+/// Gives the lock back if the work has failed: the lock was acquired for this one transaction.
 pub(crate) async fn finish<E: Executor, T, X>(
     executor: &mut E,
     lease: &Lease,
@@ -128,7 +129,8 @@ async fn settle<E: Executor>(executor: &mut E, lease: &mut Lease, end: End) -> R
     if !outcome.is_lost() {
         return Ok(settled);
     }
-    // Pinned, so nobody can have taken it over: the work, or on PostgreSQL a fellow worker, has released it.
+    // The lease is pinned, so no other holder can have taken the lock over. If the lease is released, the work has
+    // released it, or on PostgreSQL another worker with the same lease.
     if is_released(executor, lease).await? {
         return Ok(Settled::Otherwise);
     }

@@ -1,4 +1,4 @@
-//! What the holder of a lease does with it. Each statement compares token and fence, always together (I11).
+//! What a holder does with its lease. Each statement compares token and fence, always together (I11).
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) async fn extend_to<E: Executor>(
     let ttl = valid_ttl(ttl)?;
     let sent = Moment::now();
     let outcome = tell(executor, lease, Statement::extend(lease, ttl)).await?;
-    // In a transaction it may still be taken back.
+    // In a transaction the extension may still be taken back.
     if !outcome.is_lost() && !executor.in_transaction() {
         lease.trust(sent, ttl);
     }
@@ -64,8 +64,9 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
     tell(executor, lease, Statement::release_waiting(lease)).await
 }
 
-/// The same where losing the release in a crash of the server, which costs the ttl, is better than waiting for its disk.
-/// Not on a connection whose transaction Diesel doesn't know of: its commit would not wait either.
+/// Releases the lease without waiting for the server's disk, where the database can do that. If the server crashes, the
+/// release may be lost, which costs the ttl. This is not for a connection whose transaction Diesel does not know of:
+/// the commit of that transaction would not wait for the disk either.
 pub(crate) async fn release_async<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
     if E::Backend::ASYNC_COMMIT && !executor.in_transaction() {
         return tell(executor, lease, Statement::release_async(lease)).await;
@@ -73,7 +74,8 @@ pub(crate) async fn release_async<E: Executor>(executor: &mut E, lease: &Lease) 
     release(executor, lease).await
 }
 
-/// Leaves the lease to run out after this time. It may be shorter than what others trust: nobody must any more.
+/// Lets the lease expire after this time. The lease may then end earlier than others trust it: nobody may rely on it
+/// any more.
 pub(crate) async fn retire<E: Executor>(
     executor: &mut E,
     lease: &Lease,
@@ -93,7 +95,7 @@ pub(crate) async fn set_data<E: Executor>(
     tell(executor, lease, Statement::set_data(lease, data)).await
 }
 
-/// Runs a statement on a lease and says what became of it.
+/// Runs a statement on a lease, and returns the outcome for the lease.
 async fn tell<E: Executor>(
     executor: &mut E,
     lease: &Lease,
@@ -117,7 +119,7 @@ async fn tell<E: Executor>(
     })
 }
 
-/// A statement that contention made fail is run again, where it was a transaction of its own.
+/// Runs a statement. If the statement fails because of contention, and was a transaction of its own, it is run again.
 pub(super) async fn answer<E: Executor>(
     executor: &mut E,
     statement: Statement<LeaseState>,
@@ -161,7 +163,7 @@ async fn answer_once<E: Executor>(
     Ok((found > 0).then_some(state))
 }
 
-/// Where the database has a pin of its own that is weaker than a write, the lock may ask for the write.
+/// Pins a lease. Where the database's own pin is weaker than a write, the lock may ask for a write instead.
 pub(super) async fn ask_pin<E: Executor>(
     executor: &mut E,
     lease: &Lease,
@@ -173,7 +175,7 @@ pub(super) async fn ask_pin<E: Executor>(
         if written > 0 {
             return Ok(Some(LeaseState::Live));
         }
-        // Nothing was written: the lease is lost; or its row still names it, and it has expired.
+        // Nothing was written. Either the lease is lost, or the row still names the lease, and the lease has expired.
         let state = executor.ask(Statement::pin(lease)).await?.pop();
         let is_mine = state.is_some_and(|state| state != LeaseState::Lost);
         return Ok(is_mine.then_some(LeaseState::Expired));
@@ -206,7 +208,7 @@ impl Pin {
         }
     }
 
-    /// Pinned, or the error for the transaction to return.
+    /// `Ok` if the lease is pinned, otherwise the error for the transaction to return.
     pub(crate) fn or_stop(self, lease: &Lease) -> Result<()> {
         match self {
             Self::Pinned => Ok(()),

@@ -1,8 +1,8 @@
 //! Keeping many leases alive with one statement, and telling a holder that others wait.
 //!
-//! The statement waits for nobody: a row that somebody has locked in an open transaction is left out, because otherwise
-//! that one would hold up all other leases (I7). What was left out is then read without a lock, which tells a lease that
-//! is only busy from one that is lost.
+//! The statement waits for no other transaction. It leaves out a row that an open transaction has locked, because that
+//! row would delay all other leases (I7). The rows that were left out are then read without a lock. This tells a lease
+//! whose row is only locked from a lease that is lost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use crate::lock::Lock;
 use crate::row::LockRow;
 use crate::statement::Statement;
 
-/// What became of a lease that was to be kept alive.
+/// The result for a lease that was to be kept alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// Extended, and to be trusted until then.
+    /// The lease is extended, and may be trusted until this moment.
     Until(Moment),
-    /// Still mine, but its row is locked, so it was not extended. What is left of it is to be trusted until then, unless
-    /// it has run out.
+    /// The lease still belongs to its holder, but its row is locked, so it was not extended. It may be trusted until
+    /// this moment; `None` if it has expired.
     Locked(Option<Moment>),
-    /// Taken over, released or removed.
+    /// The lease was taken over or released, or its row was removed.
     Lost,
 }
 
-/// Extends leases of one table, each to its own ttl, outside a transaction. The answers are in their order.
+/// Extends leases of one table, each to its own ttl, outside a transaction. The answers are in the order of the leases.
 pub(crate) async fn keep_alive<E: Executor>(
     executor: &mut E,
     leases: &[Lease],
@@ -61,8 +61,8 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
         };
         let until = left.map(|left| lease.trust_until(asked, left));
         match (until, *left) {
-            // So much is only left of what was extended since we sent the first: by it, where the number of rows is all
-            // that a database tells.
+            // Only a lease that was extended since the first statement was sent has this much time left. The first
+            // statement extended it, on a database that returns nothing but the number of rows.
             (Some(until), Some(left)) if left + took >= lease.lock.ttl => Renewal::Until(until),
             (until, _) => Renewal::Locked(until),
         }
@@ -70,7 +70,7 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
     Ok(leases.iter().zip(extended).map(kept).collect())
 }
 
-/// For each lease whether it is known to be extended.
+/// Extends the leases. Returns for each lease whether it is known to be extended.
 async fn extend_all<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Vec<bool>> {
     if leases.is_empty() {
         return Ok(Vec::new());
@@ -85,7 +85,7 @@ async fn extend_all<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<
     Ok(leases.iter().map(known).collect())
 }
 
-/// The leases that are still their holders', and what is left of them unless they have run out.
+/// The leases that still belong to their holders, and the time that is left of each; `None` if it has expired.
 async fn what_is_left<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Mine> {
     if leases.is_empty() {
         return Ok(Mine::new());
@@ -94,7 +94,7 @@ async fn what_is_left<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Resul
     Ok(by_acquisition(mine))
 }
 
-/// By name and fence: no two acquisitions have both.
+/// By key and fence: no two acquisitions have the same key and the same fence.
 type Mine = HashMap<(String, i64), Option<Duration>>;
 
 fn acquisition(lease: &Lease) -> (String, i64) {
@@ -109,8 +109,9 @@ fn by_acquisition(rows: Vec<LockRow>) -> Mine {
     rows.into_iter().filter_map(keyed).collect()
 }
 
-/// Asks the holder of a lock to tell when it is released within this time, where the database can. A hint: it is not
-/// asked in a transaction, whose end the holder's heartbeats would wait for, and a refusal is no error.
+/// Asks for a notification when the holder releases the lock within this time, where the database can notify. A
+/// notification is a hint. So it is not asked for in a transaction, whose end the holder's heartbeats would wait for,
+/// and a refusal is no error.
 pub(crate) async fn want<E: Executor>(
     executor: &mut E,
     lock: &Lock,

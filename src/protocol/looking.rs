@@ -1,4 +1,4 @@
-//! Looking at rows, and mending them.
+//! Reads rows, takes locks away from their holders, and removes old rows.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) async fn is_held<E: Executor>(executor: &mut E, lock: &Lock) -> Resul
     Ok(record.is_some_and(|record| record.is_held()))
 }
 
-/// The lease that this token acquired, if it did and still has it.
+/// The lease that this token acquired, if the token acquired the lock and still holds it.
 pub(crate) async fn find<E: Executor>(
     executor: &mut E,
     lock: &Lock,
@@ -60,13 +60,13 @@ pub(crate) async fn force_release<E: Executor>(executor: &mut E, lock: &Lock) ->
     Ok(if named { Forced::InUse } else { Forced::Free })
 }
 
-/// Whether the lease was released, and nobody has acquired the lock since.
+/// Whether the lease was released, and the lock was not acquired since.
 pub(crate) async fn is_released<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
     let row = executor.load(Statement::look(&lease.lock)).await?.pop();
     Ok(row.is_some_and(|row| row.is_free() && row.fence == Some(lease.fence)))
 }
 
-/// Whether the row names a holder, whose lease may have run out.
+/// Whether the row names a holder. The holder's lease may have expired.
 async fn is_named<E: Executor>(executor: &mut E, lock: &Lock) -> Result<bool> {
     let row = executor.load(Statement::look(lock)).await?.pop();
     Ok(row.is_some_and(|row| row.names_holder()))

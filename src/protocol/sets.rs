@@ -1,6 +1,7 @@
 //! Several locks at once: all or none, or any one that is free.
 //!
-//! The leases of a set share their token, so that an answer that was lost is found again by the next try.
+//! The leases of a set share their token. So if an answer was lost, the next try finds what the lost answer had
+//! acquired.
 
 use super::acquiring::{Waiting, contention_is_busy, refuse_if_late, token_for};
 use super::executor::Executor;
@@ -13,7 +14,7 @@ use crate::set::LockSet;
 use crate::token::Token;
 use crate::wait::Wait;
 
-/// Which locks of a set.
+/// Which locks of a set to acquire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Choice {
     All,
@@ -52,7 +53,7 @@ async fn acquire<E: Executor<Backend: Winning>>(
     }
 }
 
-/// Tries once: the leases in the order of their keys.
+/// Tries once. The leases are in the order of their keys.
 pub(crate) async fn try_set<E: Executor<Backend: Winning>>(
     executor: &mut E,
     set: &LockSet,

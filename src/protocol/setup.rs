@@ -1,12 +1,13 @@
-//! Making the table, and looking whether it will do.
+//! Creates the table, and checks whether a table can be used.
 //!
-//! - Nothing is made inside a transaction of the caller's: MySQL would commit it.
-//! - What was made is noted beside the table, in `…_setup`, which is there before the table is. A table without it is
-//!   somebody else's, and left alone.
-//! - Several who start at once take turns ([`Sql::MIGRATION_LOCK`]). Each asks anew once it has its turn, and then finds it
-//!   done. SQLite knows no turns: there all but the one writer are refused, and try again. (A call that is cancelled on
-//!   MySQL keeps its turn until its connection ends; the others wait for a minute, and go on without.)
-//! - Where a table cannot be made in a transaction, a step can be run again after one that was cut off.
+//! - Nothing is created inside a transaction of the caller, because MySQL would commit that transaction.
+//! - The steps that were run are noted in a second table, `…_setup`, which is created before the table of the locks. A
+//!   table of the locks without a `…_setup` was not created by this crate, and is left alone.
+//! - Processes that start at the same time take turns, with a lock ([`Sql::MIGRATION_LOCK`]). Each process asks again
+//!   when it has the lock, and then finds that the work is done. SQLite has no such lock: there all processes but the
+//!   one writer are refused, and try again. (On MySQL, a call that is cancelled keeps the lock until its connection
+//!   ends. The other processes wait for a minute, and then go on without the lock.)
+//! - On a database that cannot create a table in a transaction, a step can be run again after it was interrupted.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::statement::Statement;
 use crate::table::Table;
 use crate::wait::Wait;
 
-/// How long to go on where others are in the way.
+/// How long to try again while other processes are in the way.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn verify<E: Executor>(executor: &mut E, table: &Table) -> Result<()> {
@@ -28,7 +29,7 @@ pub(crate) async fn verify<E: Executor>(executor: &mut E, table: &Table) -> Resu
     fact::check(table, &facts, &E::Backend::REQUIREMENTS)
 }
 
-/// Cancel-safe: what is half made is completed by the next call.
+/// Cancel-safe: the next call completes what this call has left half done.
 pub(crate) async fn migrate<E: Transactions>(executor: &mut E, table: &Table) -> Result<()> {
     run(executor, table, E::Backend::STEPS).await
 }
@@ -105,7 +106,7 @@ async fn make<E: Executor>(executor: &mut E, table: &Table, steps: &[Step]) -> R
     Ok(())
 }
 
-/// The steps that are not noted.
+/// The steps that are not noted as run.
 async fn missing<'s, E: Executor>(
     executor: &mut E,
     table: &Table,

@@ -1,7 +1,7 @@
-//! The order of statements that acquires a lock, one file for each engine: one lock, all locks of a set, any lock of a
-//! set.
+//! The order of statements that acquires one lock, all locks of a set, or any lock of a set. Each engine has its own
+//! file.
 //!
-//! No try waits for another transaction (I8); the exceptions stand where they are.
+//! No try waits for another transaction (I8). The exceptions are described in the files in which they occur.
 
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -21,8 +21,8 @@ use crate::token::Token;
 
 /// A database in which locks are acquired.
 pub trait Winning: Dialect {
-    /// Tries once to acquire a lock. Without a token no holder is named: the row stays locked until the transaction ends,
-    /// and the lock is free then.
+    /// Tries once to acquire a lock. Without a token the row names no holder: the row stays locked until the
+    /// transaction ends, and the lock is free then.
     fn acquire<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
@@ -76,7 +76,7 @@ impl WonSet {
         Self::any_of(rows)
     }
 
-    /// Those that were acquired, if some were.
+    /// The locks that were acquired, or busy if there are none.
     fn any_of(rows: Vec<LockRow>) -> Self {
         if rows.iter().all(|row| row.won.is_none()) {
             return Self::soonest_of(&rows);

@@ -1,8 +1,9 @@
 //! MySQL and MariaDB: look first with a plain read, then compare and set. The reasons for the row locks stand in
 //! `dialect/mysql.rs`.
 //!
-//! The fence is compared with the one that was looked at. So the fence of the winner is known beforehand, although no
-//! UPDATE returns rows here. No one statement acquires several locks: a set is acquired one lock after the other.
+//! The UPDATE compares the fence with the fence that was read before. So the fence of the winner is known beforehand,
+//! although no UPDATE returns rows here. No statement acquires several locks: a set is acquired one lock after the
+//! other.
 
 use diesel::mysql::Mysql;
 
@@ -55,7 +56,8 @@ impl Winning for Mysql {
         }
     }
 
-    /// All locks, or none: what was acquired is released again if one is busy. What the token held before stays held.
+    /// All locks, or none: if one lock is busy, the locks that were acquired by this try are released again. Locks that
+    /// the token held before stay held.
     async fn acquire_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
@@ -84,8 +86,8 @@ impl Winning for Mysql {
         Ok(WonSet::Won(won))
     }
 
-    /// The lock that the token holds already, if it holds one. Otherwise any, beginning at a random place, so that many
-    /// processes that ask at once do not all begin with the same lock.
+    /// The lock that the token holds already, if it holds one. Otherwise any free lock of the set. The search begins at
+    /// a random place, so that many processes that ask at once do not all begin with the same lock.
     async fn acquire_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
@@ -135,7 +137,7 @@ async fn acquire_unseen<E: Executor<Backend = Mysql>>(
     take(executor, lock, token, &known).await
 }
 
-/// What is known of the holder of a lock whose row was not seen.
+/// The knowledge of the holder of a lock whose row was not seen.
 enum Identity {
     Busy,
     /// The lock is free, or the token holds it. `None` where no identity was seen: the lock was never used, or looking
@@ -146,7 +148,7 @@ enum Identity {
 /// Reads the identity of the holder where the lock's row cannot tell. The expiry cannot be seen then, so another holder
 /// counts as alive.
 ///
-/// Not in a transaction below SERIALIZABLE, where looking for a row that is not there locks the gap.
+/// Nothing is read in a transaction below SERIALIZABLE, because there a search for a row that is missing locks the gap.
 async fn see_identity<E: Executor<Backend = Mysql>>(
     executor: &mut E,
     lock: &Lock,
@@ -185,7 +187,8 @@ async fn peek<E: Executor<Backend = Mysql>>(
     Ok(available.next())
 }
 
-/// The line that decides: nobody else has acquired the lock since `known` was read, or nothing is changed.
+/// Decides the winner: the statement changes the row only if no other holder has acquired the lock since `known` was
+/// read.
 async fn take<E: Executor<Backend = Mysql>>(
     executor: &mut E,
     lock: &Lock,
@@ -205,7 +208,7 @@ async fn take<E: Executor<Backend = Mysql>>(
     Ok(if changed == 0 { Won::Busy(None) } else { won })
 }
 
-/// The lock that an agreed token holds already. A random token holds none.
+/// The lock that a token chosen by the caller holds already. A random token holds none.
 async fn find_mine<'s, E: Executor>(
     executor: &mut E,
     set: &'s LockSet,

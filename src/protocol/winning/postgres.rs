@@ -1,4 +1,5 @@
-//! PostgreSQL: one statement with every answer. The reasons for its row locks stand in `dialect/postgres.rs`.
+//! PostgreSQL: one statement acquires the lock, or answers why it could not. The reasons for its row locks stand in
+//! `dialect/postgres.rs`.
 
 use diesel::pg::Pg;
 
@@ -35,7 +36,8 @@ impl Winning for Pg {
         Ok(WonSet::all_of(set, rows))
     }
 
-    /// A name whose row was created after the statement began looks as if it had none: the next statement sees the row.
+    /// A name whose row was created after the statement began looks as if it had no row. The next statement sees the
+    /// row.
     async fn acquire_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,

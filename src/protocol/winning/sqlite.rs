@@ -1,4 +1,4 @@
-//! SQLite: look, then write. Outside a transaction a held lock is found without becoming the writer. Inside a
+//! SQLite: look, then write. Outside a transaction the look finds a held lock without becoming the writer. Inside a
 //! transaction the write comes first, because a transaction that has read cannot become the writer once another
 //! connection has written.
 
