@@ -2,14 +2,15 @@
 //!
 //! The two modes use different traits with the same names, and the async text has `.await`. So the text is a macro.
 
-/// Defines the trait of a mode's connections, and the executor on them.
+/// Defines the trait of a mode's connections, and the executor on them. A mode uses the first arm. It adds the list of what a
+/// statement can load: the method of the connection, the method of the executor, and the type of the rows.
 macro_rules! lock_connection {
     (
         $(#[$doc:meta])*
         trait $LockConnection:ident over $($Connection:path),+;
         struct $Executor:ident;
         sleep $sleep:expr;
-        await $awaited:ident;
+        answer $awaited:ident;
     ) => {
         lock_connection! {
             @loads
@@ -17,7 +18,7 @@ macro_rules! lock_connection {
             trait $LockConnection over $($Connection),+;
             struct $Executor;
             sleep $sleep;
-            await $awaited;
+            answer $awaited;
             load_rows as load: LockRow,
             load_states as ask: LeaseState,
             load_numbers as numbers: i64,
@@ -30,7 +31,7 @@ macro_rules! lock_connection {
         trait $LockConnection:ident over $($Connection:path),+;
         struct $Executor:ident;
         sleep $sleep:expr;
-        await $awaited:ident;
+        answer $awaited:ident;
         $($load:ident as $ask:ident: $Row:ty,)+
     ) => {
         $(#[$doc])*
@@ -44,7 +45,7 @@ macro_rules! lock_connection {
         pub trait Statements: Send {
             type Dialect: Winning;
             $(
-                    fn $load(
+                fn $load(
                     &mut self,
                     statement: Statement<$Row>,
                 ) -> impl Future<Output = QueryResult<Vec<$Row>>> + Send;

@@ -62,7 +62,9 @@ impl Statement<LockRow> {
             Some(token) => token.clone(),
             None => Token::random()?,
         };
-        Ok(Self::acquire_as(lock, Some(token)))
+        // MySQL's statement compares these with the row that was looked at; here they are only shown.
+        let acquire = Self::acquire_as(lock, Some(token));
+        Ok(acquire.with(Value::Fence, 0).with(Value::NextFence, 0))
     }
 
     /// Acquires the lock with this token, which is new unless it is the lock's own.

@@ -1,6 +1,9 @@
 //! Async closures whose futures can be named.
 
 /// An async closure whose future can be named, to say that it is `Send`. Every async closure is one.
+///
+/// The bound `for<'r> F: AsyncFnOnce(&'r mut C) -> T + AsyncWork<&'r mut C, T, Future: Send> + Send` means: an async closure
+/// that takes a connection of any lifetime, and that another thread may call and poll.
 #[doc(hidden)]
 pub trait AsyncWork<A, R>:
     AsyncFnOnce(A) -> R + FnOnce(A) -> <Self as AsyncWork<A, R>>::Future

@@ -36,5 +36,5 @@ lock_connection! {
     trait AsyncLockConnection over AsyncConnection;
     struct Asynchronous;
     sleep tokio::time::sleep;
-    await awaited;
+    answer awaited;
 }

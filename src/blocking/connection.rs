@@ -39,7 +39,7 @@ lock_connection! {
     trait LockConnection over Connection, LoadConnection;
     struct Blocking;
     sleep std::thread::sleep;
-    await at_once;
+    answer at_once;
 }
 
 /// The result of a future that never waits. Nothing in the blocking executor waits, so its futures are ready at the first

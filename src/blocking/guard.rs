@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::guard;
 
 /// A lock that is held, and kept alive in the background until it is released, dropped or lost. What it knows without
-/// asking the database is at [`locks::Guard`](crate::locker::Guard).
+/// asking the database is at [`locker::Guard`](crate::locker::Guard).
 pub type Guard<P> = guard::Guard<BlockingPool<P>>;
 
 impl<P: Connections> Guard<P> {

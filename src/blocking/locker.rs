@@ -220,10 +220,10 @@ impl<P: Connections> Locker<P> {
     /// let purging = locker.purge_every(day, List::all(), 7 * day);
     /// # // One that purges all at once, to see that it does, and that it ends.
     /// # assert!(locker.inspect("invoice:42")?.is_some());
-    /// # let ready = locker.purge_every(day, List::all(), Duration::ZERO);
+    /// # let purging_now = locker.purge_every(day, List::all(), Duration::ZERO);
     /// # let began = std::time::Instant::now();
     /// # while locker.inspect("invoice:42")?.is_some() { assert!(began.elapsed() < Duration::from_secs(20)); }
-    /// # ready.stop();
+    /// # purging_now.stop();
     /// // … when the application ends:
     /// purging.stop();
     /// # let _ = std::fs::remove_file(file);

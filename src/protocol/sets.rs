@@ -34,8 +34,16 @@ pub(crate) async fn acquire_any<E: Executor<Backend: Winning>>(
     set: &LockSet,
     wait: Wait,
 ) -> Result<Attempt<Lease>> {
-    let attempt = acquire(executor, set, Choice::Any, wait).await?;
-    Ok(attempt.map(|mut leases| leases.pop().expect("at least one lock is acquired")))
+    Ok(
+        match acquire(executor, set, Choice::Any, wait)
+            .await?
+            .map(|mut leases| leases.pop())
+        {
+            Attempt::Acquired(Some(lease)) => Attempt::Acquired(lease),
+            Attempt::Acquired(None) => Attempt::Busy(None),
+            Attempt::Busy(holder) => Attempt::Busy(holder),
+        },
+    )
 }
 
 async fn acquire<E: Executor<Backend: Winning>>(
