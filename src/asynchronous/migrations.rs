@@ -57,7 +57,7 @@ where
 /// [`blocking::run_migrations_in_turn`], async; the connection comes back with the answer.
 ///
 /// # Errors
-/// As there.
+/// The errors of the blocking form.
 pub async fn run_migrations_in_turn<C, S>(
     conn: C,
     wait: Wait,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::protocol;
 use crate::table::Table;
 
-/// [`blocking::migrate`](crate::blocking::migrate), async.
+/// Creates or upgrades the table: the async form of [`blocking::migrate`](crate::blocking::migrate).
 ///
 /// # Errors
 /// Those of [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
@@ -15,7 +15,7 @@ pub async fn migrate<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
     Table::default().migrate(conn).await
 }
 
-/// [`blocking::verify`](crate::blocking::verify), async.
+/// Checks whether locks can work here: the async form of [`blocking::verify`](crate::blocking::verify).
 ///
 /// # Errors
 /// Those of [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
@@ -25,7 +25,8 @@ pub async fn verify<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
 
 /// Making a [`Table`], and looking whether it will do: [`blocking::TableDsl`](crate::blocking::TableDsl), async.
 pub trait TableDsl: Borrow<Table> + Sync {
-    /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate), async.
+    /// Creates or upgrades the table: the async form of
+    /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
     fn migrate<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -33,7 +34,8 @@ pub trait TableDsl: Borrow<Table> + Sync {
         async move { protocol::migrate(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify), async.
+    /// Checks whether locks can work here: the async form of
+    /// [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
     fn verify<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
