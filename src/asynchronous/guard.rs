@@ -1,4 +1,4 @@
-//! What the holder of a guard can do.
+//! What the holder of a guard can do on an async connection.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl<P: AsyncConnections> Guard<P> {
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::Guard::transaction`](crate::blocking::Guard::transaction).
     ///
-    /// Dropping the future drops the connection, and with it the transaction.
+    /// If the future is dropped, the connection is dropped, and with it the transaction.
     ///
     /// # Errors
     /// The errors of the blocking form.

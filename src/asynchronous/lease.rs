@@ -1,4 +1,4 @@
-//! What the holder of a lease can do.
+//! What the holder of a lease can do on an async connection.
 
 use std::borrow::BorrowMut;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::protocol;
 use crate::protocol::guarded::{self, End};
 use crate::work::AsyncWork;
 
-/// What the holder of a [`Lease`] can do with it: [`blocking::LeaseDsl`](crate::blocking::LeaseDsl), async.
+/// What the holder of a [`Lease`] can do with it: the async form of [`blocking::LeaseDsl`](crate::blocking::LeaseDsl).
 pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     /// Proves in this transaction that the lease is still held: the async form of
     /// [`blocking::LeaseDsl::pin`](crate::blocking::LeaseDsl::pin).
@@ -31,8 +31,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::LeaseDsl::transaction`](crate::blocking::LeaseDsl::transaction).
     ///
-    /// As with diesel-async's own transactions, dropping the future leaves the connection inside the transaction; a
-    /// pool discards such a connection, and with it the transaction.
+    /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions.
+    /// A pool discards such a connection, and with it the transaction.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {

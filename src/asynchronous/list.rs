@@ -1,4 +1,4 @@
-//! Reading and tidying rows.
+//! Reading rows, and removing the rows of unused locks.
 
 use std::borrow::Borrow;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::list::List;
 use crate::protocol;
 
-/// Reading and tidying the rows of a [`List`]: [`blocking::ListDsl`](crate::blocking::ListDsl), async.
+/// Reads the rows of a [`List`], and removes the rows of unused locks: the async form of
+/// [`blocking::ListDsl`](crate::blocking::ListDsl).
 pub trait ListDsl: Borrow<List> + Sync {
     /// Reads the page: the async form of [`blocking::ListDsl::load`](crate::blocking::ListDsl::load).
     fn load<C: AsyncLockConnection>(

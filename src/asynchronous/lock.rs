@@ -1,4 +1,4 @@
-//! Acquiring a lock.
+//! Acquiring a lock on an async connection.
 
 use std::borrow::Borrow;
 
@@ -12,7 +12,7 @@ use crate::protocol::guarded::{self, End};
 use crate::wait::Wait;
 use crate::work::AsyncLeasedWork;
 
-/// Acquiring a [`Lock`], and looking at one: [`blocking::LockDsl`](crate::blocking::LockDsl), async.
+/// Acquires a [`Lock`], and reads its row: the async form of [`blocking::LockDsl`](crate::blocking::LockDsl).
 pub trait LockDsl: Borrow<Lock> + Sync {
     /// Tries once to acquire the lock: the async form of
     /// [`blocking::LockDsl::try_acquire`](crate::blocking::LockDsl::try_acquire).

@@ -1,4 +1,4 @@
-//! Acquiring several locks.
+//! Acquiring several locks on an async connection.
 
 use std::borrow::Borrow;
 
@@ -10,7 +10,7 @@ use crate::protocol::sets;
 use crate::set::LockSet;
 use crate::wait::Wait;
 
-/// Acquiring the locks of a [`LockSet`]: [`blocking::LockSetDsl`](crate::blocking::LockSetDsl), async.
+/// Acquires the locks of a [`LockSet`]: the async form of [`blocking::LockSetDsl`](crate::blocking::LockSetDsl).
 pub trait LockSetDsl: Borrow<LockSet> + Sync {
     /// Tries once to acquire all locks of the set: the async form of
     /// [`blocking::LockSetDsl::try_acquire_all`](crate::blocking::LockSetDsl::try_acquire_all).

@@ -1,4 +1,4 @@
-//! Making the table, and looking whether it will do.
+//! Creating the table, and checking that locks can work with it, on an async connection.
 
 use std::borrow::Borrow;
 
@@ -10,7 +10,7 @@ use crate::table::Table;
 /// Creates or upgrades the table: the async form of [`blocking::migrate`](crate::blocking::migrate).
 ///
 /// # Errors
-/// Those of [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
+/// The errors of [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
 pub async fn migrate<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
     Table::default().migrate(conn).await
 }
@@ -18,12 +18,13 @@ pub async fn migrate<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
 /// Checks whether locks can work here: the async form of [`blocking::verify`](crate::blocking::verify).
 ///
 /// # Errors
-/// Those of [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
+/// The errors of [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
 pub async fn verify<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
     Table::default().verify(conn).await
 }
 
-/// Making a [`Table`], and looking whether it will do: [`blocking::TableDsl`](crate::blocking::TableDsl), async.
+/// Creates a [`Table`], and checks that locks can work with it: the async form of
+/// [`blocking::TableDsl`](crate::blocking::TableDsl).
 pub trait TableDsl: Borrow<Table> + Sync {
     /// Creates or upgrades the table: the async form of
     /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
