@@ -87,8 +87,9 @@ impl<P: AsyncConnections> Guard<P> {
         self.replace_data(data).await
     }
 
-    /// Releases the lock: the async form of [`blocking::Guard::release`](crate::blocking::Guard::release). Dropping the
-    /// future leaves it to the background.
+    /// Releases the lock: the async form of [`blocking::Guard::release`](crate::blocking::Guard::release).
+    ///
+    /// If the future is dropped, the lock is released in the background.
     ///
     /// # Errors
     /// The errors of the blocking form.
