@@ -1,4 +1,5 @@
-//! A scheduled job on threads: of all processes that start it, one does it; and if that one dies, the next.
+//! A scheduled job on threads. Of all processes that start it, one does the job. If that process dies, the next process
+//! does it.
 //!
 //! `cargo run --example blocking_job --features sqlite`: on a database file of SQLite; start it in two terminals, end
 //! the one that works with Ctrl-C, and see the other go on.

@@ -1,5 +1,5 @@
-//! Two workers compete for a lock. One is paused past its ttl, the other takes over, and when the first goes
-//! on, the database refuses its commit.
+//! Two workers compete for a lock. One worker is paused for longer than the ttl, and the other takes the lock over.
+//! When the first worker goes on, the database refuses its commit.
 //!
 //! `cargo run --example quickstart --features sqlite`
 
@@ -35,7 +35,9 @@ fn story(database: &str) -> std::result::Result<(), Box<dyn std::error::Error + 
     )?;
     let lock = Lock::in_group("invoices", "42")?.with_ttl(Duration::from_millis(500))?;
 
-    println!("Two workers, Ann and Bob, want to pay invoice 42. Whoever has its lock may.\n");
+    println!(
+        "Two workers, Ann and Bob, want to pay invoice 42. Only the holder of its lock may.\n"
+    );
     let anns = acquire(&mut ann, &lock, "Ann")?.ok_or("nobody else holds it")?;
     acquire(&mut bob, &lock, "Bob")?;
 
@@ -90,8 +92,8 @@ fn acquire(conn: &mut SqliteConnection, lock: &Lock, worker: &str) -> Result<Opt
     }
 }
 
-/// The transaction that does the protected write pins the lease first: if the lease is lost it is rolled back,
-/// and until it commits nobody can take the lock over.
+/// The transaction that does the protected write pins the lease first. If the lease is lost, the transaction is rolled
+/// back. Until it commits, nobody can take the lock over.
 fn pay(conn: &mut SqliteConnection, lease: &Lease, worker: &str) -> Result<()> {
     conn.immediate_transaction(|conn| {
         lease.pin(conn)?;

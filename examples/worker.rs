@@ -1,4 +1,5 @@
-//! Several workers take jobs from a table, each job by one worker only, whichever process it runs in; Ctrl-C ends them.
+//! Several workers take jobs from a table. Each job is done by one worker at a time, in whichever process. Ctrl-C ends
+//! them.
 //!
 //! `cargo run --example worker --features sqlite,async`: on a database file of SQLite; start it twice and watch.
 //! `cargo run --example worker --features sqlite,async-listen -- postgres://…`: on PostgreSQL, woken by it.
@@ -29,7 +30,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// Until Ctrl-C: whoever is at work then stops, and its job is free for others at once.
+/// Works until Ctrl-C. Then each running job stops, and its lock is free for other processes at once.
 async fn work<P: AsyncConnections>(locker: Locker<P>) -> Result<()> {
     let locker = locker
         .with_ttl(Duration::from_secs(10))?

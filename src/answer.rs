@@ -7,15 +7,16 @@ use chrono::{DateTime, Utc};
 use crate::lease::Lease;
 use crate::name;
 
-/// What became of a try to acquire.
+/// The result of a try to acquire a lock.
 #[derive(Debug)]
 #[must_use = "only who acquired the lock may go on"]
 pub enum Attempt<T = Lease> {
-    /// The lock is held by this lease; or was, and this is what the work under it brought.
+    /// The lock was acquired. The value is the lease, the guards or the fence, as the call says. If the call also did
+    /// work under the lock, the value is the result of the work.
     Acquired(T),
-    /// Somebody else holds it: this one, if the database could tell. It cannot while the lock is being
-    /// acquired for the first time in an open transaction, or was released but is still pinned; and for the moment
-    /// in which it was released while a heartbeat for it was under way.
+    /// Another holder has the lock: this one, if the database could tell. The database cannot name the holder in three
+    /// cases: an open transaction is acquiring the lock for the first time; the lock was released, but an open
+    /// transaction still pins it; or, for a moment, the lock was released while a heartbeat for it was under way.
     Busy(Option<Holder>),
 }
 
@@ -29,7 +30,7 @@ impl<T> Attempt<T> {
         }
     }
 
-    /// The same with something else in place of the lease.
+    /// Replaces the value of `Acquired` by what the function makes of it.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
         match self {
             Self::Acquired(lease) => Attempt::Acquired(f(lease)),
@@ -37,27 +38,28 @@ impl<T> Attempt<T> {
         }
     }
 
-    /// Whether somebody else has the lock.
+    /// Whether another holder has the lock.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy(_))
     }
 }
 
-/// What became of work that was to be done under a lock.
+/// The result of work that was to be done under a lock.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Run<T> {
-    /// The work is done, this is what it brought, and the lock was held all the while.
+    /// The work is done, and the lock was held from its beginning to its end. The value is what the work returned.
     Done(T),
-    /// The lock was lost before the work was done, or the time was over for which it may be held
-    /// (`hold_at_most`). Async work was dropped; blocking work was told, and this is what it brought all the same.
+    /// The lock was lost before the work was done, or the longest time was over for which it may be held
+    /// ([`hold_at_most`](crate::locker::Locker::hold_at_most)). Async work was dropped. Blocking work was told through
+    /// its guard. The value is what the work returned, if it returned all the same.
     Lost(Option<T>),
-    /// Nothing was done: somebody else holds the lock.
+    /// The work was not begun, because another holder has the lock.
     Busy(Option<Holder>),
 }
 
 impl<T> Run<T> {
-    /// What the work brought, if the lock was held all the while.
+    /// What the work returned, if the lock was held until the work was done.
     #[must_use]
     pub fn done(self) -> Option<T> {
         match self {
@@ -67,32 +69,34 @@ impl<T> Run<T> {
     }
 }
 
-/// Who holds a lock, at the moment the database answered. For people and for deciding when to ask again: by
-/// the time you read it the lock may have changed hands.
+/// The holder of a lock at the moment when the database answered.
+///
+/// Use it to tell people, and to decide when to ask again. Do not use it to decide whether you may go on: when you read
+/// it, the lock may have another holder already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
     /// The label of the holder: [`Lock::with_owner`](crate::Lock::with_owner).
     pub owner: String,
-    /// The number of its acquisition.
+    /// The fence: the number of the holder's acquisition.
     pub fence: i64,
-    /// When it acquired the lock, on the database's clock.
+    /// When the holder acquired the lock, on the database's clock.
     pub since: DateTime<Utc>,
-    /// How long the lease lives if nobody extends it.
+    /// How long the lease still lasts if the holder does not extend it.
     pub time_left: Duration,
-    /// The text left with the lock.
+    /// The text that a holder has left with the lock.
     pub data: Option<String>,
 }
 
-/// What became of a request to extend or release a lease, or to replace its data.
+/// The result of a request to extend or release a lease, or to replace its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Done.
     Done,
-    /// Done, although the lease had run out: nobody had taken the lock over in between, so it is still the
-    /// same lease with the same fence. Somebody could have, so the time to extend it was too short.
+    /// Done, although the lease had expired. Nobody had taken the lock over in between, so it is still the same lease
+    /// with the same fence. Another process could have taken it over: the holder extended the lease too late.
     DoneLate,
-    /// Nothing was done: the lock was taken over, released or removed. The lease is worthless for ever.
+    /// Nothing was done: the lock was taken over, released or removed. This lease can never be used again.
     Lost,
 }
 
@@ -104,27 +108,28 @@ impl Outcome {
     }
 }
 
-/// What a transaction that wants to work under a lease learns.
+/// The answer to a transaction that wants to work under a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "unless the lease is pinned, a stale holder is about to commit"]
 pub enum Pin {
-    /// Until this transaction ends, nobody takes the lock over.
+    /// Until this transaction ends, nobody can take the lock over.
     Pinned,
-    /// The lease's time is over, although nobody has taken the lock over yet. Extend it, then begin again.
+    /// The lease has expired, although nobody has taken the lock over yet. Extend the lease, then begin the transaction
+    /// again.
     RunOut,
-    /// The lock was taken over, released or removed: do nothing.
+    /// The lock was taken over, released or removed. Do not do the work.
     Lost,
 }
 
-/// What became of taking a lock away from its holder.
+/// The result of taking a lock away from its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forced {
-    /// The lock is free; the old holder's pins, extensions and releases will say lost.
+    /// The lock is free. The old holder's pins, extensions and releases will find the lease lost.
     Released,
-    /// The row names no holder.
+    /// The lock's row names no holder, or there is no row.
     Free,
-    /// A transaction that pinned it, or is acquiring it, is still open. The lock is not pulled away from
-    /// under it: try again when it has ended.
+    /// A transaction that has pinned the lock, or is acquiring it, is still open. The lock is not taken away during
+    /// that transaction. Try again when the transaction has ended.
     InUse,
 }
 
@@ -132,19 +137,19 @@ pub enum Forced {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// What stands in the column `name`: `group|name`, or the name alone.
+    /// The key, as it stands in the column `name`: `group|name`, or the name alone.
     pub key: String,
-    /// The label of the holder, or of the last one.
+    /// The label of the holder, or of the last holder if the lock is free.
     pub owner: String,
     /// The number of the latest acquisition.
     pub fence: i64,
-    /// When the latest acquisition was, on the database's clock.
+    /// When the latest acquisition happened, on the database's clock.
     pub acquired_at: DateTime<Utc>,
-    /// When its lease ends or ended.
+    /// When the lease of that acquisition expires or expired.
     pub expires_at: DateTime<Utc>,
-    /// How long the lease still lives if nobody extends it; `None` where nobody holds the lock.
+    /// How long the lease still lasts if the holder does not extend it; `None` if nobody holds the lock.
     pub time_left: Option<Duration>,
-    /// The text left with the lock.
+    /// The text that a holder has left with the lock.
     pub data: Option<String>,
 }
 
@@ -155,14 +160,14 @@ impl Record {
         name::parts(&self.key).1
     }
 
-    /// The group, if the lock is in one.
+    /// The group, or `None` if the lock is in no group.
     #[must_use]
     pub fn group(&self) -> Option<&str> {
         name::parts(&self.key).0
     }
 
-    /// Whether somebody holds the lock. A lease that has run out reads as free, although its holder may still
-    /// extend it if nobody takes the lock over first.
+    /// Whether somebody holds the lock. An expired lease counts as free, although its holder may still extend it until
+    /// another process takes the lock over.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.time_left.is_some()

@@ -1,5 +1,5 @@
-//! Locks on diesel-async's connections: the same operations as in [`blocking`](crate::blocking), in the same
-//! words. What each does, and when to use it, is said there.
+//! Locks on the connections of diesel-async. The operations have the names that they have in
+//! [`blocking`](crate::blocking). The documentation there says what each operation does, and when to use it.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {

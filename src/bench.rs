@@ -1,5 +1,5 @@
-//! What `benches/pure.rs` measures and no application can reach: the keeper's decisions by a clock that is moved by hand,
-//! without a thread and without a database.
+//! What `benches/pure.rs` measures and no application can call: the decisions of the keeper, without threads and
+//! without a database. The benchmark moves the clock by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::token::Token;
 const EVERY: Duration = Duration::from_secs(10);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// A lease that nobody acquired.
+/// Makes a lease without acquiring it in a database.
 ///
 /// # Errors
-/// For a name that cannot be used.
+/// An error for a name that cannot be used.
 pub fn lease(name: &str) -> Result<Lease> {
     let lock = Lock::new(name)?.with_ttl(YEAR)?;
     Ok(Lease::new(&lock, Token::random()?, 1, Moment::now()))
 }
 
-/// What decides when which lease is extended.
+/// Decides when each lease is extended.
 pub struct Keeper {
     schedule: Schedule,
     now: Moment,
 }
 
 impl Keeper {
-    /// One that keeps so many leases.
+    /// A keeper of this number of leases.
     ///
     /// # Errors
-    /// Where the system has no randomness.
+    /// An error if the system has no source of randomness.
     pub fn with(leases: usize) -> Result<Self> {
         let (mut schedule, now) = (Schedule::default(), Moment::now());
         for number in 0..leases {
@@ -45,12 +45,13 @@ impl Keeper {
         Ok(Self { schedule, now })
     }
 
-    /// Looks when nothing is due: how many are.
+    /// Checks the schedule at a moment when nothing is due. Returns the number of leases that are due or ended.
     pub fn look(&mut self) -> usize {
         self.schedule.beat(self.now).due.len() + self.schedule.ended(self.now).len()
     }
 
-    /// Goes on to the next beat, takes out who is due, and takes in the answers: how many.
+    /// Moves the clock to the next beat, takes the leases that are due, and records each as extended. Returns their
+    /// number.
     pub fn beat(&mut self) -> usize {
         self.now = self.now.after(EVERY);
         let due = self.schedule.beat(self.now).due;

@@ -1,4 +1,4 @@
-//! Locks on Diesel's connections.
+//! Locks on Diesel's blocking connections. For the connections of diesel-async use the module `asynchronous`.
 //!
 //! ```
 //! # use diesel::Connection;

@@ -1,10 +1,10 @@
-//! The local clock that trust is reckoned on: it never goes back, and it counts the time the machine
-//! was suspended where the platform can tell (on Linux `Instant` does not), so that a laptop that
-//! wakes up does not trust a lease that ran out while it slept.
+//! The local clock by which trust is calculated. It never goes back. Where the platform can do it, the clock also
+//! counts the time for which the machine was suspended (`Instant` on Linux does not). So a laptop that wakes up does
+//! not trust a lease that expired while the laptop slept.
 
 use std::time::{Duration, SystemTime};
 
-/// A moment of this process's clock. Means nothing to another machine.
+/// A moment of this process's clock. It means nothing to another machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 
@@ -17,14 +17,14 @@ impl Moment {
         Self(self.0.saturating_add(time))
     }
 
-    /// How long after `earlier`; zero where it is not.
+    /// The time from `earlier` to this moment; zero if `earlier` is the later one.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Microseconds since 1970 by the clock on the wall, which may be set. Only for the fences of SQLite, whose database has
-/// no other clock, and for the names of files.
+/// Microseconds since 1970 by the system's clock, which a user may set. Only two things use it: the fences of SQLite,
+/// which has no clock but the system's, and the names of folders of migrations.
 pub(crate) fn on_the_wall() -> i64 {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

@@ -1,9 +1,12 @@
-//! What can go wrong. Not getting a lock is no error ([`Attempt::Busy`](crate::Attempt::Busy)), and
-//! neither is having lost one ([`Outcome::Lost`](crate::Outcome::Lost)): both are values. Only who waits for a guard, and
-//! wants nothing else, is told so as an error.
+//! What can go wrong.
 //!
-//! Neither Diesel nor diesel-async hands on an engine's error code, so texts are all there is to read.
-//! They are read here and nowhere else, and what is not recognised counts as not worth a retry.
+//! Two outcomes are values, not errors: the lock is busy ([`Attempt::Busy`](crate::Attempt::Busy)), and the lease is
+//! lost ([`Outcome::Lost`](crate::Outcome::Lost)). A busy lock is an error only for a caller that waits for a guard:
+//! such a caller has nothing to do without the guard.
+//!
+//! Diesel and diesel-async do not pass on the error code of an engine, so only the text of the error can be read. The
+//! texts are read in this file and nowhere else. An error whose text is not recognised counts as permanent: a retry is
+//! not worth while.
 
 use std::time::Duration;
 
@@ -16,37 +19,37 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation could not be carried out.
 ///
-/// It converts from [`diesel::result::Error`], so it serves as the error type of a Diesel transaction
-/// that also takes locks.
+/// It converts from [`diesel::result::Error`]. So it can be the error type of a Diesel transaction that also acquires
+/// locks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name, label, duration or other input that cannot be used; the text says what can.
+    /// A name, label, duration or other input cannot be used. The text says what can be used instead.
     #[error("{what} {value:?} cannot be used: {remedy}")]
     Invalid {
-        /// Which input.
+        /// The kind of input.
         what: &'static str,
-        /// What was given.
+        /// The input.
         value: String,
         /// What to do instead.
         remedy: &'static str,
     },
 
-    /// The table of the locks is not there.
+    /// The table of the locks does not exist.
     #[error(
         "the table of the locks is missing: write this crate's migrations into yours with \
          `diesel-locks migrations write {engine}` and apply them with `diesel migration run`, or see \
          `diesel_locks::migrations` for other ways; or name the right table with `Lock::in_table`"
     )]
     TableMissing {
-        /// The engine whose migrations are to be run: `postgres`, `mysql` or `sqlite`.
+        /// The engine whose migrations must be run: `postgres`, `mysql` or `sqlite`.
         engine: &'static str,
         /// What the database said.
         source: DieselError,
     },
 
-    /// The table, the connection or a folder is not as it has to be: found while migrating, verifying or writing
-    /// migrations.
+    /// The table, the connection or a folder is not as it has to be. Migrating, verifying, or writing migrations found
+    /// this.
     #[error("{found}: {remedy}")]
     Setup {
         /// What was found.
@@ -55,22 +58,23 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// A pin found that the lease belongs to somebody else by now, or to nobody: do not go on with the work.
+    /// A lease is lost: another process has taken the lock over, or the lock was released or removed. Do not go on with
+    /// the work.
     #[error("the lease on {name:?} is lost: it was taken over, released or removed")]
     Lost {
         /// The name of the lock.
         name: String,
     },
 
-    /// A pin found that the lease's time is over, although nobody has taken it over.
+    /// A pin found that the lease has expired, although nobody has taken the lock over.
     #[error("the lease on {name:?} has run out: extend it, and begin the transaction again")]
     RunOut {
         /// The name of the lock.
         name: String,
     },
 
-    /// The lock was won, but the answer took so long that the lease could not be trusted any more.
-    /// It has been given back, unless the token was the caller's own.
+    /// The lock was acquired, but the answer took too long: the lease could not be trusted any more. The lock has been
+    /// released again, unless the token was the caller's own.
     #[error(
         "the database took {took:?} to say that {name:?} was acquired, too long for a ttl of {ttl:?}: \
          it is not acquired; use a longer ttl"
@@ -80,11 +84,11 @@ pub enum Error {
         name: String,
         /// How long the answer took.
         took: Duration,
-        /// The ttl asked for.
+        /// The ttl of the lock.
         ttl: Duration,
     },
 
-    /// An SQLite transaction that has only read so far cannot become the writer.
+    /// An SQLite transaction that has only read until now cannot begin to write.
     #[error(
         "this SQLite transaction cannot write: another connection does, or has done so since this \
          transaction first read; begin it with `immediate_transaction`"
@@ -94,7 +98,7 @@ pub enum Error {
         source: DieselError,
     },
 
-    /// A lock was to be held for the length of a transaction, and there is none.
+    /// The caller wants to hold a lock until the transaction ends, but no transaction is open.
     #[error(
         "there is no transaction for whose length {name:?} could be held: begin one with Diesel, or \
          acquire the lock"
@@ -104,8 +108,8 @@ pub enum Error {
         name: String,
     },
 
-    /// Waiting for a lock inside a transaction that goes on seeing what was there when it began, or on SQLite keeps
-    /// everybody else from writing: it could never succeed.
+    /// A wait for a lock inside this transaction could never succeed. Either the transaction only sees what was there
+    /// when it began, so it never sees the release; or, on SQLite, it keeps every other connection from writing.
     #[error(
         "waiting for {name:?} inside this transaction could never succeed, because it would not see the \
          release: acquire the lock before the transaction begins"
@@ -115,12 +119,12 @@ pub enum Error {
         name: String,
     },
 
-    /// A wait for a lock was over before the lock was free.
+    /// The wait for a lock ended before the lock was free.
     #[error("{name:?} is busy{}", held_by(.holder.as_deref()))]
     Busy {
         /// The name of the lock.
         name: String,
-        /// Who holds it, if the database could tell.
+        /// The holder, if the database could tell.
         holder: Option<Box<Holder>>,
     },
 
@@ -133,14 +137,14 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
-    /// The database did not answer in time. What it was asked to do may still happen.
+    /// The database did not answer in time. It may still do what it was asked to do.
     #[error("the database did not answer within {within:?}")]
     NoAnswer {
-        /// How long it was waited for.
+        /// How long this crate waited for the answer.
         within: Duration,
     },
 
-    /// The `Locker` was closed, and acquires nothing any more.
+    /// The `Locker` was closed. It cannot acquire a lock any more.
     #[error("these locks were closed: make a new `Locker`")]
     Closed,
 
@@ -150,9 +154,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same operation, or the same transaction from its beginning, may succeed when it is
-    /// tried again: serialization failures, deadlocks, timeouts of row locks, a busy SQLite database,
-    /// and an answer that came too late.
+    /// Whether a retry of the same operation, or of the same transaction from its beginning, may succeed. That is so
+    /// after a serialization failure, a deadlock, a timeout of a row lock, a busy lock, a busy SQLite database, a pool
+    /// that gave no connection, a missing answer, and an answer that came too late.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -166,8 +170,8 @@ impl Error {
         }
     }
 
-    /// Whether the connection to the database broke, so that it is unknown what the operation did.
-    /// Acquiring again with the same token finds out.
+    /// Whether the connection to the database broke, so that nobody knows what the operation did. To find out, acquire
+    /// again with the same token.
     #[must_use]
     pub fn is_connection(&self) -> bool {
         match self {
@@ -180,14 +184,14 @@ impl Error {
         }
     }
 
-    /// Whether a pin found the lease gone or run out, so that the work must not go on.
+    /// Whether the lease is lost or has expired, so that the work must not go on.
     #[must_use]
     pub fn is_stale(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::RunOut { .. })
     }
 
-    /// What an engine's error means; `in_transaction` tells a busy SQLite database from a
-    /// transaction that never will write.
+    /// Interprets an error of an engine. On SQLite, "busy" inside a transaction means that this transaction can never
+    /// write. Outside a transaction a retry can succeed.
     pub(crate) fn from_engine(
         source: DieselError,
         engine: &'static str,
@@ -202,12 +206,13 @@ impl Error {
         }
     }
 
-    /// Whether a transaction was refused because of another one, and not just kept waiting for it.
+    /// Whether the database refused the transaction because of another transaction. A timeout of a row lock does not
+    /// count.
     pub(crate) fn is_serialization(&self) -> bool {
         matches!(self, Self::Database(source) if is_serialization(source))
     }
 
-    /// Whether an SQLite database had another writer for longer than the connection's `busy_timeout`.
+    /// Whether another connection wrote to the SQLite database for longer than the `busy_timeout` of this connection.
     pub(crate) fn is_busy_database(&self) -> bool {
         matches!(self, Self::Database(source) if is_sqlite_busy(source))
     }
@@ -240,7 +245,7 @@ const SQLITE_BUSY: [&str; 3] = [
     "database schema is locked",
 ];
 
-/// Refused because of another transaction: to be tried again at once.
+/// The database refused the statement because of another transaction. A retry makes sense at once.
 const SERIALIZATION: [&str; 4] = [
     "Deadlock found",                     // MySQL, MariaDB 1213
     "Record has changed since last read", // MariaDB 1020
@@ -248,7 +253,7 @@ const SERIALIZATION: [&str; 4] = [
     "deadlock detected",                  // PostgreSQL 40P01
 ];
 
-/// Kept waiting for another transaction, or not willing to.
+/// The statement had to wait for another transaction, and gave up or was not allowed to wait.
 const TIMEOUT: [&str; 4] = [
     "Lock wait timeout exceeded",              // MySQL, MariaDB 1205
     "NOWAIT is set",                           // MySQL 3572
@@ -272,7 +277,7 @@ const CONNECTION: [&str; 12] = [
 ];
 
 fn is_table_missing(error: &DieselError) -> bool {
-    // PostgreSQL 42P01, and not: column "…" of relation "…", prepared statement "…" (PgBouncer)
+    // PostgreSQL 42P01. These texts are others: column "…" of relation "…", prepared statement "…" (PgBouncer).
     let is_relation =
         |text: &str| text.starts_with("relation ") && text.ends_with(" does not exist");
     says(error, &TABLE_MISSING)

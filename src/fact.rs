@@ -1,7 +1,9 @@
-//! What a database says about the table, the session and itself, and whether locks can work there. No I/O.
+//! What a database says about the table, the session and itself, and whether locks can work there. This file does no
+//! I/O.
 //!
-//! The check looks at the table itself, not at the version of a migration. So it is right for a table that any tool
-//! created, and a table that is ahead of this version of the crate passes while everything needed is there.
+//! The check looks at the table itself, not at the version of a migration. So the check is right for a table that any
+//! tool created. A table that is newer than this version of the crate passes, as long as it has everything that this
+//! version needs.
 
 use diesel::query_source::Column;
 use diesel::result::Error as DieselError;
@@ -12,7 +14,7 @@ use crate::row::Row;
 use crate::schema::diesel_locks as locks;
 use crate::table::Table;
 
-/// One thing that a database says about the table of the locks, the session or itself: a `column`, the `engine`, …
+/// One fact that a database tells about the table of the locks, the session or itself: a `column`, the `engine`, …
 #[derive(Clone, Debug, PartialEq, Eq, diesel::Queryable)]
 pub struct Fact {
     kind: String,
@@ -25,20 +27,20 @@ impl Row for Fact {
     type Sql = FactSql;
 }
 
-/// What every fact of a kind must be.
+/// The values that every fact of one kind may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Requirement {
     pub(crate) fact: &'static str,
-    /// The allowed values. One that starts with a digit is a minimum version.
+    /// The allowed values. A value that starts with a digit is a minimum version.
     pub(crate) values: &'static [&'static str],
     pub(crate) remedy: &'static str,
 }
 
-/// What an engine requires of the table, the session and the server.
+/// The requirements of an engine for the table, the session and the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Requirements {
     pub(crate) engine: &'static str,
-    /// Whether the table of pins is needed beside the table of the locks.
+    /// Whether the engine needs the table of pins beside the table of the locks.
     pub(crate) pins: bool,
     pub(crate) each: &'static [Requirement],
 }
@@ -61,7 +63,7 @@ pub(crate) fn columns() -> [&'static str; 8] {
 /// The columns of the table of pins: see `dialect/mysql.rs`.
 const PINS: [&str; 3] = ["_pins.name", "_pins.token", "_pins.fence"];
 
-/// Whether the table is there at all.
+/// Whether the table exists.
 pub(crate) fn is_there(facts: &[Fact]) -> bool {
     of(facts, "column").any(|column| !column.starts_with("_pins."))
 }
@@ -120,7 +122,7 @@ impl Requirement {
     }
 }
 
-/// `10.11.19-MariaDB-…` is 10, 11 and 19.
+/// The numbers at the start of a version: `10.11.19-MariaDB-…` gives 10, 11 and 19.
 fn numbers(version: &str) -> Vec<u32> {
     let end = version
         .find(|c: char| !c.is_ascii_digit() && c != '.')

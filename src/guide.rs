@@ -1,7 +1,7 @@
-//! Pages to read.
+//! The guide, in pages.
 
-// They are the files below `docs/`, made to be read on a code host as well: no hidden lines, and links that work in both.
-// `tests/documentation` compiles and runs their code, instead of rustdoc's own tests.
+// The pages are the files in `docs/`. People also read them on a code host, so they have no hidden lines, and their
+// links work in both places. `tests/documentation` compiles and runs their code; rustdoc does not.
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/inside-your-transaction.md"))]
 pub mod inside_your_transaction {}

@@ -1,12 +1,12 @@
-//! A lease: a lock that is held.
+//! A lease: a lock that was acquired.
 //!
-//! Trust (I3): a lease may be trusted until *the moment before the request was sent* + ttl − margin, on
-//! this process's own clock. Whatever the network did to the answer, the database began to count later
-//! than that, so as long as both clocks run at about the same rate (the margin covers what they don't)
-//! trust ends before the lease does. No clock of the database is ever compared with a local one.
+//! Trust (I3): a process may trust a lease until *the moment before the request was sent* + ttl − margin, on the clock
+//! of this process. The database begins to count later than that moment, whatever the network does to the answer,
+//! because the request has to arrive first. So trust ends before the lease expires, as long as both clocks run at about
+//! the same rate; the margin covers the difference. No clock of the database is ever compared with a local clock.
 //!
-//! Extending never takes time away from a lease, neither in the row nor here: another copy of it, in
-//! another process, may already trust the longer time.
+//! Extending never makes a lease shorter, neither in the row nor in this process: another process may have a copy of
+//! the lease, and may already trust the longer time.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,16 +18,19 @@ use crate::name::Name;
 use crate::table::Table;
 use crate::token::Token;
 
-/// The part of a ttl that is not trusted: a tenth, at least a tick of the coarsest clock (SQLite's) and at
-/// most a second. It covers clocks that run at different rates, and leaves the work time to stop.
+/// The part of a ttl that is not trusted: a tenth, at least a tick of the coarsest clock (SQLite's) and at most a
+/// second. It covers clocks that run at different rates, and it leaves the work time to stop.
 const MARGIN: u32 = 10;
 const SMALLEST_MARGIN: Duration = Duration::from_millis(1);
 const LARGEST_MARGIN: Duration = Duration::from_secs(1);
 
-/// A lock that this process, or whoever it got the lease from, acquired.
+/// A lock that was acquired, by this process or by the process that handed the lease over.
 ///
-/// Whoever has the lease can pin, extend and release it; a clone, or the text of it in another process, is
-/// the same lease. Dropping it does nothing: the lease lives until it is released or its ttl is over.
+/// Every process that has the lease can pin, extend and release it. A clone is the same lease, and so is its text in
+/// another process. Dropping a `Lease` does nothing: the lock stays acquired until it is released or the ttl is over.
+///
+/// Use a `Lease` for a lock on a connection of your own. Nothing extends it in the background; if you want that, use a
+/// [guard](crate::locker::Guard).
 ///
 /// ```
 /// # use diesel::Connection;
@@ -39,7 +42,7 @@ const LARGEST_MARGIN: Duration = Duration::from_secs(1);
 /// let Attempt::Acquired(lease) = Lock::new("import")?.try_acquire(&mut conn)? else {
 ///     panic!("somebody else is importing");
 /// };
-/// let handed_over = lease.to_text();                   // a secret: whoever knows it is the holder
+/// let handed_over = lease.to_text();                   // a secret: a process that knows it can act as the holder
 ///
 /// let mut lease: Lease = handed_over.parse()?;         // in another process
 /// assert_eq!(lease.extend(&mut conn)?, Outcome::Done); // trusted from here on
@@ -64,28 +67,33 @@ impl Lease {
         }
     }
 
-    /// The lock that is held.
+    /// The lock that this lease holds.
     #[must_use]
     pub fn lock(&self) -> &Lock {
         &self.lock
     }
 
-    /// The number of this acquisition: larger than that of every earlier one of this name. Send it along to
-    /// whatever outside the database the work touches, and have that refuse a smaller one than it has seen.
+    /// The number of this acquisition. It is larger than the number of every earlier acquisition of this name.
+    ///
+    /// If the work changes something outside the database, send the fence along. The other side must refuse a fence
+    /// that is smaller than one it has seen.
     #[must_use]
     pub fn fence(&self) -> i64 {
         self.fence
     }
 
-    /// How long this process may still rely on being the holder without asking the database; zero once it
-    /// may not. It is less than the time left in the table, and starts at zero in a process that
-    /// got the lease as text, until it first extends it.
+    /// How long this process may still rely on being the holder, without asking the database. Zero if it may not rely
+    /// on it any more.
     ///
-    /// An extension inside a transaction is not counted, because a rollback would take it back. A lease that was acquired
-    /// in a transaction counts as if that will commit: until it has, rely on nothing.
+    /// This time is shorter than the time left in the table. A process that got the lease as text starts with zero,
+    /// until it extends the lease for the first time.
     ///
-    /// It is no proof: a process can be paused right after it looked. What must not happen without the lease
-    /// belongs in a transaction that [pins](crate::blocking::LeaseDsl::pin) it.
+    /// An extension inside a transaction does not count, because a rollback would take it back. For a lease that was
+    /// acquired in a transaction, the time is calculated as if the transaction will commit: do not rely on it before
+    /// the commit.
+    ///
+    /// It is no proof: a process can be paused right after this call. If a write must not happen without the lease, do
+    /// it in a transaction that [pins](crate::blocking::LeaseDsl::pin) the lease.
     #[must_use]
     pub fn trusted_for(&self) -> Duration {
         let now = Moment::now();
@@ -93,8 +101,9 @@ impl Lease {
             .map_or(Duration::ZERO, |until| until.since(now))
     }
 
-    /// The lease as text, for another process to go on with; [`str::parse`] reads it. Keep it as secret as a
-    /// password: whoever knows it can release the lock and commit as its holder.
+    /// The lease as text, to hand it over to another process. The other process reads it with [`str::parse`].
+    ///
+    /// Keep the text as secret as a password: a process that knows it can release the lock, and commit as its holder.
     #[must_use]
     pub fn to_text(&self) -> String {
         let table = &self.lock.table;
@@ -111,7 +120,7 @@ impl Lease {
         fields.join(":")
     }
 
-    /// The token: who knows it can release the lock and commit as its holder.
+    /// The token. A process that knows the token can release the lock, and commit as its holder.
     #[must_use]
     pub fn token(&self) -> &str {
         self.token.reveal()
@@ -123,7 +132,7 @@ impl Lease {
         }
     }
 
-    /// When this process must no longer rely on it.
+    /// The moment from which this process must not rely on the lease any more.
     pub(crate) fn trusted_until(&self) -> Moment {
         self.trusted_until.unwrap_or_default()
     }
@@ -132,17 +141,18 @@ impl Lease {
         self.trusted_until = self.trusted_until.max(Some(until));
     }
 
-    /// The request that was sent at that moment extended the lease to this ttl.
+    /// Notes that the request sent at that moment has extended the lease to this ttl.
     pub(crate) fn trust(&mut self, sent: Moment, ttl: Duration) {
         self.trusted_until = self.trusted_until.max(Some(trusted_until(sent, ttl)));
     }
 
-    /// Until when to trust a lease of which an answer says that this much is left, when it was asked for at that moment.
+    /// Until when to trust the lease, if a request was sent at the moment `asked` and its answer says that the time
+    /// `left` is left.
     pub(crate) fn trust_until(&self, asked: Moment, left: Duration) -> Moment {
         asked.after(left.saturating_sub(margin(left.max(self.lock.ttl))))
     }
 
-    /// The request that was sent at that moment added so much to what was left.
+    /// Notes that the request sent at that moment has added the time `by` to what was left.
     pub(crate) fn trust_longer(&mut self, sent: Moment, by: Duration) {
         let latest = trusted_until(sent, LONGEST_TTL);
         let longer = self.trusted_until.map(|until| until.after(by).min(latest));
@@ -150,7 +160,7 @@ impl Lease {
     }
 }
 
-/// Whether any answer could be quick enough for a lease of this ttl.
+/// Whether an answer can be quick enough for a lease of this ttl to be trusted at all.
 pub(crate) fn can_be_trusted(ttl: Duration) -> bool {
     ttl > SMALLEST_MARGIN
 }
@@ -164,7 +174,7 @@ fn margin(ttl: Duration) -> Duration {
 }
 
 const FORMAT: &str = "lease1";
-/// The lease of a lock that is [pinned by writing](Lock::pin_by_writing).
+/// The format for a lock that is [pinned by writing](Lock::pin_by_writing).
 const FORMAT_WRITING: &str = "lease1w";
 
 impl FromStr for Lease {
@@ -201,8 +211,8 @@ fn read(text: &str) -> Option<Lease> {
     })
 }
 
-/// Everything but letters, digits, `-` and `_` as `%` and two hexadecimal digits, so that the text passes
-/// through headers, environments and command lines.
+/// Writes each byte as `%` and two hexadecimal digits, except letters, digits, `-` and `_`. So the text passes through
+/// headers, environments and command lines unchanged.
 fn escape(text: &str) -> String {
     let escape = |byte: u8| match byte {
         b'-' | b'_' => char::from(byte).to_string(),

@@ -2,18 +2,46 @@
 //!
 //! # Words
 //!
-//! A **[lock](Lock)** is a name, and how it is to be held. Acquiring it makes a **[lease](Lease)**: a row in a table
-//! that names the holder by a random *token*, until the *ttl* is over on the database's clock. Each acquisition of a name
-//! has a **[fence](Lease::fence)**, a number that only grows. When a lease has run out others may **take over**; while
-//! they don't, its holder can still extend it. A transaction that **[pins](blocking::LeaseDsl::pin)** its lease cannot be
-//! overtaken until it has ended: a stale holder does not get to commit.
+//! A **[lock](Lock)** is a name, and how it is to be held. Acquiring a lock makes a **[lease](Lease)**: a row in a
+//! table that names the holder by a random *token*, until the *ttl* is over on the database's clock. Each acquisition
+//! of a name has a **[fence](Lease::fence)**, a number that only grows. When a lease has expired, another process may
+//! **take over** the lock. Until that happens, the holder can still extend the lease. If a transaction
+//! **[pins](blocking::LeaseDsl::pin)** its lease, no other process can take the lock over until the transaction has
+//! ended: a stale holder cannot commit.
+//!
+//! [`guide::promises`] lists each promise, and the tests that fail without it.
+//!
+//! # Features
+//!
+//! ```toml
+//! [dependencies]
+//! diesel-locks = { version = "0.1", features = ["postgres"] }
+//! ```
+//!
+//! No feature is enabled by default. Enable the feature of your database, and what you use besides:
+//!
+//! | feature | enables |
+//! |---|---|
+//! | `postgres` | locks in PostgreSQL |
+//! | `mysql` | locks in MySQL and MariaDB |
+//! | `sqlite` | locks in SQLite, 3.35 or newer |
+//! | `async` | the module `asynchronous`, for the connections of diesel-async; uses tokio |
+//! | `r2d2` | blocking `Locker` on a pool of r2d2 |
+//! | `bb8`, `deadpool`, `mobc` | async `Locker` on a pool of that crate; each enables `async` |
+//! | `listen` | PostgreSQL wakes the waiters of a blocking `Locker`; links libpq |
+//! | `async-listen` | PostgreSQL wakes the waiters of an async `Locker`; enables `async` |
+//! | `tracing` | what happens to managed locks, as events and spans of tracing |
+//! | `cli` | the program `diesel-locks` with all native drivers; `cli-postgres`, `cli-mysql` and `cli-sqlite` with one. Not for applications |
+//!
+//! Except with `listen` and `cli`, the crate links no native database driver: it uses the one that your application chose.
 //!
 //! # Where to begin
 //!
-//! 1. Enable the feature of your database: `postgres`, `mysql` (for MariaDB too), `sqlite`; and `async` for diesel-async.
-//!    The crate links no database driver itself: it uses the one that your application chose.
-//! 2. Create the table: [the guide](guide::embedding) shows three ways; [`blocking::migrate`] is the shortest.
-//! 3. Import the operations for your kind of connection: [`blocking`] or [`asynchronous`](https://docs.rs/diesel-locks).
+//! 1. Enable the feature of your database: `postgres`, `mysql` (for MariaDB too) or `sqlite`. For diesel-async enable
+//!    `async`, too.
+//! 2. Create the table: [the guide](guide::embedding) shows three ways. [`blocking::migrate`] is the shortest.
+//! 3. Import the operations for your kind of connection: [`blocking`] or
+//!    [`asynchronous`](https://docs.rs/diesel-locks/latest/diesel_locks/asynchronous/index.html).
 //!
 //! ```
 //! # use diesel::prelude::*;
@@ -25,7 +53,7 @@
 //! match Lock::new("invoice:42")?.try_acquire(&mut conn)? {
 //!     Attempt::Acquired(lease) => {
 //!         conn.transaction(|conn| {
-//!             lease.pin(conn)?;          // from here on nobody can take it from us
+//!             lease.pin(conn)?;          // until the transaction ends nobody can take the lock over
 //!             // … the writes …
 //!             lease.release(conn)        // takes effect with the commit
 //!         })?;
@@ -35,41 +63,48 @@
 //! # Ok::<(), diesel_locks::Error>(())
 //! ```
 //!
-//! For work that lasts, [`blocking::Locker`] and [`asynchronous::Locker`](https://docs.rs/diesel-locks) on the application's
-//! pool wait, keep leases alive in the background, tell the work when one is lost, and give it back: see
-//! [the guide](guide::managed_locks).
+//! For work that takes long, use [`blocking::Locker`] or
+//! [`asynchronous::Locker`](https://docs.rs/diesel-locks/latest/diesel_locks/asynchronous/index.html) on the
+//! application's pool. A `Locker` waits for a lock, extends the lease in the background, tells the work when the lease
+//! is lost, and releases the lock: see [the guide](guide::managed_locks).
 //!
 //! # What to do when
 //!
 //! | you want | use |
 //! |---|---|
 //! | a job done by one process at a time | [`Locker::run`](blocking::Locker::run) |
-//! | a lock that lives as long as the work | [`Locker::acquire`](blocking::Locker::acquire): a guard, kept alive |
-//! | to go on only if nobody else is at it | [`try_acquire`](blocking::LockDsl::try_acquire) |
-//! | to wait your turn | [`acquire`](blocking::LockDsl::acquire) with a [`Wait`] |
-//! | to protect writes to this database | [`pin`](blocking::LeaseDsl::pin) first in their transaction, or the one call: [`Lock::transaction`](blocking::LockDsl::transaction); see [the guide](guide::inside_your_transaction) |
+//! | a lock that is held as long as the work takes | [`Locker::acquire`](blocking::Locker::acquire): a guard, whose lease is extended in the background |
+//! | to go on only if the lock is free | [`try_acquire`](blocking::LockDsl::try_acquire) |
+//! | to wait for a lock on your own connection | [`acquire`](blocking::LockDsl::acquire) with a [`Wait`] |
+//! | to protect writes to this database | [`pin`](blocking::LeaseDsl::pin) first in the transaction that writes, or do all in one call with [`Lock::transaction`](blocking::LockDsl::transaction); see [the guide](guide::inside_your_transaction) |
 //! | exclusion for just one transaction | [`try_hold`](blocking::LockDsl::try_hold) |
 //! | several locks, all or none; or any one of several | [`LockSet`] |
 //! | to filter a query by what is locked | [`query`] |
-//! | to protect anything else | send [`Lease::fence`] along, and refuse a smaller one there |
-//! | to work for longer than the ttl | a guard; or [`extend`](blocking::LeaseDsl::extend) at a third of it, and stop when it says lost |
-//! | to know whether you may go on, without asking | [`Guard::is_valid`](locker::Guard::is_valid), [`Lease::trusted_for`] |
-//! | another process to go on | [`Lease::to_text`] |
-//! | to know who holds what | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
-//! | to take a lock from somebody | [`force_release`](blocking::LockDsl::force_release) |
-//! | to know at start-up that it will work | [`blocking::verify`] |
-//! | to run your own migrations, though several instances start | [`blocking::run_migrations_in_turn`] |
-//! | to tidy up | [`purge`](blocking::ListDsl::purge) |
+//! | to protect anything outside this database | send [`Lease::fence`] along; the other side must refuse a fence that is smaller than one it has seen |
+//! | to work for longer than the ttl | a guard; or call [`extend`](blocking::LeaseDsl::extend) after each third of the ttl, and stop when the answer is [`Outcome::Lost`] |
+//! | to know whether you may go on, without asking the database | [`Guard::is_valid`](locker::Guard::is_valid), [`Lease::trusted_for`] |
+//! | to hand a lease over to another process | [`Lease::to_text`] |
+//! | to see the holder of a lock | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
+//! | to take a lock away from its holder | [`force_release`](blocking::LockDsl::force_release) |
+//! | to check at start-up that locks will work | [`blocking::verify`] |
+//! | to run your own migrations when several instances start at once | [`blocking::run_migrations_in_turn`] |
+//! | to remove the rows of locks that nobody uses any more | [`purge`](blocking::ListDsl::purge) |
 //!
 //! # What can go wrong
 //!
-//! Not getting a lock ([`Attempt::Busy`]) and having lost a lease ([`Outcome::Lost`]) are values; only a wait through a
-//! `Locker` that ends without the lock is an error ([`Error::Busy`]). An [`Error`] is for bad
-//! input, whose text names the remedy, and for what the database or the connection said. After an error from
-//! [`try_acquire`](blocking::LockDsl::try_acquire) the lock may have been acquired all the same, if only the answer was
-//! lost: then it is free after the ttl, or, if you chose the [`token`](Lock::with_token), found again by acquiring with it.
-//! After an error from [`extend`](blocking::LeaseDsl::extend) the lease is neither extended nor lost; try again while it is
-//! trusted.
+//! Two outcomes are values, not errors: the lock is busy ([`Attempt::Busy`]), and the lease is lost
+//! ([`Outcome::Lost`]). A busy lock is an error ([`Error::Busy`]) only for a wait through a `Locker` that ends without
+//! the lock.
+//!
+//! An [`Error`] tells of bad input, and then its text names the remedy; or it tells what the database or the connection
+//! said.
+//!
+//! After an error from [`try_acquire`](blocking::LockDsl::try_acquire) the lock may have been acquired all the same, if
+//! only the answer was lost. Then the lock is free after the ttl. If you chose the [`token`](Lock::with_token),
+//! acquiring again with that token finds the acquisition.
+//!
+//! After an error from [`extend`](blocking::LeaseDsl::extend) the lease is neither extended nor lost. Try again while
+//! the lease is trusted.
 
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,10 +1,12 @@
-//! Which rows of the table to read or to purge.
+//! The choice of rows to read or to purge.
 
 use crate::name::Range;
 use crate::table::Table;
 
-/// A page of locks, in the order of their keys: all of them, a group, those whose names begin alike, only
-/// those that are held. For people and dashboards; to decide anything, try to acquire.
+/// A page of locks, in the order of their keys. It can contain all locks, the locks of one group, the locks whose names
+/// begin with one prefix, or only the locks that are held.
+///
+/// Use it for people and dashboards. Do not use it to decide whether you may go on: for that, try to acquire the lock.
 ///
 /// ```
 /// # use diesel::Connection;
@@ -36,7 +38,7 @@ pub struct List {
 }
 
 impl List {
-    /// All locks, a hundred to a page.
+    /// All locks, a hundred on each page.
     pub fn all() -> Self {
         Self {
             table: Table::default(),
@@ -48,43 +50,44 @@ impl List {
         }
     }
 
-    /// Only those of this group.
+    /// Only the locks of this group.
     pub fn group(mut self, group: &str) -> Self {
         self.group = Some(group.to_owned());
         self
     }
 
-    /// Only those whose names (within the group, if one was said) begin like this.
+    /// Only the locks whose names begin with this prefix. If a group was chosen, the prefix is that of the name within
+    /// the group.
     pub fn prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);
         self
     }
 
-    /// Only those that somebody holds.
+    /// Only the locks that somebody holds.
     pub fn held(mut self) -> Self {
         self.held = true;
         self
     }
 
-    /// The page behind this key, which was the last of the page before.
+    /// The page that begins after this key. Give the last key of the page before.
     pub fn after(mut self, key: &str) -> Self {
         self.after = Some(key.to_owned());
         self
     }
 
-    /// So many to a page.
+    /// The largest number of locks on a page.
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = i64::from(limit);
         self
     }
 
-    /// In this table, if it isn't `diesel_locks`.
+    /// The locks of this table, if their table isn't `diesel_locks`.
     pub fn in_table(mut self, table: Table) -> Self {
         self.table = table;
         self
     }
 
-    /// All of its group and prefix, page by page.
+    /// All locks of the group and prefix, page by page.
     pub(crate) fn to_purge(&self) -> Self {
         Self {
             held: false,

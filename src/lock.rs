@@ -1,4 +1,4 @@
-//! A lock: a name, validated once, and how it is to be held. No I/O.
+//! A lock: a name, validated once, and how it is to be held. This file does no I/O.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,9 @@ const LONGEST_DATA: usize = 4096;
 
 /// A name that at most one holder has at a time, and how it is to be held.
 ///
-/// A `Lock` is a value: making one touches no database, and one can be kept in a constant place, cloned
-/// and shared. Every acquisition with it is a [`Lease`](crate::Lease) of its own. Bring
-/// [`blocking::LockDsl`](crate::blocking::LockDsl) or
-/// [`asynchronous::LockDsl`](crate::asynchronous::LockDsl) into scope to acquire it.
+/// A `Lock` is a value. Making a `Lock` does not touch the database. A `Lock` can be stored, cloned and shared. Every
+/// acquisition with it gives a new [`Lease`](crate::Lease). To acquire it on a connection, import
+/// [`blocking::LockDsl`](crate::blocking::LockDsl) or [`asynchronous::LockDsl`](crate::asynchronous::LockDsl).
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,8 +43,8 @@ pub struct Lock {
 impl Lock {
     /// The lock of this name, with a ttl of 30 seconds.
     ///
-    /// A name has 1 to 255 characters, no control characters, no space at its end and no `|`, which stands
-    /// between group and name. Case, accents and Unicode normal forms all count.
+    /// A name has 1 to 255 characters. It has no control characters, no space at its end and no `|`, which separates
+    /// group and name. Case, accents and Unicode normal forms make a difference.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that some engine would cut, fold or refuse.
@@ -53,10 +52,10 @@ impl Lock {
         Name::new(name).map(Self::named)
     }
 
-    /// The lock of this name within a group, such as `"invoices"`, `"42"`. A group can be listed and purged
-    /// as a whole, and its names cannot be confused with those of other groups.
+    /// The lock of this name within a group, such as `"invoices"`, `"42"`. Use a group to list and purge its locks as a
+    /// whole, and to keep its names apart from the names of other groups.
     ///
-    /// In the table it is `invoices|42`; together they have at most 255 characters.
+    /// The key in the table is `invoices|42`. Group, `|` and name together have at most 255 characters.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a group or name that some engine would cut, fold or refuse.
@@ -76,11 +75,12 @@ impl Lock {
         }
     }
 
-    /// How long a lease lives unless it is extended: 1 ms to 100 years, 30 seconds if you don't say.
+    /// How long a lease lasts unless it is extended: 1 ms to 100 years. The default is 30 seconds.
     ///
-    /// Long enough for the work, or for several heartbeats; short enough to wait for when a holder dies. It
-    /// counts from the moment the lock is won, on the database's clock. Below some ten milliseconds the answer itself
-    /// may take too long to be trusted ([`Error::TooLate`]).
+    /// Choose a ttl that is long enough for the work, or for several heartbeats. Choose it short enough: when a holder
+    /// dies, others wait until the ttl is over. The ttl counts from the moment when the database acquires the lock, on
+    /// the database's clock. If the ttl is shorter than some ten milliseconds, the answer may take too long to be
+    /// trusted ([`Error::TooLate`]).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a time out of these bounds.
@@ -89,8 +89,8 @@ impl Lock {
         Ok(self)
     }
 
-    /// The label by which people recognise the holder; `program[process]@host` if you don't say. It decides
-    /// nothing: two holders may have the same one.
+    /// The label by which people recognise the holder. The default is `program[process]@host`. The label decides
+    /// nothing: two holders may have the same label.
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
@@ -106,12 +106,14 @@ impl Lock {
         Ok(self)
     }
 
-    /// A token of your own for the next acquisition, instead of a random one.
+    /// A token of your own for the next acquisition, instead of a random token.
     ///
-    /// Acquiring again with the same token, while the row still is that acquisition, is the same one: same
-    /// fence, fresh expiry. Use it to find out what a request did whose answer was lost, or to agree on a
-    /// holder beforehand. Whoever knows the token is the holder, so it must be as hard to guess as the lock
-    /// is worth, and new for each acquisition; without a reason leave it out.
+    /// Acquiring again with the same token, while the row still is that acquisition, is the same acquisition: the fence
+    /// stays, and the lease gets a fresh expiry.
+    ///
+    /// Use it to find out what a request did if its answer was lost, or to agree on a holder beforehand. Without such a
+    /// reason leave it out. A process that knows the token can act as the holder. So the token must be as hard to guess
+    /// as the lock is worth, and new for each acquisition.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless it is 1 to 128 visible ASCII characters.
@@ -120,8 +122,8 @@ impl Lock {
         Ok(self)
     }
 
-    /// A small text to leave in the row with the acquisition, for people and for the next holder: the
-    /// address of a leader, a checkpoint. Without it, the text of the last holder stays.
+    /// A small text to leave in the row with the acquisition, for people and for the next holder: the address of a
+    /// leader, a checkpoint. Without it, the text of the last holder stays.
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, or a NUL.
@@ -130,45 +132,48 @@ impl Lock {
         Ok(self)
     }
 
-    /// Pins with a write of the lock's row instead of a row lock, on MySQL and MariaDB; elsewhere it makes no difference.
+    /// Pins with a write of the lock's row instead of a row lock, on MySQL and MariaDB. On PostgreSQL and SQLite this
+    /// makes no difference.
     ///
-    /// For Galera with several primaries, where row locks do not leave their node, and for XA transactions on MariaDB,
-    /// which drops them at XA PREPARE. A write is certified against all primaries, and the loser's commit fails with a
-    /// deadlock error. Heartbeats and other pins of the lease wait for the transaction then. Every process must use the
-    /// lock in this way.
+    /// Use it in two cases. The first is Galera with several primaries, where a row lock does not leave its node. A
+    /// write is certified against all primaries, and the loser's commit fails with a deadlock error. The second is an
+    /// XA transaction on MariaDB, which drops row locks at XA PREPARE.
+    ///
+    /// Heartbeats and other pins of the lease then wait for the transaction. Every process must use the lock in this
+    /// way.
     #[must_use]
     pub fn pin_by_writing(mut self) -> Self {
         self.pins_by_writing = true;
         self
     }
 
-    /// The table it lives in, if it isn't `diesel_locks`.
+    /// The table of this lock, if it isn't `diesel_locks`.
     #[must_use]
     pub fn in_table(mut self, table: Table) -> Self {
         self.table = table;
         self
     }
 
-    /// Its name, without the group.
+    /// The name, without the group.
     #[must_use]
     pub fn name(&self) -> &str {
         name::parts(self.name.key()).1
     }
 
-    /// Its group, if it is in one.
+    /// The group, or `None` if the lock is in no group.
     #[must_use]
     pub fn group(&self) -> Option<&str> {
         name::parts(self.name.key()).0
     }
 
-    /// What stands in the table's column `name`: the name, with `group|` before it if it is in one.
+    /// The key, as it stands in the table's column `name`: `group|name`, or the name alone.
     #[must_use]
     pub fn key(&self) -> &str {
         self.name.key()
     }
 }
 
-/// Microseconds, which is what the table counts in; a validated time always fits.
+/// The time in microseconds, the unit of the table. A validated time always fits.
 pub(crate) fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

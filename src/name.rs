@@ -1,9 +1,11 @@
-//! Names of locks. Two different names are two different locks on every engine, so what an engine
-//! would fold or cut is refused: trailing spaces (MySQL's `utf8mb4_bin` ignores them), more than 255
-//! characters (MySQL cuts them silently outside strict mode), NUL (PostgreSQL refuses it).
+//! Names of locks.
 //!
-//! A lock in a group is stored as `group|name`. A group, and a name without a group, cannot contain
-//! `|`, so that the first one in the key always ends the group.
+//! Two different names are two different locks on every engine (I14). So a name that some engine would fold or cut is
+//! refused: a name with spaces at its end (MySQL's `utf8mb4_bin` ignores them), with more than 255 characters (MySQL
+//! cuts it silently outside strict mode), or with NUL (PostgreSQL refuses it).
+//!
+//! A lock in a group is stored as `group|name`. A group cannot contain `|`, and neither can a name without a group. So
+//! the first `|` in a key always ends the group.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +14,10 @@ use crate::error::{Error, Result};
 
 const SEPARATOR: char = '|';
 const LONGEST: usize = 255;
-/// Sorts behind every character that a name may contain; never part of a name itself.
+/// Sorts after every character that a name may contain, and is itself refused in names.
 const LAST: char = '\u{10FFFF}';
 
-/// A validated name, with its group if it has one. [`Display`](fmt::Display) shows the key in the table.
+/// A validated name, with its group if it is in one. [`Display`](fmt::Display) shows the key in the table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name(Arc<str>);
 
@@ -35,12 +37,12 @@ impl Name {
         Ok(Self(key.into()))
     }
 
-    /// Stands where a name will be.
+    /// A placeholder where a name will be filled in later.
     pub(crate) fn placeholder() -> Self {
         Self("".into())
     }
 
-    /// The key of a row or of a lease's text: anything that the two constructors could have made.
+    /// Reads the key of a row or of a lease's text: every key that the two constructors could have made.
     pub(crate) fn from_key(key: &str) -> Result<Self> {
         match key.split_once(SEPARATOR) {
             Some((group, name)) => Self::in_group(group, name),
@@ -59,7 +61,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The group in a key, if there is one, and the name.
+/// The group in a key, if the key has one, and the name.
 pub(crate) fn parts(key: &str) -> (Option<&str>, &str) {
     match key.split_once(SEPARATOR) {
         Some((group, name)) => (Some(group), name),
@@ -67,7 +69,7 @@ pub(crate) fn parts(key: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// A range of keys: those that begin alike.
+/// The range of keys that begin with the same text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) from: String,

@@ -1,8 +1,8 @@
-//! The label that tells people who holds a lock.
+//! The label by which people recognise the holder of a lock.
 
 use std::sync::{Arc, OnceLock};
 
-/// `program[process id]@host`, found out once.
+/// `program[process id]@host`, determined once per process.
 pub(crate) fn this_process() -> Arc<str> {
     static LABEL: OnceLock<Arc<str>> = OnceLock::new();
     let label = LABEL.get_or_init(|| {

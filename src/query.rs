@@ -1,4 +1,4 @@
-//! Locks as terms of the host's own queries.
+//! Locks as conditions in the application's own queries.
 //!
 //! ```
 //! # use diesel::prelude::*;
@@ -16,7 +16,7 @@
 //!
 //! let lease = Lock::in_group("jobs", "a")?.try_acquire(&mut conn)?.acquired().unwrap();
 //!
-//! // The next ten jobs whose lock is free: candidates, each still to be acquired.
+//! // The next ten jobs whose lock is free. They are candidates: acquire the lock of each before you work on it.
 //! let free: Vec<String> = jobs::table
 //!     .filter(unlocked(jobs::name).in_group("jobs"))
 //!     .select(jobs::name)
@@ -24,7 +24,7 @@
 //!     .load(&mut conn)?;
 //! assert_eq!(free, ["b"]);
 //!
-//! // A fenced write needs no term of this crate: no holder writes after a later one has.
+//! // A fenced write needs nothing of this crate: an earlier holder cannot write after a later holder has written.
 //! let written = diesel::update(jobs::table.filter(jobs::name.eq("a")).filter(jobs::fence.le(lease.fence())))
 //!     .set(jobs::fence.eq(lease.fence()))
 //!     .execute(&mut conn)?;
@@ -42,16 +42,18 @@ use diesel::sql_types::{Bool, Text};
 use crate::dialect::{Bound, Dialect};
 use crate::table::Table;
 
-/// True for the rows whose lock nobody holds, by the name that the expression gives.
+/// True for the rows whose lock nobody holds. The expression gives the name of the lock.
 ///
-/// It chooses candidates: between this query and acquiring the lock somebody else may, so acquire each before you
-/// work on it. To take rows for just one transaction, PostgreSQL's and MySQL's own `FOR UPDATE SKIP LOCKED` is shorter.
+/// Use it to choose candidates. Another process may acquire a lock right after this query, so acquire each lock before
+/// you work on its row. If you need the rows only for one transaction, `FOR UPDATE SKIP LOCKED` of PostgreSQL and MySQL
+/// is shorter.
 #[must_use]
 pub fn unlocked<K: Expression<SqlType = Text>>(key: K) -> LockTerm<K> {
     LockTerm::new(key, "NOT EXISTS")
 }
 
-/// True for the rows whose lock somebody holds: the opposite of [`unlocked`].
+/// True for the rows whose lock somebody holds: the opposite of [`unlocked`]. Use it for lists and counts. Another
+/// process may release a lock right after this query.
 #[must_use]
 pub fn locked<K: Expression<SqlType = Text>>(key: K) -> LockTerm<K> {
     LockTerm::new(key, "EXISTS")
@@ -76,14 +78,14 @@ impl<K> LockTerm<K> {
         }
     }
 
-    /// The expression gives names within this group; otherwise it gives whole keys, such as `jobs|42`.
+    /// The expression gives names within this group. Without this call it gives whole keys, such as `jobs|42`.
     #[must_use]
     pub fn in_group(mut self, group: &str) -> Self {
         self.prefix = Some(format!("{group}|").into());
         self
     }
 
-    /// In this table, if it isn't `diesel_locks`.
+    /// The locks are in this table, if they aren't in `diesel_locks`.
     #[must_use]
     pub fn in_table(mut self, table: Table) -> Self {
         self.table = table;

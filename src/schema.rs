@@ -1,8 +1,8 @@
-//! The table as Diesel sees it, for queries of your own. The column `token` is a secret: whoever reads it can
-//! release the lock and commit as its holder.
+//! The table of the locks as Diesel sees it, for queries of your own. The column `token` is a secret: a process that
+//! reads it can release the lock, and commit as its holder.
 
-/// Declares the table of the locks as a module of your crate, to join and filter with it: Diesel wants tables
-/// that appear in one query to be declared in one crate.
+/// Declares the table of the locks as a module of your crate. Use it to join or filter with the table: Diesel wants all
+/// tables of one query to be declared in one crate.
 ///
 /// ```
 /// diesel_locks::locks_table!(locks);                            // the table `diesel_locks`
@@ -30,24 +30,26 @@ macro_rules! locks_table {
     };
     (@declare [$($table:tt)+] $name:literal) => {
         ::diesel::table! {
-            /// The locks: a row for each name that was ever used.
+            /// The locks. Each name that was ever used has a row.
             #[sql_name = $name]
             $($table)+ (name) {
-                /// The name, with `group|` before it if it is in one.
+                /// The name, with `group|` before it if the lock is in a group.
                 name -> Text,
-                /// Who holds the lock; null when nobody does.
+                /// The token of the holder; null if nobody holds the lock.
                 token -> Nullable<Text>,
-                /// The label of the holder, or of the last one.
+                /// The label of the holder, or of the last holder if the lock is free.
                 owner -> Text,
                 /// The number of the latest acquisition.
                 fence -> BigInt,
-                /// When that was: microseconds since 1970, by the database's clock.
+                /// When the latest acquisition happened: microseconds since 1970, by the database's clock.
                 acquired_at -> BigInt,
-                /// When its lease ends or ended, likewise.
+                /// When the lease of that acquisition expires or expired: microseconds since 1970, by the database's
+                /// clock.
                 expires_at -> BigInt,
-                /// The text left with the lock.
+                /// The text that a holder has left with the lock.
                 data -> Nullable<Text>,
-                /// Until when somebody waits to be woken by the release, likewise.
+                /// Until when a waiter wants a notification of the release: microseconds since 1970, by the database's
+                /// clock.
                 wanted_until -> Nullable<BigInt>,
             }
         }

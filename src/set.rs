@@ -1,4 +1,4 @@
-//! Several locks at once. No I/O.
+//! Several locks at once. This file does no I/O.
 
 use crate::error::{Error, Result};
 use crate::json::{array, quoted};
@@ -7,11 +7,12 @@ use crate::name::Name;
 
 const LARGEST: usize = 10_000;
 
-/// Several locks that are held in the same way: to acquire all of them or none, or any one that is free.
+/// Several locks that are held in the same way. A caller acquires all of them or none, or any one that is free.
 ///
-/// Made from a lock by [`Lock::and`]. The order of the names does not matter: two sets that share names cannot
-/// deadlock. All or none is for work that touches several things at once. Any one is a semaphore: `n` permits are a
-/// set of `n` names.
+/// [`Lock::and`] makes a set. The order of the names does not matter: two sets that share names cannot deadlock.
+///
+/// Use "all or none" for work that touches several things at once. Use "any one" as a semaphore: a set of `n` names is
+/// `n` permits.
 ///
 /// ```
 /// # use diesel::Connection;
@@ -31,15 +32,15 @@ const LARGEST: usize = 10_000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct LockSet {
-    /// Sorted, and each name once.
+    /// Sorted by key. Each name is there once.
     pub(crate) locks: Vec<Lock>,
 }
 
 impl Lock {
-    /// This lock and those of these names in the same group, all to be held as this one is.
+    /// A set of this lock and of the locks with these names in the same group. All of them are held as this lock is.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that cannot be used, and for more than 10,000 names.
+    /// [`Error::Invalid`] for a name that cannot be used, and for more than 10,000 names in the set.
     pub fn and<I>(self, names: I) -> Result<LockSet>
     where
         I: IntoIterator,
@@ -72,13 +73,13 @@ impl Lock {
 }
 
 impl LockSet {
-    /// The locks, sorted by their keys, each once.
+    /// The locks, sorted by their keys. Each lock is there once.
     #[must_use]
     pub fn locks(&self) -> &[Lock] {
         &self.locks
     }
 
-    /// How they are held: there is at least one.
+    /// The lock whose settings all locks of the set share. A set has at least one lock.
     pub(crate) fn prototype(&self) -> &Lock {
         &self.locks[0]
     }
@@ -88,7 +89,7 @@ impl LockSet {
         found.ok().map(|index| &self.locks[index])
     }
 
-    /// Their keys as a JSON array, which every engine can read as rows.
+    /// The keys as a JSON array, which every engine can read as rows.
     pub(crate) fn keys(&self) -> String {
         array(self.locks.iter().map(|lock| quoted(lock.key())))
     }

@@ -1,4 +1,4 @@
-//! Which table the locks live in.
+//! The table of the locks.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,13 +8,14 @@ use diesel::result::QueryResult;
 
 use crate::error::{Error, Result};
 
-/// The table of the locks: `diesel_locks` where the connection finds it, unless you say otherwise.
+/// The table of the locks. The default is the table `diesel_locks`, where the connection finds it.
 ///
-/// Use another table to keep applications that share a database apart, or to keep locks in a schema of
-/// their own; use groups of names ([`Lock::in_group`](crate::Lock::in_group)) for everything smaller.
-/// The identifiers are quoted wherever they are used. Beside the table `t` there are the view `t_held`
-/// for people, on MySQL and MariaDB the table `t_pins`, and, where [`migrate`](crate::blocking::migrate) made them, the table
-/// `t_setup` of what it has run.
+/// Use another table to keep apart the locks of applications that share a database, or to keep the locks in their own
+/// schema. For everything smaller use groups of names ([`Lock::in_group`](crate::Lock::in_group)).
+///
+/// The identifiers are quoted wherever they are used. Beside the table `t` there are the view `t_held` for people; on
+/// MySQL and MariaDB the table `t_pins`; and, if [`migrate`](crate::blocking::migrate) made the table, the table
+/// `t_setup`, which records the migrations that were run.
 ///
 /// ```
 /// use diesel_locks::{Lock, Table};
@@ -43,10 +44,10 @@ impl Default for Table {
 impl Table {
     pub(crate) const DEFAULT_NAME: &str = "diesel_locks";
 
-    /// The names of the table and of what stands beside it end so.
+    /// The suffixes of the table's name: of the table itself, its view, the table of pins, and the table of migrations.
     pub(crate) const SUFFIXES: [&str; 4] = ["", "_held", "_pins", "_setup"];
 
-    /// A table of this name, at most 57 bytes so that `_pins`, `_held` and `_setup` still fit behind it.
+    /// A table with this name. The name has at most 57 bytes, so that `_pins`, `_held` and `_setup` still fit after it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that an engine would cut or refuse.
@@ -67,7 +68,7 @@ impl Table {
         Self(Arc::new(Identifier { schema: None, name }))
     }
 
-    /// What stands beside it.
+    /// The table or view with this suffix.
     pub(crate) fn beside(&self, suffix: &str) -> Self {
         Self(Arc::new(Identifier {
             schema: self.0.schema.clone(),
@@ -75,7 +76,7 @@ impl Table {
         }))
     }
 
-    /// Writes it, or what stands beside it, quoted into a query.
+    /// Writes the quoted name of the table, or of the table or view with this suffix, into a query.
     pub(crate) fn push<DB: Backend>(
         &self,
         suffix: &str,
@@ -91,7 +92,7 @@ impl Table {
         out.push_identifier(&format!("{}{suffix}", self.name()))
     }
 
-    /// Its name as PostgreSQL reads it from a text.
+    /// The quoted name, as PostgreSQL reads it from a text.
     pub(crate) fn quoted(&self) -> String {
         let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         match self.schema() {
@@ -100,13 +101,13 @@ impl Table {
         }
     }
 
-    /// Its name, without the schema.
+    /// The name, without the schema.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Its schema, if one was said.
+    /// The schema, or `None` if none was given.
     #[must_use]
     pub fn schema(&self) -> Option<&str> {
         self.0.schema.as_deref()

@@ -1,5 +1,5 @@
-//! The random identity of one acquisition. Whoever knows it is the holder, so it is shown nowhere:
-//! not in `Debug`, and as Diesel prints bind values with `Debug`, not in its query logs either.
+//! The random identity of one acquisition. A process that knows the token can act as the holder. So the token is shown
+//! nowhere: not in `Debug`, and not in Diesel's query logs, because Diesel prints bind values with `Debug`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub struct Token(Arc<str>);
 
 impl Token {
-    /// 128 bits that nobody can guess and no other acquisition has.
+    /// A token of 128 random bits. Nobody can guess it, and no other acquisition has it.
     pub(crate) fn random() -> Result<Self> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(|error| Error::Invalid {
@@ -26,7 +26,7 @@ impl Token {
         Ok(Self(format!("{:032x}", u128::from_ne_bytes(bits)).into()))
     }
 
-    /// A token of the caller's own.
+    /// A token that the caller chose.
     pub(crate) fn new(text: &str) -> Result<Self> {
         if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(Self(text.into()));

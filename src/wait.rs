@@ -1,4 +1,5 @@
-//! How long to wait for a lock, and how often to look: an iterator of pauses, and no clock of its own.
+//! How long to wait for a lock, and how long to pause between two tries. `Pauses` calculates the pauses, and reads no
+//! clock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +7,12 @@ use std::time::Duration;
 
 /// How long [`acquire`](crate::blocking::LockDsl::acquire) waits for a lock that somebody else holds.
 ///
-/// A bound ([`never`](Self::never), [`up_to`](Self::up_to), [`forever`](Self::forever),
-/// [`attempts`](Self::attempts)) and a rhythm: exponential pauses from 10 to 500 ms if you don't say. Each
-/// pause is shortened at random, down to half of it, so that waiters don't march in step. A wait with a bound
-/// always tries once at the beginning, and `up_to` once more when the time is up.
+/// A wait has a bound: [`never`](Self::never), [`up_to`](Self::up_to), [`forever`](Self::forever) or
+/// [`attempts`](Self::attempts). And it has a rhythm. The default rhythm is exponential pauses from 10 to 500 ms. For
+/// one lock of a `Locker` it is from 40 ms to 2 s, because most releases wake such a waiter.
+///
+/// Each pause is shortened at random, down to half of it, so that waiters that began together do not all try at the
+/// same moments. A wait always tries once at the beginning. A wait with `up_to` tries once more when the time is over.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,7 +36,7 @@ pub struct Wait {
 
 #[derive(Clone)]
 enum Rhythm {
-    /// Nobody said.
+    /// The caller chose no rhythm.
     Usual,
     Fixed(Duration),
     Linear {
@@ -48,12 +51,12 @@ enum Rhythm {
 }
 
 impl Wait {
-    /// Try once, and do not wait.
+    /// Try once, and do not wait. Use it if the work can be skipped or done later.
     pub fn never() -> Self {
         Self::attempts(1)
     }
 
-    /// Wait up to so long.
+    /// Wait for at most this time. Use it if you are not sure: it fits nearly every case.
     pub fn up_to(time: Duration) -> Self {
         Self {
             time: Some(time),
@@ -61,7 +64,8 @@ impl Wait {
         }
     }
 
-    /// Wait until the lock is there, however long that takes.
+    /// Wait until the lock is acquired, however long that takes. Use it for workers that have nothing else to do. Do
+    /// not use it where a person or a request waits for the answer.
     pub fn forever() -> Self {
         Self {
             time: None,
@@ -71,7 +75,7 @@ impl Wait {
         }
     }
 
-    /// Try so many times; 0 counts as 1.
+    /// Try this number of times; 0 counts as 1.
     pub fn attempts(attempts: u32) -> Self {
         Self {
             attempts: Some(attempts.max(1)),
@@ -79,37 +83,38 @@ impl Wait {
         }
     }
 
-    /// Try at most so many times, whatever else bounds the wait; 0 counts as 1.
+    /// Try at most this number of times, in addition to any other bound of the wait; 0 counts as 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts.max(1));
         self
     }
 
-    /// The same pause each time.
+    /// All pauses have this length.
     pub fn every(mut self, pause: Duration) -> Self {
         self.rhythm = Rhythm::Fixed(pause);
         self
     }
 
-    /// Pauses that grow by the same step: `first`, `first + step`, `first + 2 step` …
+    /// Each pause is longer than the one before by `step`: `first`, `first + step`, `first + 2 step` …
     pub fn linear(mut self, first: Duration, step: Duration) -> Self {
         self.rhythm = Rhythm::Linear { first, step };
         self
     }
 
-    /// Pauses that double up to the longest.
+    /// Each pause is twice the one before, up to `longest`.
     pub fn exponential(mut self, first: Duration, longest: Duration) -> Self {
         self.rhythm = Rhythm::Exponential { first, longest };
         self
     }
 
-    /// Pauses of your own: the function is given 1 for the first pause, 2 for the second, and so on.
+    /// Calculates each pause with your function. Its argument is 1 for the first pause, 2 for the second, and so on.
     pub fn custom(mut self, pause: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         self.rhythm = Rhythm::Custom(Arc::new(pause));
         self
     }
 
-    /// Make pauses exactly as long as said. Waiters that began together will then go on asking together.
+    /// Makes each pause exactly as long as the rhythm says. Waiters that began together will then try together each
+    /// time.
     pub fn without_jitter(mut self) -> Self {
         self.jitter = false;
         self
@@ -124,7 +129,7 @@ impl Wait {
         }
     }
 
-    /// The pauses of a waiter in a queue, which most releases wake.
+    /// The pauses of a waiter in a queue. Most releases wake such a waiter, so it can poll less often.
     pub(crate) fn pauses_in_queue(&self) -> Pauses<'_> {
         Pauses {
             usual: &USUAL_IN_QUEUE,
@@ -138,10 +143,10 @@ impl Wait {
     }
 }
 
-/// First and longest of the pauses where nobody said, which double in between.
+/// The first and the longest pause of the default rhythm. The pauses double from the first to the longest.
 type Doubling = (Duration, Duration);
 static USUAL: Doubling = (Duration::from_millis(10), Duration::from_millis(500));
-/// On average less than two tries a second from the beginning on.
+/// On average, counted from the beginning, fewer than two tries a second.
 static USUAL_IN_QUEUE: Doubling = (Duration::from_millis(40), Duration::from_secs(2));
 
 impl fmt::Debug for Rhythm {
@@ -168,7 +173,7 @@ impl Rhythm {
     }
 }
 
-/// After so many doublings a pause is the longest.
+/// After this number of doublings a pause is the longest one.
 const MANY: u32 = 16;
 
 fn doubled((first, longest): Doubling, number: u32) -> Duration {
@@ -176,21 +181,21 @@ fn doubled((first, longest): Doubling, number: u32) -> Duration {
     first.saturating_mul(doublings).min(longest)
 }
 
-/// Longer than anybody waits, and short enough to calculate with.
+/// Longer than any real pause, and short enough to calculate with.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The pauses of one wait.
 pub(crate) struct Pauses<'a> {
     wait: &'a Wait,
     taken: u32,
-    /// How many were taken when it last began anew.
+    /// The number of pauses that were taken before the last restart.
     restarted: u32,
     usual: &'static Doubling,
 }
 
 impl Pauses<'_> {
-    /// How long to pause before the next try, after waiting for `waited` so far, or `None` when that was
-    /// the last one. A holder whose lease ends in `time_left` need not be waited for any longer.
+    /// The pause before the next try, when the caller has waited for `waited`; `None` if there is no next try. The
+    /// pause ends at the latest when the holder's lease expires, after `time_left`.
     pub(crate) fn next(
         &mut self,
         waited: Duration,
@@ -211,7 +216,8 @@ impl Pauses<'_> {
         Some(pause.min(rest).min(time_left.unwrap_or(Duration::MAX)))
     }
 
-    /// The same for one who will be told of the release, if nothing is lost on the way: then looking is just a net.
+    /// The next pause of a waiter that may get a notification of the release. If it will (`is_told`), the pause is the
+    /// longest one: polling only covers a notification that is lost.
     pub(crate) fn next_if_told(
         &mut self,
         is_told: bool,
@@ -225,14 +231,15 @@ impl Pauses<'_> {
         self.next(waited, time_left)
     }
 
-    /// Something has changed: pauses are short again, if nobody said how long they are.
+    /// Something has changed: the pauses become short again, if the caller chose no rhythm.
     pub(crate) fn restart(&mut self) {
         if matches!(self.wait.rhythm, Rhythm::Usual) {
             self.restarted = self.taken;
         }
     }
 
-    /// How long one may wait for its turn, who comes after others. Only a number of attempts is counted meanwhile.
+    /// How long a waiter that is not the first of its queue may wait for its turn. A waiter with a number of attempts
+    /// counts each pause as an attempt. Every other waiter sleeps until it is woken or its time is over.
     pub(crate) fn until_turn(&mut self, waited: Duration) -> Option<Duration> {
         if self.wait.attempts.is_some() {
             return self.next(waited, None);
@@ -240,7 +247,7 @@ impl Pauses<'_> {
         self.rest(waited)
     }
 
-    /// How long the wait still lasts, if it does.
+    /// The time that is left of the wait; `None` if the wait is over.
     pub(crate) fn rest(&self, waited: Duration) -> Option<Duration> {
         match self.wait.time {
             Some(time) => time.checked_sub(waited).filter(|rest| !rest.is_zero()),
@@ -249,12 +256,13 @@ impl Pauses<'_> {
     }
 }
 
-/// Shortened at random, down to half of it.
+/// The pause, shortened at random, down to half of it.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     pause.min(A_YEAR).mul_f64(0.5 + random_fraction() / 2.0)
 }
 
-/// At random from 0 to 1; without randomness there are worse things than waiters in step.
+/// A random number from 0 to 1. Without a source of randomness it is 1: then pauses are not shortened, and waiters may
+/// try at the same moments, which is no disaster.
 fn random_fraction() -> f64 {
     getrandom::u32().map_or(1.0, |bits| f64::from(bits) / f64::from(u32::MAX))
 }
@@ -269,7 +277,7 @@ mod tests {
         Duration::from_millis(pause)
     }
 
-    /// The pauses of a wait in which every try takes no time.
+    /// The pauses of a wait whose tries take no time.
     fn pauses(wait: &Wait, most: usize) -> Vec<Duration> {
         let (mut pauses, mut waited) = (wait.pauses(), Duration::ZERO);
         let next = || {

@@ -25,8 +25,8 @@ macro_rules! awaited {
 
 lock_connection! {
     /// An async connection on which locks work: `AsyncPgConnection`, `AsyncMysqlConnection`,
-    /// `SyncConnectionWrapper<SqliteConnection>`, and the objects of bb8, deadpool and mobc. Write it as a bound where
-    /// your code is generic over connections.
+    /// `SyncConnectionWrapper<SqliteConnection>`, and the pooled connections of bb8, deadpool and mobc. Use it as a
+    /// bound if your code is generic over connections.
     #[diagnostic::on_unimplemented(
         message = "locks do not work on `{Self}`",
         label = "not a diesel-async connection to a database whose feature of diesel-locks is enabled",

@@ -1,11 +1,11 @@
-//! Where a `Locker` gets its connections.
+//! The source of a `Locker`'s connections.
 
 use std::error::Error as StdError;
 
 use super::connection::AsyncLockConnection;
 
-/// What a [`Locker`](super::Locker) gets its connections from: the pools of bb8, deadpool and mobc, with the feature of that
-/// name, and every closure that yields a connection.
+/// The source of a [`Locker`](super::Locker)'s connections: a pool of bb8, deadpool or mobc (with the feature of that
+/// name), or any closure that returns a connection.
 ///
 /// ```
 /// # use diesel::SqliteConnection;
@@ -21,7 +21,7 @@ use super::connection::AsyncLockConnection;
     note = "or give a closure without arguments that returns a connection: `move || {{ let pool = pool.clone(); async move {{ pool.get().await }} }}`"
 )]
 pub trait AsyncConnections: Send + Sync + 'static {
-    /// What it yields.
+    /// The connection that the source yields.
     type Connection: AsyncLockConnection + 'static;
 
     /// Fetches or opens a connection.
@@ -60,8 +60,8 @@ where
     }
 }
 
-/// A connection of a pool of bb8. In place of `bb8::PooledConnection<'static, M>`, whose lifetime keeps the compiler from
-/// seeing that a transaction on it can be spawned.
+/// A connection of a pool of bb8. It replaces `bb8::PooledConnection<'static, M>`, whose lifetime keeps the compiler
+/// from seeing that a transaction on it can be spawned.
 #[cfg(feature = "bb8")]
 pub struct Bb8Connection<M: bb8::ManageConnection>(bb8::PooledConnection<'static, M>);
 

@@ -1,4 +1,4 @@
-//! What the holder of a guard can do.
+//! What the holder of a guard can do on an async connection.
 
 use std::time::Duration;
 
@@ -9,21 +9,23 @@ use crate::error::{Error, Result};
 use crate::guard;
 use crate::work::AsyncWork;
 
-/// [`blocking::Guard`](crate::blocking::Guard), async: a lock that is held, and kept alive in the background.
+/// A lock that is held, and whose lease is extended in the background: the async form of
+/// [`blocking::Guard`](crate::blocking::Guard).
 pub type Guard<P> = guard::Guard<AsyncPool<P>>;
 
 impl<P: AsyncConnections> Guard<P> {
-    /// Until the lock is lost: to select on beside the work. It stays pending while the lock is held.
+    /// Waits until the lock is lost, and stays pending while the lock is held. Use it in a `select!` beside the work.
     pub async fn lost(&self) {
         self.wait_for_loss(None).await;
     }
 
-    /// [`blocking::Guard::transaction`](crate::blocking::Guard::transaction), async.
+    /// Does the work in a transaction that pins the lease: the async form of
+    /// [`blocking::Guard::transaction`](crate::blocking::Guard::transaction).
     ///
-    /// Dropping the future drops the connection, and with it the transaction.
+    /// If the future is dropped, the connection is dropped, and with it the transaction.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn transaction<'a, T, X, F>(&'a self, work: F) -> Result<T, X>
     where
         T: Send,
@@ -38,10 +40,11 @@ impl<P: AsyncConnections> Guard<P> {
         guarded.close(done).await
     }
 
-    /// [`blocking::Guard::finish`](crate::blocking::Guard::finish), async; see [`transaction`](Self::transaction).
+    /// Does the work in a pinned transaction, and releases the lock with the commit: the async form of
+    /// [`blocking::Guard::finish`](crate::blocking::Guard::finish); see [`transaction`](Self::transaction).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn finish<'a, T, X, F>(self, work: F) -> Result<T, X>
     where
         T: Send,
@@ -58,34 +61,38 @@ impl<P: AsyncConnections> Guard<P> {
         Ok(value)
     }
 
-    /// [`blocking::Guard::extend`](crate::blocking::Guard::extend), async.
+    /// Extends the lease: the async form of [`blocking::Guard::extend`](crate::blocking::Guard::extend).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn extend(&self) -> Result<Outcome> {
         self.extend_lease(None).await
     }
 
-    /// [`blocking::Guard::extend_to`](crate::blocking::Guard::extend_to), async.
+    /// Extends the lease to this ttl: the async form of
+    /// [`blocking::Guard::extend_to`](crate::blocking::Guard::extend_to).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn extend_to(&self, ttl: Duration) -> Result<Outcome> {
         self.extend_lease(Some(ttl)).await
     }
 
-    /// [`blocking::Guard::set_data`](crate::blocking::Guard::set_data), async.
+    /// Replaces the text that is left with the lock: the async form of
+    /// [`blocking::Guard::set_data`](crate::blocking::Guard::set_data).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn set_data(&self, data: Option<&str>) -> Result<Outcome> {
         self.replace_data(data).await
     }
 
-    /// [`blocking::Guard::release`](crate::blocking::Guard::release), async. Dropping the future leaves it to the background.
+    /// Releases the lock: the async form of [`blocking::Guard::release`](crate::blocking::Guard::release).
+    ///
+    /// If the future is dropped, the lock is released in the background.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn release(self) -> Result<Outcome> {
         self.give_back().await
     }

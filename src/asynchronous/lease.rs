@@ -1,4 +1,4 @@
-//! What the holder of a lease can do.
+//! What the holder of a lease can do on an async connection.
 
 use std::borrow::BorrowMut;
 use std::time::Duration;
@@ -11,14 +11,16 @@ use crate::protocol;
 use crate::protocol::guarded::{self, End};
 use crate::work::AsyncWork;
 
-/// What the holder of a [`Lease`] can do with it: [`blocking::LeaseDsl`](crate::blocking::LeaseDsl), async.
+/// What the holder of a [`Lease`] can do with it: the async form of [`blocking::LeaseDsl`](crate::blocking::LeaseDsl).
 pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
-    /// [`blocking::LeaseDsl::pin`](crate::blocking::LeaseDsl::pin), async.
+    /// Proves in this transaction that the lease is still held: the async form of
+    /// [`blocking::LeaseDsl::pin`](crate::blocking::LeaseDsl::pin).
     fn pin<C: AsyncLockConnection>(&self, conn: &mut C) -> impl Future<Output = Result<()>> + Send {
         async move { protocol::pin(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LeaseDsl::try_pin`](crate::blocking::LeaseDsl::try_pin), async.
+    /// Pins, and returns all three answers as a value: the async form of
+    /// [`blocking::LeaseDsl::try_pin`](crate::blocking::LeaseDsl::try_pin).
     fn try_pin<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -26,10 +28,11 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         async move { protocol::try_pin(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LeaseDsl::transaction`](crate::blocking::LeaseDsl::transaction), async.
+    /// Does the work in a transaction that pins the lease: the async form of
+    /// [`blocking::LeaseDsl::transaction`](crate::blocking::LeaseDsl::transaction).
     ///
-    /// As with diesel-async's own transactions, dropping the future leaves the connection inside the transaction; a
-    /// pool discards such a connection, and with it the transaction.
+    /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions.
+    /// A pool discards such a connection, and with it the transaction.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
@@ -64,7 +67,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         run_guarded(self.borrow_mut(), conn, End::Keep, work)
     }
 
-    /// [`blocking::LeaseDsl::finish`](crate::blocking::LeaseDsl::finish), async; see [`transaction`](Self::transaction).
+    /// Does the work in a pinned transaction, and releases the lock with the commit: the async form of
+    /// [`blocking::LeaseDsl::finish`](crate::blocking::LeaseDsl::finish); see [`transaction`](Self::transaction).
     fn finish<'a, C, T, X, F>(
         &'a mut self,
         conn: &'a mut C,
@@ -82,7 +86,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         run_guarded(self.borrow_mut(), conn, End::Release, work)
     }
 
-    /// [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release), async.
+    /// Releases the lock: the async form of [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release).
     fn release<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -90,7 +94,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         async move { protocol::release(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend), async.
+    /// Extends the lease: the async form of [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend).
     fn extend<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -98,7 +102,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         async move { protocol::extend(&mut Asynchronous::on(conn), self.borrow_mut()).await }
     }
 
-    /// [`blocking::LeaseDsl::extend_to`](crate::blocking::LeaseDsl::extend_to), async.
+    /// Extends the lease to this ttl: the async form of
+    /// [`blocking::LeaseDsl::extend_to`](crate::blocking::LeaseDsl::extend_to).
     fn extend_to<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -107,7 +112,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         async move { protocol::extend_to(&mut Asynchronous::on(conn), self.borrow_mut(), ttl).await }
     }
 
-    /// [`blocking::LeaseDsl::extend_by`](crate::blocking::LeaseDsl::extend_by), async.
+    /// Adds this time to the lease: the async form of
+    /// [`blocking::LeaseDsl::extend_by`](crate::blocking::LeaseDsl::extend_by).
     fn extend_by<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -116,7 +122,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         async move { protocol::extend_by(&mut Asynchronous::on(conn), self.borrow_mut(), by).await }
     }
 
-    /// [`blocking::LeaseDsl::is_mine`](crate::blocking::LeaseDsl::is_mine), async.
+    /// Whether the row still names this lease: the async form of
+    /// [`blocking::LeaseDsl::is_mine`](crate::blocking::LeaseDsl::is_mine).
     fn is_mine<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -124,7 +131,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         async move { protocol::is_mine(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LeaseDsl::set_data`](crate::blocking::LeaseDsl::set_data), async.
+    /// Replaces the text that is left with the lock: the async form of
+    /// [`blocking::LeaseDsl::set_data`](crate::blocking::LeaseDsl::set_data).
     fn set_data<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -1,4 +1,4 @@
-//! Reading and tidying rows.
+//! Reading rows, and removing the rows of unused locks.
 
 use std::borrow::Borrow;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use crate::error::Result;
 use crate::list::List;
 use crate::protocol;
 
-/// Reading and tidying the rows of a [`List`]: [`blocking::ListDsl`](crate::blocking::ListDsl), async.
+/// Reads the rows of a [`List`], and removes the rows of unused locks: the async form of
+/// [`blocking::ListDsl`](crate::blocking::ListDsl).
 pub trait ListDsl: Borrow<List> + Sync {
-    /// [`blocking::ListDsl::load`](crate::blocking::ListDsl::load), async.
+    /// Reads the page: the async form of [`blocking::ListDsl::load`](crate::blocking::ListDsl::load).
     fn load<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -19,7 +20,8 @@ pub trait ListDsl: Borrow<List> + Sync {
         async move { protocol::list(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::ListDsl::purge`](crate::blocking::ListDsl::purge), async.
+    /// Removes the rows of locks that nobody uses any more: the async form of
+    /// [`blocking::ListDsl::purge`](crate::blocking::ListDsl::purge).
     fn purge<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -1,4 +1,4 @@
-//! Hearing of releases on a connection of PostgreSQL.
+//! Notifications of releases, on an async connection of PostgreSQL.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,12 +15,12 @@ use crate::managed::listening::{Ear, LISTEN, Open};
 use crate::managed::pool::Boxed;
 
 impl<P: AsyncConnections> Locker<P> {
-    /// Those who wait are woken by PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock, instead of
-    /// looking every two seconds. For this one connection is opened by this URL when somebody waits, and closed when
-    /// nobody has for a while.
+    /// Wakes waiters by notifications of PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock.
+    /// Without this, a waiter notices the release at its next poll: with the default rhythm up to two seconds later.
+    /// One connection is opened by this URL when somebody waits, and closed when nobody has waited for a while.
     ///
-    /// It must reach the server itself, and not a pooler in transaction mode like PgBouncer. With the feature
-    /// `async-listen`; in blocking mode it is `listen`.
+    /// The URL must reach the server itself, and not a pooler in transaction mode like PgBouncer. This method needs the
+    /// feature `async-listen`; in blocking mode the feature is `listen`.
     #[must_use]
     pub fn listen(self, url: &str) -> Self {
         let url = url.to_owned();
@@ -30,8 +30,9 @@ impl<P: AsyncConnections> Locker<P> {
         })
     }
 
-    /// The same on connections that you open yourself, for TLS: with
-    /// [`AsyncPgConnection::try_from_client_and_connection`], because one that is made of a client alone hears nothing.
+    /// Wakes waiters like [`listen`](Self::listen), but on connections that you open yourself, for TLS. Open them with
+    /// [`AsyncPgConnection::try_from_client_and_connection`]: a connection that is made of a client alone gets no
+    /// notifications.
     #[must_use]
     pub fn listen_with(
         self,

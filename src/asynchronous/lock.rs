@@ -1,4 +1,4 @@
-//! Acquiring a lock.
+//! Acquiring a lock on an async connection.
 
 use std::borrow::Borrow;
 
@@ -12,9 +12,10 @@ use crate::protocol::guarded::{self, End};
 use crate::wait::Wait;
 use crate::work::AsyncLeasedWork;
 
-/// Acquiring a [`Lock`], and looking at one: [`blocking::LockDsl`](crate::blocking::LockDsl), async.
+/// Acquires a [`Lock`], and reads its row: the async form of [`blocking::LockDsl`](crate::blocking::LockDsl).
 pub trait LockDsl: Borrow<Lock> + Sync {
-    /// [`blocking::LockDsl::try_acquire`](crate::blocking::LockDsl::try_acquire), async.
+    /// Tries once to acquire the lock: the async form of
+    /// [`blocking::LockDsl::try_acquire`](crate::blocking::LockDsl::try_acquire).
     fn try_acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -22,10 +23,11 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         async move { protocol::try_acquire(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LockDsl::acquire`](crate::blocking::LockDsl::acquire), async.
+    /// Waits for the lock: the async form of [`blocking::LockDsl::acquire`](crate::blocking::LockDsl::acquire).
     ///
-    /// Cancel-safe while it waits. Cancelled while the database is being asked, the lock may have been acquired all
-    /// the same: it is free after its ttl, or found again by acquiring with the same [`Lock::with_token`].
+    /// The future is cancel-safe between two tries. If it is dropped while the database is asked, the lock may have
+    /// been acquired all the same. Then the lock is free after its ttl, or acquiring with the same [`Lock::with_token`]
+    /// finds the acquisition.
     fn acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -34,7 +36,8 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         async move { protocol::acquire(&mut Asynchronous::on(conn), self.borrow(), wait).await }
     }
 
-    /// [`blocking::LockDsl::try_hold`](crate::blocking::LockDsl::try_hold), async.
+    /// Holds the lock until this transaction ends: the async form of
+    /// [`blocking::LockDsl::try_hold`](crate::blocking::LockDsl::try_hold).
     fn try_hold<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -42,10 +45,11 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         async move { protocol::try_hold(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LockDsl::transaction`](crate::blocking::LockDsl::transaction), async.
+    /// Does the work in a transaction that pins the lease: the async form of
+    /// [`blocking::LockDsl::transaction`](crate::blocking::LockDsl::transaction).
     ///
-    /// Dropping the future leaves the connection inside the transaction, as with diesel-async's own, and the lock held
-    /// for its ttl; a pool discards such a connection, and with it the transaction.
+    /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions,
+    /// and the lock stays held until its ttl is over. A pool discards such a connection, and with it the transaction.
     fn transaction<'a, C, T, X, F>(
         &'a self,
         conn: &'a mut C,
@@ -80,7 +84,7 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         }
     }
 
-    /// [`blocking::LockDsl::inspect`](crate::blocking::LockDsl::inspect), async.
+    /// Reads the lock's row: the async form of [`blocking::LockDsl::inspect`](crate::blocking::LockDsl::inspect).
     fn inspect<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -88,7 +92,8 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         async move { protocol::inspect(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LockDsl::is_held`](crate::blocking::LockDsl::is_held), async.
+    /// Whether somebody holds the lock: the async form of
+    /// [`blocking::LockDsl::is_held`](crate::blocking::LockDsl::is_held).
     fn is_held<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -96,7 +101,8 @@ pub trait LockDsl: Borrow<Lock> + Sync {
         async move { protocol::is_held(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::LockDsl::force_release`](crate::blocking::LockDsl::force_release), async.
+    /// Takes the lock away from its holder: the async form of
+    /// [`blocking::LockDsl::force_release`](crate::blocking::LockDsl::force_release).
     fn force_release<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -19,8 +19,8 @@ use crate::set::LockSet;
 use crate::wait::Wait;
 use crate::work::AsyncWork;
 
-/// [`blocking::Locker`](crate::blocking::Locker), async: locks on the application's pool that wait, keep alive, tell the work,
-/// and let go.
+/// Locks on the application's pool: the async form of [`blocking::Locker`](crate::blocking::Locker). A `Locker` waits
+/// for locks, extends their leases in the background, tells the work when a lease is lost, and releases the locks.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
@@ -55,35 +55,37 @@ use crate::work::AsyncWork;
 pub type Locker<P> = locker::Locker<AsyncPool<P>>;
 
 impl<P: AsyncConnections> Locker<P> {
-    /// Locks on this pool; nothing happens until the first is acquired.
+    /// Makes a `Locker` on this pool. Nothing happens until the first lock is acquired.
     pub fn new(pool: P) -> Self {
         Self::on(AsyncPool::new(pool))
     }
 
-    /// The same locks with a keeper of its own, which gets its connections from here: so that leases are extended
-    /// although the pool is exhausted. One connection is enough.
+    /// Gives this `Locker` a keeper of its own, which gets its connections from this second pool. Use it if the
+    /// application may take all connections of its pool: then leases are still extended. One connection is enough.
     #[must_use]
     pub fn keep_with(self, pool: impl AsyncConnections) -> Self {
         self.kept_by(Arc::new(AsyncPool::new(pool)))
     }
 
-    /// [`blocking::Locker::try_acquire`](crate::blocking::Locker::try_acquire), async.
+    /// Tries once to acquire the lock: the async form of
+    /// [`blocking::Locker::try_acquire`](crate::blocking::Locker::try_acquire).
     ///
-    /// Cancel-safe: dropped before the answer, what it may have acquired is given back in the background.
+    /// The future is cancel-safe. If it is dropped before the answer, a lock that it may have acquired is released in
+    /// the background.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn try_acquire(&self, name: impl IntoLock + Send) -> Result<Attempt<Guard<P>>> {
         self.attempt_one(name, Wait::never()).await
     }
 
-    /// [`blocking::Locker::acquire`](crate::blocking::Locker::acquire), async.
+    /// Waits for the lock: the async form of [`blocking::Locker::acquire`](crate::blocking::Locker::acquire).
     ///
-    /// Cancel-safe: dropped while it waits it leaves the line, and dropped before an answer, what it may have acquired is
-    /// given back in the background.
+    /// The future is cancel-safe. If it is dropped during the wait, the waiter leaves the queue. If it is dropped
+    /// before an answer, a lock that it may have acquired is released in the background.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub fn acquire(
         &self,
         name: impl IntoLock + Send,
@@ -92,55 +94,62 @@ impl<P: AsyncConnections> Locker<P> {
         self.wait_for_one(name, wait)
     }
 
-    /// [`blocking::Locker::try_acquire_all`](crate::blocking::Locker::try_acquire_all), async.
+    /// Tries once to acquire all locks of the set: the async form of
+    /// [`blocking::Locker::try_acquire_all`](crate::blocking::Locker::try_acquire_all).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn try_acquire_all(&self, set: &LockSet) -> Result<Attempt<Vec<Guard<P>>>> {
         self.try_set(set, Choice::All).await
     }
 
-    /// [`blocking::Locker::acquire_all`](crate::blocking::Locker::acquire_all), async.
+    /// Waits for all locks of the set: the async form of
+    /// [`blocking::Locker::acquire_all`](crate::blocking::Locker::acquire_all).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn acquire_all(&self, set: &LockSet, wait: Wait) -> Result<Vec<Guard<P>>> {
         self.wait_for_set(set, Choice::All, wait).await
     }
 
-    /// [`blocking::Locker::try_acquire_any`](crate::blocking::Locker::try_acquire_any), async.
+    /// Tries once to acquire any one lock of the set: the async form of
+    /// [`blocking::Locker::try_acquire_any`](crate::blocking::Locker::try_acquire_any).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
         let attempt = self.try_set(set, Choice::Any).await?;
         Ok(attempt.map(one))
     }
 
-    /// [`blocking::Locker::acquire_any`](crate::blocking::Locker::acquire_any), async.
+    /// Waits for any one lock of the set: the async form of
+    /// [`blocking::Locker::acquire_any`](crate::blocking::Locker::acquire_any).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
         self.wait_for_set(set, Choice::Any, wait).await.map(one)
     }
 
-    /// [`blocking::Locker::adopt`](crate::blocking::Locker::adopt), async.
+    /// Extends a lease that came from elsewhere, from now on in the background: the async form of
+    /// [`blocking::Locker::adopt`](crate::blocking::Locker::adopt).
     ///
     /// # Errors
-    /// As there.
+    /// The errors of the blocking form.
     pub async fn adopt(&self, lease: Lease) -> Result<Guard<P>> {
         self.adopt_lease(lease).await
     }
 
-    /// Acquires the lock, does the work, and gives the lock back: whatever happens.
+    /// Acquires the lock, does the work, and releases the lock, whatever the work does. Use it for a job that one
+    /// process at a time may do.
     ///
-    /// The lock is kept alive meanwhile. When it is lost the work is dropped at its next `await`; when it panics, or this
-    /// future is dropped, the lock is given back in the background. See [`hold_at_least`](Self::hold_at_least) and
-    /// [`hold_at_most`](Self::hold_at_most) for jobs that are very short or may hang.
+    /// The lease is extended in the background during the work. If the lease is lost, the work is dropped at its next
+    /// `await`. If the work panics, or this future is dropped, the lock is released in the background. See
+    /// [`hold_at_least`](Self::hold_at_least) for very short jobs, and [`hold_at_most`](Self::hold_at_most) for jobs
+    /// that may hang.
     ///
     /// # Errors
-    /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).
+    /// The errors of [`try_acquire`](Self::try_acquire). An error of the work is part of [its result](Run::Done).
     pub async fn run<'a, T, N, F>(&'a self, name: N, wait: Wait, work: F) -> Result<Run<T>>
     where
         N: IntoLock + Send,
@@ -158,7 +167,7 @@ impl<P: AsyncConnections> Locker<P> {
         Ok(guard.conclude(done).await)
     }
 
-    /// [`blocking::Locker::inspect`](crate::blocking::Locker::inspect), async.
+    /// Reads the lock's row: the async form of [`blocking::Locker::inspect`](crate::blocking::Locker::inspect).
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -170,7 +179,7 @@ impl<P: AsyncConnections> Locker<P> {
         .await
     }
 
-    /// [`blocking::Locker::list`](crate::blocking::Locker::list), async.
+    /// Reads a page of locks: the async form of [`blocking::Locker::list`](crate::blocking::Locker::list).
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -182,7 +191,8 @@ impl<P: AsyncConnections> Locker<P> {
         .await
     }
 
-    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release), async.
+    /// Takes the lock away from its holder: the async form of
+    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release).
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -190,7 +200,8 @@ impl<P: AsyncConnections> Locker<P> {
         self.take_away(self.lock(name)?).await
     }
 
-    /// [`blocking::Locker::purge`](crate::blocking::Locker::purge), async.
+    /// Removes the rows of locks that nobody uses any more: the async form of
+    /// [`blocking::Locker::purge`](crate::blocking::Locker::purge).
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -202,12 +213,14 @@ impl<P: AsyncConnections> Locker<P> {
         .await
     }
 
-    /// [`blocking::Locker::purge_every`](crate::blocking::Locker::purge_every), async.
+    /// Purges in the background, at once and after each interval: the async form of
+    /// [`blocking::Locker::purge_every`](crate::blocking::Locker::purge_every).
     pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
         self.start_purging(interval, list, age)
     }
 
-    /// [`blocking::Locker::close`](crate::blocking::Locker::close), async.
+    /// Releases all locks, and acquires no more: the async form of
+    /// [`blocking::Locker::close`](crate::blocking::Locker::close).
     pub async fn close(&self) {
         self.end().await;
     }

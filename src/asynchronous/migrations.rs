@@ -1,8 +1,8 @@
 //! Diesel's migrations on async connections.
 //!
-//! A migration is blocking: it gets a connection, and may do anything with it. So it runs on a thread for blocking work,
-//! with the connection moved there and back, and the runtime is free to drive that connection meanwhile: also one
-//! that has only the thread it was called on, where diesel-async's own harness panics.
+//! A migration is blocking: it gets a connection, and may do anything with it. So it runs on a thread for blocking
+//! work, and the connection moves there and back. Meanwhile the runtime is free to drive that connection. This also
+//! works on a runtime with one thread, where diesel-async's own harness panics.
 
 use diesel::migration::{MigrationSource, MigrationVersion, Result};
 use diesel_async::AsyncConnection;
@@ -13,8 +13,8 @@ use crate::answer::Attempt;
 use crate::blocking::{self, LockConnection};
 use crate::wait::Wait;
 
-/// Does blocking work with an async connection, on a thread for such work, and gives the connection back: for Diesel's
-/// migrations, which know no async. Also on a runtime with one thread. It needs tokio.
+/// Does blocking work with an async connection, on a thread for such work, and returns the connection. Use it for
+/// Diesel's migrations, which are not async. It also works on a runtime with one thread. It needs tokio.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -54,10 +54,11 @@ where
     }
 }
 
-/// [`blocking::run_migrations_in_turn`], async; the connection comes back with the answer.
+/// Runs the application's pending migrations while no other instance does: the async form of
+/// [`blocking::run_migrations_in_turn`]. The connection comes back with the answer.
 ///
 /// # Errors
-/// As there.
+/// The errors of the blocking form.
 pub async fn run_migrations_in_turn<C, S>(
     conn: C,
     wait: Wait,

@@ -33,7 +33,8 @@ impl Runtime for Tasks {
     fn wait(bell: &Bell, seen: u32, at_most: Duration) -> impl Future<Output = ()> + Send {
         async move {
             let rung = bell.rung_since(seen);
-            // A timer is large, so it is on the heap: those who wait behind others mostly need none.
+            // A timer is large, so it is on the heap. Waiters that are not the first of their queue mostly need no
+            // timer.
             if at_most == Duration::MAX {
                 rung.await;
             } else {
@@ -124,8 +125,8 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
 }
 
 impl<P: AsyncConnections> AsyncPool<P> {
-    /// In a task of its own: a pool that is dropped while it looks whether a connection still works may give it to the
-    /// next one with the answer unread.
+    /// Runs in a task of its own. If a pool is dropped while it checks whether a connection still works, it may give
+    /// that connection, with the answer unread, to its next user.
     async fn connect_within(
         &self,
         time: Duration,

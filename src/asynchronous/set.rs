@@ -1,4 +1,4 @@
-//! Acquiring several locks.
+//! Acquiring several locks on an async connection.
 
 use std::borrow::Borrow;
 
@@ -10,9 +10,10 @@ use crate::protocol::sets;
 use crate::set::LockSet;
 use crate::wait::Wait;
 
-/// Acquiring the locks of a [`LockSet`]: [`blocking::LockSetDsl`](crate::blocking::LockSetDsl), async.
+/// Acquires the locks of a [`LockSet`]: the async form of [`blocking::LockSetDsl`](crate::blocking::LockSetDsl).
 pub trait LockSetDsl: Borrow<LockSet> + Sync {
-    /// [`blocking::LockSetDsl::try_acquire_all`](crate::blocking::LockSetDsl::try_acquire_all), async.
+    /// Tries once to acquire all locks of the set: the async form of
+    /// [`blocking::LockSetDsl::try_acquire_all`](crate::blocking::LockSetDsl::try_acquire_all).
     fn try_acquire_all<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -20,7 +21,8 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
         self.acquire_all(conn, Wait::never())
     }
 
-    /// [`blocking::LockSetDsl::acquire_all`](crate::blocking::LockSetDsl::acquire_all), async.
+    /// Waits for all locks of the set: the async form of
+    /// [`blocking::LockSetDsl::acquire_all`](crate::blocking::LockSetDsl::acquire_all).
     fn acquire_all<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -29,7 +31,8 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
         async move { sets::acquire_all(&mut Asynchronous::on(conn), self.borrow(), wait).await }
     }
 
-    /// [`blocking::LockSetDsl::try_acquire_any`](crate::blocking::LockSetDsl::try_acquire_any), async.
+    /// Tries once to acquire any one lock of the set: the async form of
+    /// [`blocking::LockSetDsl::try_acquire_any`](crate::blocking::LockSetDsl::try_acquire_any).
     fn try_acquire_any<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -37,7 +40,8 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
         self.acquire_any(conn, Wait::never())
     }
 
-    /// [`blocking::LockSetDsl::acquire_any`](crate::blocking::LockSetDsl::acquire_any), async.
+    /// Waits for any one lock of the set: the async form of
+    /// [`blocking::LockSetDsl::acquire_any`](crate::blocking::LockSetDsl::acquire_any).
     fn acquire_any<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

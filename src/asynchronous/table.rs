@@ -1,4 +1,4 @@
-//! Making the table, and looking whether it will do.
+//! Creating the table, and checking that locks can work with it, on an async connection.
 
 use std::borrow::Borrow;
 
@@ -7,25 +7,27 @@ use crate::error::Result;
 use crate::protocol;
 use crate::table::Table;
 
-/// [`blocking::migrate`](crate::blocking::migrate), async.
+/// Creates or upgrades the table: the async form of [`blocking::migrate`](crate::blocking::migrate).
 ///
 /// # Errors
-/// Those of [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
+/// The errors of [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
 pub async fn migrate<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
     Table::default().migrate(conn).await
 }
 
-/// [`blocking::verify`](crate::blocking::verify), async.
+/// Checks whether locks can work here: the async form of [`blocking::verify`](crate::blocking::verify).
 ///
 /// # Errors
-/// Those of [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
+/// The errors of [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
 pub async fn verify<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
     Table::default().verify(conn).await
 }
 
-/// Making a [`Table`], and looking whether it will do: [`blocking::TableDsl`](crate::blocking::TableDsl), async.
+/// Creates a [`Table`], and checks that locks can work with it: the async form of
+/// [`blocking::TableDsl`](crate::blocking::TableDsl).
 pub trait TableDsl: Borrow<Table> + Sync {
-    /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate), async.
+    /// Creates or upgrades the table: the async form of
+    /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
     fn migrate<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -33,7 +35,8 @@ pub trait TableDsl: Borrow<Table> + Sync {
         async move { protocol::migrate(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
-    /// [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify), async.
+    /// Checks whether locks can work here: the async form of
+    /// [`blocking::TableDsl::verify`](crate::blocking::TableDsl::verify).
     fn verify<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -1,4 +1,4 @@
-//! A Diesel connection, and how the protocol runs on it.
+//! A blocking Diesel connection, and how the protocol runs on it.
 
 use std::ops::DerefMut;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use crate::protocol::{Executor, Transactions, Winning};
 use crate::row::{LeaseState, LockRow, LockRowSql};
 use crate::statement::Statement;
 
-/// The value itself: a blocking connection does not wait.
+/// Returns the value itself: on a blocking connection there is no future to await.
 macro_rules! at_once {
     ($value:expr) => {
         $value
@@ -28,8 +28,8 @@ macro_rules! at_once {
 }
 
 lock_connection! {
-    /// A blocking Diesel connection on which locks work: `PgConnection`, `MysqlConnection`, `SqliteConnection`, and
-    /// what r2d2 makes of them. Write it as a bound where your code is generic over connections.
+    /// A blocking Diesel connection on which locks work: `PgConnection`, `MysqlConnection`, `SqliteConnection`, and the
+    /// pooled connections that r2d2 makes of them. Use it as a bound if your code is generic over connections.
     #[diagnostic::on_unimplemented(
         message = "locks do not work on `{Self}`",
         label = "not a Diesel connection to a database whose feature of diesel-locks is enabled",
@@ -42,8 +42,8 @@ lock_connection! {
     answer at_once;
 }
 
-/// The result of a future that never waits. Nothing in the blocking executor waits, so its futures are ready at the first
-/// poll, and so is every function of the protocol.
+/// The result of a future that never waits. The blocking executor never waits in a future, so its futures are ready at
+/// the first poll, and so is every function of the protocol.
 pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,

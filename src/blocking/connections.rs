@@ -1,12 +1,12 @@
-//! Where a `Locker` gets its connections.
+//! The source of a `Locker`'s connections.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use super::connection::LockConnection;
 
-/// What a [`Locker`](super::Locker) gets its connections from: a pool of r2d2, with the feature of that name, and every
-/// closure that yields a connection.
+/// The source of a [`Locker`](super::Locker)'s connections: a pool of r2d2 (with the feature `r2d2`), or any closure
+/// that returns a connection. Implement it yourself only for a pool that no closure can express.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -21,10 +21,10 @@ use super::connection::LockConnection;
     note = "or give a closure without arguments that returns a connection: `move || pool.get()`"
 )]
 pub trait Connections: Send + Sync + 'static {
-    /// What it yields.
+    /// The connection that the source yields.
     type Connection: LockConnection + 'static;
 
-    /// Fetches or opens a connection, within this time if the pool can tell.
+    /// Fetches or opens a connection. A pool that knows timeouts does it within this time, or fails.
     ///
     /// # Errors
     /// Whatever the pool or the database says.

@@ -1,4 +1,4 @@
-//! What the holder of a guard can do.
+//! What the holder of a guard can do on a blocking connection.
 
 use std::time::Duration;
 
@@ -9,23 +9,27 @@ use crate::answer::Outcome;
 use crate::error::{Error, Result};
 use crate::guard;
 
-/// A lock that is held, and kept alive in the background until it is released, dropped or lost. What it knows without
-/// asking the database is at [`locker::Guard`](crate::locker::Guard).
+/// A lock that is held. Its lease is extended in the background until the lock is released or lost, or the guard is
+/// dropped. The methods that do not ask the database are at [`locker::Guard`](crate::locker::Guard).
 pub type Guard<P> = guard::Guard<BlockingPool<P>>;
 
 impl<P: Connections> Guard<P> {
-    /// Waits until the lock is lost, for so long at most; whether it is. For a thread that stops the work.
+    /// Waits until the lock is lost, or this time is over. Returns whether the lock is lost. Use it in a thread that
+    /// stops the work.
     #[must_use]
     pub fn lost_within(&self, time: Duration) -> bool {
         ready(self.wait_for_loss(Some(time)))
     }
 
-    /// Does the work in a transaction on a connection of the pool, in which the lease is pinned: what is written there
-    /// commits under this lock, or not at all.
+    /// Does the work in a transaction on a connection of the pool. The lease is pinned in this transaction: what the
+    /// work writes commits under this lock, or not at all.
     ///
-    /// The work is not begun unless the lock is held. While the transaction is open nobody takes the lock over, so no
-    /// deadline ends it, however long it takes; at its end the lease is extended. The work's own errors roll back
-    /// and come back unchanged.
+    /// The work is not begun unless the lock is held. While the transaction is open nobody can take the lock over, so
+    /// the end of the ttl does not end the lease, however long the transaction takes. At the end of the transaction the
+    /// lease is extended if necessary. If the work fails, the transaction is rolled back, and the work's own error
+    /// comes back unchanged.
+    ///
+    /// Use it for each of several transactions under one lock. For the last one use [`finish`](Self::finish).
     ///
     /// # Errors
     /// [`Error::Lost`] if the lock is lost, the work's own errors, and whatever the pool or the database says.
@@ -41,10 +45,11 @@ impl<P: Connections> Guard<P> {
         ready(guarded.close(done))
     }
 
-    /// The same as [`transaction`](Self::transaction), and releases the lock with the commit: the last transaction under it.
+    /// Does the work in a transaction like [`transaction`](Self::transaction), and releases the lock with the commit.
+    /// Use it for the last transaction under the lock.
     ///
     /// # Errors
-    /// As [`transaction`](Self::transaction). The lock is given back in the background then.
+    /// The errors of [`transaction`](Self::transaction). After an error the lock is released in the background.
     pub fn finish<T, X>(self, work: impl FnOnce(&mut P::Connection) -> Result<T, X>) -> Result<T, X>
     where
         X: From<Error>,
@@ -56,24 +61,24 @@ impl<P: Connections> Guard<P> {
         Ok(value)
     }
 
-    /// Extends the lease now, and asks the database in this way whether it is still ours. The keeper does it by itself; use
-    /// it before something expensive.
+    /// Extends the lease now. The answer also tells whether the lease still holds the lock. The keeper extends the
+    /// lease by itself, so use this only before something expensive.
     ///
     /// # Errors
-    /// Whatever the pool or the database says. Then the lease is neither extended nor lost.
+    /// Whatever the pool or the database says. After an error the lease is neither extended nor lost.
     pub fn extend(&self) -> Result<Outcome> {
         ready(self.extend_lease(None))
     }
 
-    /// Extends the lease to this ttl, now and from now on.
+    /// Extends the lease to this ttl. Later extensions use this ttl, too.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a ttl out of bounds; otherwise as [`extend`](Self::extend).
+    /// [`Error::Invalid`] for a ttl out of bounds, and the errors of [`extend`](Self::extend).
     pub fn extend_to(&self, ttl: Duration) -> Result<Outcome> {
         ready(self.extend_lease(Some(ttl)))
     }
 
-    /// Replaces the text left with the lock, or removes it with `None`.
+    /// Replaces the text that is left with the lock, or removes it with `None`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, and whatever the pool or the database says.
@@ -81,10 +86,11 @@ impl<P: Connections> Guard<P> {
         ready(self.replace_data(data))
     }
 
-    /// Gives the lock back, and tells whether it was still held.
+    /// Releases the lock, and tells whether it was still held. Use it if you want to know that; dropping the guard
+    /// releases the lock, too, in the background.
     ///
     /// # Errors
-    /// Whatever the pool or the database says; then it is free after its ttl.
+    /// Whatever the pool or the database says. After an error the lock is free when the ttl is over.
     pub fn release(self) -> Result<Outcome> {
         ready(self.give_back())
     }

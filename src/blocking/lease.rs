@@ -1,4 +1,4 @@
-//! What the holder of a lease can do.
+//! What the holder of a lease can do on a blocking connection.
 
 use std::borrow::BorrowMut;
 use std::time::Duration;
@@ -10,13 +10,15 @@ use crate::lease::Lease;
 use crate::protocol;
 use crate::protocol::guarded::{self, End};
 
-/// What the holder of a [`Lease`] can do with it.
+/// What the holder of a [`Lease`] can do with it. Import this trait for leases on a connection of your own. Nothing
+/// extends such a lease in the background; for that, use a [`Locker`](super::Locker).
 pub trait LeaseDsl: BorrowMut<Lease> {
-    /// Proves, inside a transaction and as its first statement, that the lease is still held, and keeps everybody
-    /// from taking the lock over until the transaction ends: a stale holder does not get to commit.
+    /// Proves that the lease is still held, and keeps every other process from taking the lock over until the
+    /// transaction ends: a stale holder cannot commit. Call it inside a transaction, as its first statement.
     ///
-    /// Heartbeats of the lease are not in the way, and many transactions can pin it at once. Outside a transaction
-    /// it proves nothing. Pin at the outermost level: a pin taken in a savepoint ends when that is rolled back.
+    /// Many transactions can pin one lease at once, and a heartbeat of the lease does not wait for them. (On SQLite,
+    /// which has one writer, they take turns.) Outside a transaction a pin proves nothing. Pin at the outermost level:
+    /// a pin in a savepoint ends when the savepoint is rolled back.
     ///
     /// ```
     /// # use diesel::prelude::*;
@@ -25,7 +27,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// # use diesel_locks::{Lock, blocking::{LeaseDsl, LockDsl}};
     /// # let lease = Lock::new("invoice:42")?.try_acquire(&mut conn)?.acquired().unwrap();
     /// conn.immediate_transaction(|conn| {
-    ///     lease.pin(conn)?;          // from here on nobody can take it from us
+    ///     lease.pin(conn)?;          // until the commit nobody can take the lock over
     ///     // … the writes …
     ///     lease.release(conn)        // takes effect with the commit
     /// })?;
@@ -33,12 +35,13 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Lost`] and [`Error::RunOut`], for the transaction to return; and whatever the database says.
+    /// [`Error::Lost`] and [`Error::RunOut`], which the transaction must return; and whatever the database says.
     fn pin<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
         ready(protocol::pin(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// The same as [`pin`](Self::pin), with all three answers as a value.
+    /// Pins like [`pin`](Self::pin), but returns all three answers as a value. Use it if the transaction has something
+    /// else to do when the lease is lost. Do not ignore the answer.
     ///
     /// # Errors
     /// Whatever the database says.
@@ -46,15 +49,16 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         ready(protocol::try_pin(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Does the work in a transaction that is pinned: BEGIN, pin, work, COMMIT. In an open transaction it is a savepoint.
+    /// Does the work in a transaction that pins the lease: BEGIN, pin, work, COMMIT. In an open transaction it uses a
+    /// savepoint.
     ///
-    /// The work is not begun unless the lease is held, and nobody takes the lock over before the end. When less than
-    /// half of the ttl is left to trust, the lease is extended, before the transaction and at its end: one
-    /// that takes longer than the ttl commits and leaves the lease held. The work's own errors roll back and come
-    /// back unchanged.
+    /// The work is not begun unless the lease is held, and nobody can take the lock over before the transaction ends.
+    /// If less than half of the ttl is left to trust, the lease is extended, before the transaction and at its end. So
+    /// a transaction that takes longer than the ttl commits, and leaves the lease held. If the work fails, the
+    /// transaction is rolled back, and the work's own error comes back unchanged.
     ///
-    /// For several transactions under one lease; for the last one use [`finish`](Self::finish), and for a single
-    /// one [`LockDsl::transaction`](super::LockDsl::transaction).
+    /// Use it for several transactions under one lease. For the last one use [`finish`](Self::finish). For a single
+    /// transaction use [`LockDsl::transaction`](super::LockDsl::transaction).
     ///
     /// ```
     /// # use diesel::prelude::*;
@@ -73,7 +77,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Lost`] if the lock was taken over, the work's own errors, and whatever the database says.
+    /// [`Error::Lost`] if the lease is lost, the work's own errors, and whatever the database says.
     fn transaction<C, T, X>(
         &mut self,
         conn: &mut C,
@@ -86,11 +90,11 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         run_guarded(self.borrow_mut(), conn, End::Keep, work)
     }
 
-    /// The same as [`transaction`](Self::transaction), and releases the lock with the commit: the last transaction under
-    /// a lease.
+    /// Does the work in a transaction like [`transaction`](Self::transaction), and releases the lock with the commit.
+    /// Use it for the last transaction under a lease.
     ///
     /// # Errors
-    /// As [`transaction`](Self::transaction). The lease is not released then.
+    /// The errors of [`transaction`](Self::transaction). After an error the lease is not released.
     fn finish<C, T, X>(
         &mut self,
         conn: &mut C,
@@ -103,7 +107,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         run_guarded(self.borrow_mut(), conn, End::Release, work)
     }
 
-    /// Gives the lock back. In a transaction it takes effect with the commit, and should be the last statement.
+    /// Releases the lock. In a transaction the release takes effect with the commit, and should be the last statement.
     ///
     /// # Errors
     /// Whatever the database says.
@@ -111,22 +115,24 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         ready(protocol::release(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Extends the lease to the lock's ttl from now on. Do it well before [`Lease::trusted_for`] is zero: at a
-    /// third of the ttl, say.
+    /// Extends the lease, so that it lasts the lock's ttl from now on. Call it well before [`Lease::trusted_for`] is
+    /// zero: for example after each third of the ttl.
     ///
-    /// A lease that ran out, but was not taken over, lives on; see [`Outcome::DoneLate`]. Extending never shortens a
-    /// lease, because another copy of it may trust the longer time.
+    /// If the lease has expired, but nobody has taken the lock over, it is extended all the same: see
+    /// [`Outcome::DoneLate`]. Extending never makes a lease shorter, because another copy of the lease may trust the
+    /// longer time.
     ///
     /// # Errors
-    /// Whatever the database says. Then the lease is neither extended nor lost: try again while it is trusted.
+    /// Whatever the database says. After an error the lease is neither extended nor lost. Try again while the lease is
+    /// trusted.
     fn extend<C: LockConnection>(&mut self, conn: &mut C) -> Result<Outcome> {
         ready(protocol::extend(&mut Blocking::on(conn), self.borrow_mut()))
     }
 
-    /// The same as [`extend`](Self::extend), to this ttl instead of the lock's.
+    /// Extends the lease like [`extend`](Self::extend), but to this ttl instead of the lock's.
     ///
     /// # Errors
-    /// As [`extend`](Self::extend).
+    /// The errors of [`extend`](Self::extend).
     fn extend_to<C: LockConnection>(&mut self, conn: &mut C, ttl: Duration) -> Result<Outcome> {
         ready(protocol::extend_to(
             &mut Blocking::on(conn),
@@ -135,11 +141,12 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         ))
     }
 
-    /// Adds so much to what is left of the lease, or to now if it ran out. Unlike the other two it adds twice when
-    /// it is done twice.
+    /// Adds this time to the time that is left of the lease. If the lease has expired, the time counts from now on. Two
+    /// calls of `extend_by` add the time twice. Two calls of [`extend`](Self::extend) or [`extend_to`](Self::extend_to)
+    /// do not.
     ///
     /// # Errors
-    /// As [`extend`](Self::extend).
+    /// The errors of [`extend`](Self::extend).
     fn extend_by<C: LockConnection>(&mut self, conn: &mut C, by: Duration) -> Result<Outcome> {
         ready(protocol::extend_by(
             &mut Blocking::on(conn),
@@ -148,8 +155,8 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         ))
     }
 
-    /// Whether the row still names this lease, and it has not run out. For people: to protect a write,
-    /// [`pin`](Self::pin).
+    /// Whether the row still names this lease, and the lease has not expired. Use it to tell people. To protect a
+    /// write, use [`pin`](Self::pin).
     ///
     /// # Errors
     /// Whatever the database says.
@@ -157,7 +164,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
         ready(protocol::is_mine(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Replaces the text left with the lock, or removes it with `None`.
+    /// Replaces the text that is left with the lock, or removes it with `None`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, and whatever the database says.

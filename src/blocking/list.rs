@@ -1,4 +1,4 @@
-//! Reading and tidying rows.
+//! Reading rows, and removing the rows of unused locks.
 
 use std::borrow::Borrow;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::list::List;
 use crate::protocol;
 
-/// Reading and tidying the rows of a [`List`].
+/// Reads the rows of a [`List`], and removes the rows of locks that nobody uses any more.
 pub trait ListDsl: Borrow<List> {
-    /// Reads the page.
+    /// Reads the page. Use it for people and dashboards; to decide anything, try to acquire the lock.
     ///
     /// # Errors
     /// Whatever the database says.
@@ -19,9 +19,11 @@ pub trait ListDsl: Borrow<List> {
         ready(protocol::list(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Removes the rows of all locks within the list's group and prefix that nobody has held for longer than
-    /// `age`, and counts them. A held lock is never removed. Fences go on growing, as long as the database's clock
-    /// is not set back by more than `age`: a day, say.
+    /// Removes the rows of all locks within the list's group and prefix that nobody has held for longer than `age`.
+    /// Returns the number of removed rows. A held lock is never removed.
+    ///
+    /// Fences go on growing after a purge, unless the database's clock is set back by more than `age`. So choose a long
+    /// `age`, for example a day.
     ///
     /// # Errors
     /// Whatever the database says.

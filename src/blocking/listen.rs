@@ -1,4 +1,4 @@
-//! Hearing of releases on a connection of PostgreSQL.
+//! Notifications of releases, on a blocking connection of PostgreSQL.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,11 +13,12 @@ use crate::managed::listening::{Ear, LISTEN, Open};
 use crate::managed::pool::Boxed;
 
 impl<P: Connections> Locker<P> {
-    /// Those who wait are woken by PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock, instead of
-    /// looking every two seconds. For this one connection is opened by this URL when somebody waits, and closed when
-    /// nobody has for a while.
+    /// Wakes waiters by notifications of PostgreSQL (`LISTEN` and `NOTIFY`) when another process releases the lock.
+    /// Without this, a waiter notices the release at its next poll: with the default rhythm up to two seconds later.
+    /// One connection is opened by this URL when somebody waits, and closed when nobody has waited for a while.
     ///
-    /// It must reach the server itself, and not a pooler in transaction mode like PgBouncer. With the feature `listen`.
+    /// The URL must reach the server itself, and not a pooler in transaction mode like PgBouncer. This method needs the
+    /// feature `listen`.
     #[must_use]
     pub fn listen(self, url: &str) -> Self {
         let url = url.to_owned();
@@ -37,7 +38,7 @@ fn open(url: &str) -> Result<Box<dyn Ear>> {
     Ok(Box::new(conn))
 }
 
-/// libpq can only be asked whether something came.
+/// libpq cannot wait for a notification. It can only be asked whether one has arrived.
 const TICK: Duration = Duration::from_millis(1);
 
 impl Ear for PgConnection {
@@ -54,7 +55,7 @@ fn listen_for(conn: &mut PgConnection, at_most: Duration) -> Result<Option<Strin
             return Ok(Some(heard?.payload));
         }
         if Instant::now() >= until {
-            // Nothing else would tell whether the connection still is one.
+            // Nothing else would show that the connection is broken.
             conn.batch_execute("SELECT 1")?;
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! Acquiring a lock.
+//! Acquiring a lock on a blocking connection.
 
 use std::borrow::Borrow;
 
@@ -12,16 +12,19 @@ use crate::protocol;
 use crate::protocol::guarded::{self, End};
 use crate::wait::Wait;
 
-/// Acquiring a [`Lock`], and looking at one.
+/// Acquires a [`Lock`], and reads its row. Import this trait for locks on a connection of your own, inside or outside a
+/// transaction. To have the lease extended in the background, use a [`Locker`](super::Locker) instead.
 pub trait LockDsl: Borrow<Lock> {
-    /// Tries once, without waiting for whoever holds the lock: the answer is the lease, or busy and with whom.
+    /// Tries once to acquire the lock, without waiting for its holder. The answer is the lease, or busy with the
+    /// holder.
     ///
-    /// In a transaction the lease is held once that commits, and a rollback leaves nothing. At REPEATABLE READ and
-    /// above acquire before the transaction begins, so that it sees what the last holder wrote.
+    /// In a transaction the lease is held when the transaction has committed, and a rollback leaves nothing. At
+    /// REPEATABLE READ and above, acquire before the transaction begins: then the transaction sees what the last holder
+    /// wrote.
     ///
     /// # Errors
-    /// Whatever the database says, but contention only where it has ended the caller's transaction; and
-    /// [`Error::TooLate`].
+    /// [`Error::TooLate`], and whatever the database says. Contention is an error only if it has ended the caller's
+    /// transaction. Otherwise the answer is busy.
     fn try_acquire<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt> {
         ready(protocol::try_acquire(
             &mut Blocking::on(conn),
@@ -29,11 +32,12 @@ pub trait LockDsl: Borrow<Lock> {
         ))
     }
 
-    /// Tries until the lock is acquired or the wait is over; then the answer is the last "busy". Not for the
-    /// inside of a transaction, which would keep everything it has locked while it waits.
+    /// Tries until the lock is acquired or the wait is over. If the wait is over, the answer is the last "busy". Do not
+    /// wait inside a transaction: the transaction would keep all its row locks during the wait.
     ///
     /// # Errors
-    /// As [`try_acquire`](Self::try_acquire).
+    /// The errors of [`try_acquire`](Self::try_acquire). [`Error::CannotWait`] in a transaction that could never see
+    /// the release.
     fn acquire<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt> {
         ready(protocol::acquire(
             &mut Blocking::on(conn),
@@ -42,11 +46,12 @@ pub trait LockDsl: Borrow<Lock> {
         ))
     }
 
-    /// Holds the lock for the length of this transaction: no ttl to guess, nothing to release, and it is gone with the
-    /// commit, the rollback or a crash. It excludes leases, and others who hold; the answer is the fence, or busy.
+    /// Holds the lock until this transaction ends. There is no ttl to choose, and nothing to release: the lock is free
+    /// after the commit, the rollback or a crash. The lock excludes leases and other transactions that hold it. The
+    /// answer is the fence, or busy.
     ///
-    /// For exclusion within one transaction. It never waits, and it needs an open transaction; to work for longer than
-    /// one, or outside the database, acquire a lease.
+    /// Use it for exclusion within one transaction. It never waits, and it needs an open transaction. For work that
+    /// takes several transactions, or happens outside the database, acquire a lease.
     ///
     /// ```
     /// # use diesel::prelude::*;
@@ -71,12 +76,15 @@ pub trait LockDsl: Borrow<Lock> {
         ready(protocol::try_hold(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Acquires the lock, does the work in a transaction that is pinned, and releases the lock with its commit: acquire,
-    /// BEGIN, pin, work, release, COMMIT. In this order the transaction sees what the last holder wrote, at
+    /// Acquires the lock, does the work in a transaction that pins the lease, and releases the lock with the commit:
+    /// acquire, BEGIN, pin, work, release, COMMIT. In this order the transaction sees what the last holder wrote, at
     /// every isolation level.
     ///
-    /// The wait is for the lock; the work gets the lease for its [`fence`](Lease::fence). If it fails, the transaction
-    /// is rolled back, the lock is released, and the work's own error comes back unchanged.
+    /// Use it for a single transaction under a lock. For several transactions, acquire a lease and use
+    /// [`LeaseDsl::transaction`](super::LeaseDsl::transaction).
+    ///
+    /// `wait` says how long to wait for the lock. The work gets the lease, for its [`fence`](Lease::fence). If the work
+    /// fails, the transaction is rolled back, the lock is released, and the work's own error comes back unchanged.
     ///
     /// ```
     /// # use diesel::prelude::*;
@@ -94,7 +102,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`try_acquire`](Self::try_acquire) and [`LeaseDsl::transaction`](super::LeaseDsl::transaction).
+    /// The errors of [`acquire`](Self::acquire) and of [`LeaseDsl::transaction`](super::LeaseDsl::transaction).
     fn transaction<C, T, X>(
         &self,
         conn: &mut C,
@@ -114,7 +122,8 @@ pub trait LockDsl: Borrow<Lock> {
         ready(guarded::finish(&mut Blocking::on(conn), &lease, done))
     }
 
-    /// Reads the lock's row; `None` if the lock was never used, or purged since.
+    /// Reads the lock's row. `None` if the lock was never used, or was purged since. Use it to tell people; to decide
+    /// anything, try to acquire the lock.
     ///
     /// # Errors
     /// Whatever the database says.
@@ -122,7 +131,7 @@ pub trait LockDsl: Borrow<Lock> {
         ready(protocol::inspect(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Whether somebody holds the lock. For people: to decide anything, try to acquire it.
+    /// Whether somebody holds the lock. Use it to tell people; to decide anything, try to acquire the lock.
     ///
     /// # Errors
     /// Whatever the database says.
@@ -130,8 +139,9 @@ pub trait LockDsl: Borrow<Lock> {
         ready(protocol::is_held(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Takes the lock away from whoever holds it. For people who know that the holder is gone, or want it to stop:
-    /// its pins, extensions and releases will say lost. What it does outside the database goes on until it asks.
+    /// Takes the lock away from its holder. Use it if a person knows that the holder is gone, or wants the holder to
+    /// stop. The holder's pins, extensions and releases will find the lease lost. What the holder does outside the
+    /// database goes on until it asks.
     ///
     /// # Errors
     /// Whatever the database says.

@@ -19,14 +19,15 @@ use crate::protocol::{self, sets::Choice};
 use crate::set::LockSet;
 use crate::wait::Wait;
 
-/// Locks on the application's pool that wait, keep alive, tell the work, and let go.
+/// Locks on the application's pool. A `Locker` waits for locks, extends their leases in the background, tells the work
+/// when a lease is lost, and releases the locks.
 ///
-/// Make one when the application starts, and clone it to wherever locks are needed: a clone is cheap, and all of them
-/// share the threads that extend leases, which live only while there are some. What can be set on it is at
+/// Make one `Locker` when the application starts, and clone it to each place that needs locks. A clone is cheap. All
+/// clones share the threads that extend leases; these threads run only while there are leases. The settings are at
 /// [`locker::Locker`](crate::locker::Locker).
 ///
-/// Use the traits of this module instead for locks on a connection or in a transaction of your own; nobody keeps
-/// those alive.
+/// For locks on a connection or in a transaction of your own, use the traits of this module instead. Nothing extends
+/// such leases in the background.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -42,7 +43,7 @@ use crate::wait::Wait;
 /// let locker = Locker::new(pool).with_ttl(Duration::from_secs(30))?;
 /// let guard = locker.acquire("nightly-report", Wait::up_to(Duration::from_secs(10)))?;
 /// guard.transaction(|conn| {
-///     // pinned: what is written here commits under this lock, or not at all
+///     // the lease is pinned: what is written here commits under this lock, or not at all
 ///     Ok::<_, Error>(())
 /// })?;
 /// guard.release()?;
@@ -60,88 +61,93 @@ use crate::wait::Wait;
 pub type Locker<P> = locker::Locker<BlockingPool<P>>;
 
 impl<P: Connections> Locker<P> {
-    /// Locks on this pool; nothing happens until the first is acquired.
+    /// Makes a `Locker` on this pool. Nothing happens until the first lock is acquired.
     pub fn new(pool: P) -> Self {
         Self::on(BlockingPool::new(pool))
     }
 
-    /// The same locks with a keeper of its own, which gets its connections from here: so that leases are extended
-    /// although the pool is exhausted. One connection is enough.
+    /// Gives this `Locker` a keeper of its own, which gets its connections from this second pool. Use it if the
+    /// application may take all connections of its pool: then leases are still extended. One connection is enough.
     #[must_use]
     pub fn keep_with(self, pool: impl Connections) -> Self {
         self.kept_by(Arc::new(BlockingPool::new(pool)))
     }
 
-    /// Tries once, without waiting for whoever holds the lock: a guard, or busy and with whom.
+    /// Tries once to acquire the lock, without waiting for its holder. The answer is a guard, or busy with the holder.
+    /// Use it if the work can be skipped while somebody else does it.
     ///
     /// # Errors
-    /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and those of
+    /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and the errors of
     /// [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
     pub fn try_acquire(&self, name: impl IntoLock) -> Result<Attempt<Guard<P>>> {
         ready(self.attempt_one(name, Wait::never()))
     }
 
-    /// Waits for the lock: the guard, or an error when the wait is over.
+    /// Waits for the lock. The answer is the guard. If the wait is over before the lock is acquired, that is an error.
     ///
-    /// Those of a process who wait for the same lock get it in the order in which they came, and only the first of
-    /// them asks the database. No connection is held meanwhile.
+    /// Within a process, waiters for a lock are served first come, first served, and only the first waiter polls the
+    /// database. A waiter holds no connection between two polls.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) when the wait is over, and those of [`try_acquire`](Self::try_acquire).
+    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).
     pub fn acquire(&self, name: impl IntoLock, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_one(name, wait))
     }
 
-    /// Tries once to acquire all locks of a set: the guards in the order of their keys, or busy and none.
+    /// Tries once to acquire all locks of a set. The answer is the guards in the order of their keys, or busy; then
+    /// none is acquired.
     ///
     /// # Errors
-    /// As [`try_acquire`](Self::try_acquire).
+    /// The errors of [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_all(&self, set: &LockSet) -> Result<Attempt<Vec<Guard<P>>>> {
         ready(self.try_set(set, Choice::All))
     }
 
-    /// Waits for all locks of a set. Nothing is held meanwhile, and there is no order among those who wait.
+    /// Waits for all locks of a set. No lock of the set is held during the wait. Waiters for sets do not queue: no
+    /// order is kept among them.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire).
+    /// The errors of [`acquire`](Self::acquire).
     pub fn acquire_all(&self, set: &LockSet, wait: Wait) -> Result<Vec<Guard<P>>> {
         ready(self.wait_for_set(set, Choice::All, wait))
     }
 
-    /// Tries once to acquire any lock of a set that is free.
+    /// Tries once to acquire any one lock of a set that is free. The guard tells which lock.
     ///
     /// # Errors
-    /// As [`try_acquire`](Self::try_acquire).
+    /// The errors of [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
         let attempt = ready(self.try_set(set, Choice::Any))?;
         Ok(attempt.map(one))
     }
 
-    /// Waits for any lock of a set. There is no order among those who wait.
+    /// Waits for any one lock of a set. Waiters for sets do not queue: no order is kept among them.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire).
+    /// The errors of [`acquire`](Self::acquire).
     pub fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_set(set, Choice::Any, wait)).map(one)
     }
 
-    /// Extends a lease from elsewhere, and keeps it alive from now on: one that another process handed over as text, or
-    /// that was acquired on a connection.
+    /// Extends a lease that came from elsewhere, and then extends it in the background. The lease may come from another
+    /// process as text, or from a connection of your own.
     ///
     /// # Errors
-    /// [`Error::Lost`](crate::Error::Lost) if the lock was taken over, and those of [`try_acquire`](Self::try_acquire).
+    /// [`Error::Lost`](crate::Error::Lost) if the lease is lost, and the errors of [`try_acquire`](Self::try_acquire).
     pub fn adopt(&self, lease: Lease) -> Result<Guard<P>> {
         ready(self.adopt_lease(lease))
     }
 
-    /// Acquires the lock, does the work, and gives the lock back: whatever happens.
+    /// Acquires the lock, does the work, and releases the lock, whatever the work does. Use it for a job that one
+    /// process at a time may do.
     ///
-    /// The lock is kept alive meanwhile. A thread cannot be stopped from outside, so work that takes long asks the guard
-    /// whether it [still holds](crate::locker::Guard::is_valid); when it panics, the lock is given back in the background. See
-    /// [`hold_at_least`](Self::hold_at_least) and [`hold_at_most`](Self::hold_at_most) for jobs that are very short or may hang.
+    /// The lease is extended in the background during the work. A thread cannot be stopped from outside. So work that
+    /// takes long must ask the guard whether it [still holds the lock](crate::locker::Guard::is_valid). If the work
+    /// panics, the lock is released in the background. See [`hold_at_least`](Self::hold_at_least) for very short jobs,
+    /// and [`hold_at_most`](Self::hold_at_most) for jobs that may hang.
     ///
     /// # Errors
-    /// As [`try_acquire`](Self::try_acquire). The work's own errors are what it [brought](Run::Done).
+    /// The errors of [`try_acquire`](Self::try_acquire). An error of the work is part of [its result](Run::Done).
     pub fn run<T>(
         &self,
         name: impl IntoLock,
@@ -156,7 +162,8 @@ impl<P: Connections> Locker<P> {
         Ok(ready(guard.conclude(Some(done))))
     }
 
-    /// Reads the lock's row; `None` if the lock was never used, or purged since.
+    /// Reads the lock's row. `None` if the lock was never used, or was purged since. Use it to tell people; to decide
+    /// anything, try to acquire the lock.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -167,7 +174,7 @@ impl<P: Connections> Locker<P> {
         }))
     }
 
-    /// Reads a page of locks.
+    /// Reads a page of locks. Use it for people and dashboards.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -178,7 +185,8 @@ impl<P: Connections> Locker<P> {
         }))
     }
 
-    /// Takes the lock away from whoever holds it: see [`LockDsl::force_release`](super::LockDsl::force_release).
+    /// Takes the lock away from its holder. [`LockDsl::force_release`](super::LockDsl::force_release) says when to use
+    /// it.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -186,8 +194,8 @@ impl<P: Connections> Locker<P> {
         ready(self.take_away(self.lock(name)?))
     }
 
-    /// Removes the rows of locks that nobody has held for longer than `age`: see
-    /// [`ListDsl::purge`](super::ListDsl::purge).
+    /// Removes the rows of locks that nobody has held for longer than `age`. [`ListDsl::purge`](super::ListDsl::purge)
+    /// says how to choose `age`.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
@@ -198,8 +206,9 @@ impl<P: Connections> Locker<P> {
         }))
     }
 
-    /// [Purges](Self::purge) now and after each interval, in the background, until the returned value is dropped. One
-    /// process of many is enough, and more do no harm. What fails is tried again soon. (Async: call it within a runtime.)
+    /// [Purges](Self::purge) now and after each interval, in the background, until the returned value is dropped. It is
+    /// enough if one of several processes does this, and it does no harm if more do. A purge that fails is tried again
+    /// soon. (In async mode call this within a runtime.)
     ///
     /// ```
     /// # use diesel::{Connection, SqliteConnection};
@@ -233,9 +242,9 @@ impl<P: Connections> Locker<P> {
         self.start_purging(interval, list, age)
     }
 
-    /// Gives all locks back, of all clones, acquires nothing any more, and returns when nothing goes on in the
-    /// background, or after the time that [giving back](Self::release_within) may take. Work under a guard is told that
-    /// the lock is lost. For the end of the process.
+    /// Releases all locks of this `Locker` and its clones, and acquires no more. Work under a guard is told that the
+    /// lock is lost. The call returns when nothing runs in the background any more, or after the longest time that [a
+    /// release](Self::release_within) may take. Use it at the end of the process.
     pub fn close(&self) {
         ready(self.end());
     }

@@ -1,9 +1,9 @@
-//! The application's own migrations, where several instances start at once.
+//! Runs the application's own migrations when several instances start at once.
 //!
-//! - The lock lives in a table of its own, which makes itself: the migrations that are run may be the ones that make
-//!   or remove the table of all other locks.
-//! - The lease is extended before each migration, so its ttl must only be longer than the longest of them. Who finds
-//!   it lost stops.
+//! - The lock is in a separate table, which this call creates itself. It cannot be in the table of all other locks,
+//!   because the migrations that are run may create or remove that table.
+//! - The lease is extended before each migration. So the ttl only has to be longer than the longest single migration.
+//!   An instance that finds its lease lost stops.
 
 use std::time::Duration;
 
@@ -19,15 +19,17 @@ use crate::lock::Lock;
 use crate::table::Table;
 use crate::wait::Wait;
 
-/// Long for a migration, and short enough to wait for when an instance died in the middle of one.
+/// Long enough for one migration, and short enough to wait for if an instance has died during one.
 const TTL: Duration = Duration::from_secs(10 * 60);
 
-/// Runs the application's pending migrations while no other instance does: Diesel's `run_pending_migrations` itself is not
-/// made for several that start at once.
+/// Runs the application's pending migrations while no other instance does. Use it if several instances may start at
+/// once: Diesel's own `run_pending_migrations` is not made for that.
 ///
-/// The answer is the versions that this call has run (none, where another instance was quicker), or busy where the
-/// wait was over before the other one was done. The lock is `migrations`, in a table `diesel_locks_turns` that is made
-/// if it is not there; an instance that dies keeps it for up to ten minutes, and so long may one migration take.
+/// The answer is the versions that this call has run. There are none if another instance was quicker. If the wait was
+/// over before the other instance was ready, the answer is busy.
+///
+/// The lock is `migrations` in the table `diesel_locks_turns`. The table is created if it does not exist. An instance
+/// that dies keeps the lock for up to ten minutes, and one migration may take up to ten minutes.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -37,7 +39,7 @@ const TTL: Duration = Duration::from_secs(10 * 60);
 ///
 /// // const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// # #[allow(non_snake_case)] let MIGRATIONS = Migrations::for_table(diesel_locks::Table::new("other")?);
-/// let all = Migrations::default().with(MIGRATIONS);    // or just your own
+/// let all = Migrations::default().with(MIGRATIONS);    // or only your own migrations
 /// let wait = Wait::up_to(Duration::from_secs(300));
 /// if blocking::run_migrations_in_turn(&mut conn, wait, all)?.is_busy() {
 ///     return Err("another instance is still migrating".into());
@@ -46,7 +48,8 @@ const TTL: Duration = Duration::from_secs(10 * 60);
 /// ```
 ///
 /// # Errors
-/// Those of the migrations, of [`migrate`](super::migrate), and [`Error::Lost`] if the lock was lost in between.
+/// The errors of the migrations and of [`migrate`](super::migrate), and [`Error::Lost`] if the lock was lost between
+/// two migrations.
 pub fn run_migrations_in_turn<C, S>(
     conn: &mut C,
     wait: Wait,

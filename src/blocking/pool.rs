@@ -20,7 +20,7 @@ impl Runtime for Threads {
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let thread = thread::Builder::new().name("diesel-locks".to_owned());
-        // A system that has no thread left drops the work: it is tried again with the next.
+        // If the system has no thread left, the work is dropped. The next start of such work tries again.
         let _ = thread.spawn(move || ready(work));
     }
 

@@ -1,4 +1,4 @@
-//! Acquiring several locks.
+//! Acquiring several locks on a blocking connection.
 
 use std::borrow::Borrow;
 
@@ -10,24 +10,27 @@ use crate::protocol::sets;
 use crate::set::LockSet;
 use crate::wait::Wait;
 
-/// Acquiring the locks of a [`LockSet`].
+/// Acquires the locks of a [`LockSet`]. Import this trait for sets on a connection of your own; for sets whose leases
+/// are extended in the background use a [`Locker`](super::Locker).
 pub trait LockSetDsl: Borrow<LockSet> {
-    /// Tries once to acquire all of them: the leases in the order of their keys, or busy and none.
+    /// Tries once to acquire all locks of the set. The answer is the leases in the order of their keys, or busy; then
+    /// none is acquired.
     ///
-    /// On PostgreSQL and SQLite in one statement; on MySQL and MariaDB one after the other, and back if one is busy.
-    /// At the first use of a name PostgreSQL needs two more.
+    /// PostgreSQL and SQLite do this in one statement; PostgreSQL needs two more at the first use of a name. On MySQL
+    /// and MariaDB this call acquires one lock after the other, and releases them again if one is busy.
     ///
     /// # Errors
-    /// As [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
+    /// The errors of [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
     fn try_acquire_all<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt<Vec<Lease>>> {
         self.acquire_all(conn, Wait::never())
     }
 
-    /// Tries until all of them are acquired or the wait is over. Nothing is held between two tries, so that sets that
-    /// share names cannot deadlock, and a large set can wait for long while small ones come and go.
+    /// Tries until all locks of the set are acquired or the wait is over. No lock is held between two tries. So sets
+    /// that share names cannot deadlock; but a large set can wait for a long time while smaller sets are acquired and
+    /// released.
     ///
     /// # Errors
-    /// As [`LockDsl::acquire`](super::LockDsl::acquire).
+    /// The errors of [`LockDsl::acquire`](super::LockDsl::acquire).
     fn acquire_all<C: LockConnection>(
         &self,
         conn: &mut C,
@@ -40,19 +43,19 @@ pub trait LockSetDsl: Borrow<LockSet> {
         ))
     }
 
-    /// Tries once to acquire any one of them that is free; which one, the lease tells. Busy is busy with the holder
-    /// whose lease ends the soonest.
+    /// Tries once to acquire any one lock of the set that is free. The lease tells which lock. If all locks are busy,
+    /// the answer names the holder whose lease expires first.
     ///
     /// # Errors
-    /// As [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
+    /// The errors of [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
     fn try_acquire_any<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt<Lease>> {
         self.acquire_any(conn, Wait::never())
     }
 
-    /// Tries until one of them is acquired or the wait is over.
+    /// Tries until one lock of the set is acquired or the wait is over.
     ///
     /// # Errors
-    /// As [`LockDsl::acquire`](super::LockDsl::acquire).
+    /// The errors of [`LockDsl::acquire`](super::LockDsl::acquire).
     fn acquire_any<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt<Lease>> {
         ready(sets::acquire_any(
             &mut Blocking::on(conn),

@@ -1,4 +1,4 @@
-//! Making the table, and looking whether it will do.
+//! Creating the table, and checking that locks can work with it, on a blocking connection.
 
 use std::borrow::Borrow;
 
@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::protocol;
 use crate::table::Table;
 
-/// Creates or upgrades the table `diesel_locks`, for applications that keep it out of their own migrations:
-/// [`TableDsl::migrate`] for the default table.
+/// Creates or upgrades the table `diesel_locks`. Use it in an application that keeps the table out of its own
+/// migrations. For another table use [`TableDsl::migrate`].
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -19,42 +19,51 @@ use crate::table::Table;
 /// ```
 ///
 /// # Errors
-/// Those of [`TableDsl::migrate`].
+/// The errors of [`TableDsl::migrate`].
 pub fn migrate<C: LockConnection>(conn: &mut C) -> Result<()> {
     Table::default().migrate(conn)
 }
 
-/// Looks whether locks will work on this connection: [`TableDsl::verify`] for the default table.
+/// Checks whether locks can work on this connection, with the table `diesel_locks`. Call it at start-up. For another
+/// table use [`TableDsl::verify`].
 ///
 /// # Errors
-/// Those of [`TableDsl::verify`].
+/// The errors of [`TableDsl::verify`].
 pub fn verify<C: LockConnection>(conn: &mut C) -> Result<()> {
     Table::default().verify(conn)
 }
 
-/// Making a [`Table`], and looking whether it will do.
+/// Creates a [`Table`], and checks that locks can work with it. Import this trait for a table other than
+/// `diesel_locks`; for that one there are [`migrate`] and [`verify`].
 pub trait TableDsl: Borrow<Table> {
-    /// Creates the table with its view, or upgrades it, through a table of its own (`diesel_locks_setup`) that notes
-    /// what has run. Where all has run this is one SELECT, which needs no right to create anything.
+    /// Creates the table with its view, or upgrades it. The table `diesel_locks_setup` records the migrations that were
+    /// run. If all were run already, this call is one SELECT, which needs no right to create anything.
     ///
-    /// Call it at every start: it is safe in as many processes at once as you like. It is for applications that keep
-    /// the table out of their own migrations; where those own it, use [`verify`](Self::verify). A transaction that Diesel
-    /// did not begin is not seen, and on MySQL and MariaDB committed.
+    /// Call it at every start. Any number of processes may call it at once. Use it in an application that keeps the
+    /// table out of its own migrations. If the application's migrations create the table, use [`verify`](Self::verify)
+    /// instead.
+    ///
+    /// Do not call it in a transaction that Diesel did not begin: this call cannot see such a transaction, and on MySQL
+    /// and MariaDB commits it.
     ///
     /// # Errors
-    /// [`Error::Setup`](crate::Error::Setup) inside a transaction, and where the table is there but was not made here; and
-    /// whatever the database says.
+    /// [`Error::Setup`](crate::Error::Setup) inside a transaction, and if the table exists but was not created by this
+    /// call; and whatever the database says.
     fn migrate<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
         ready(protocol::migrate(&mut Blocking::on(conn), self.borrow()))
     }
 
-    /// Looks, at start-up for one, whether locks will work here: the table is there with all that this version needs,
-    /// whoever made it, its key, collation and engine keep different names apart and rows lockable, the server is new
-    /// enough, and on MySQL and MariaDB `autocommit` is on. One statement, which changes nothing.
+    /// Checks whether locks can work here. It is one statement, which changes nothing. Call it at start-up.
+    ///
+    /// The check passes if
+    /// - the table exists, and has everything that this version needs, whichever way it was created;
+    /// - its key, collation and engine keep different names apart, and its rows can be locked;
+    /// - the server is new enough;
+    /// - on MySQL and MariaDB `autocommit` is on.
     ///
     /// # Errors
-    /// [`Error::TableMissing`](crate::Error::TableMissing); [`Error::Setup`](crate::Error::Setup), which says what will not
-    /// do and what to do about it; and whatever the database says.
+    /// [`Error::TableMissing`](crate::Error::TableMissing); [`Error::Setup`](crate::Error::Setup), which says what does
+    /// not fit and what to do about it; and whatever the database says.
     fn verify<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
         ready(protocol::verify(&mut Blocking::on(conn), self.borrow()))
     }

@@ -1,9 +1,9 @@
 //! The migrations as files in the application's own folder, for the Diesel CLI and `embed_migrations!`.
 //!
-//! - Nothing that is there is ever written to: a step whose folder is there already, whatever its date, is left out.
-//! - A folder appears whole or not at all: it is written beside its place, and renamed.
-//! - A new folder sorts behind all that are there, as one of `diesel migration generate` does, so that the next
-//!   `diesel migration redo` or `revert` means this one.
+//! - An existing folder or file is never changed. A step whose folder exists already, under whatever date, is left out.
+//! - A folder appears complete or not at all: it is written under another name beside its place, and then renamed.
+//! - A new folder sorts after all existing folders, like a folder that `diesel migration generate` makes. So the next
+//!   `diesel migration redo` or `revert` means the new folder.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -16,14 +16,18 @@ use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 
 impl Migrations {
-    /// Writes the migrations into the application's folder of migrations, and says which folders it made: none, where
-    /// all are there already. Nothing that is there is changed.
+    /// Writes the migrations into the application's folder of migrations, and returns the folders that it made: none if
+    /// all exist already. Existing files are not changed.
     ///
-    /// For applications whose migrations are files, run by the Diesel CLI or embedded. After an upgrade of this crate
-    /// call it again: it adds the steps that are new. The program `diesel-locks migrations write` does the same.
+    /// Use it in an application whose migrations are files that the Diesel CLI runs or `embed_migrations!` embeds.
+    /// After an upgrade of this crate call it again: it adds the new steps. The program `diesel-locks migrations write`
+    /// does the same.
+    ///
+    /// Do not use it together with [`migrate`](crate::blocking::migrate) or [`with`](Self::with): then the table needs
+    /// no files.
     ///
     /// # Errors
-    /// [`Error::Setup`] where the folder is missing or cannot be written.
+    /// [`Error::Setup`] if the folder is missing or cannot be written.
     pub fn write<DB: Dialect>(&self, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let folder = folder.as_ref();
         let mut there = names(folder)?;
@@ -41,7 +45,8 @@ impl Migrations {
         Ok(made)
     }
 
-    /// `diesel_locks_create`, and behind it the name of another table.
+    /// The title of the folder: `diesel_locks_create`, followed by the name of the table if that is not the default
+    /// table.
     fn title(&self, step: &Step) -> String {
         if self.tag().is_empty() {
             return step.title().to_owned();
@@ -51,7 +56,8 @@ impl Migrations {
         format!("{}_for_{}", step.title(), name.to_lowercase())
     }
 
-    /// The shipped date, where the folder then sorts behind all others, and otherwise today's.
+    /// The date for the name of the folder: the shipped date if the folder then sorts after all others, otherwise the
+    /// current time.
     fn stamp(&self, step: &Step, there: &[String], now: DateTime<Utc>) -> String {
         let shipped = step.version() + &self.tag();
         let tag = self.tag();
@@ -65,12 +71,12 @@ impl Migrations {
     }
 }
 
-/// What Diesel makes of a folder's name.
+/// The version that Diesel reads from the name of a folder.
 fn version(name: &str) -> String {
     name.split('_').next().unwrap_or_default().replace('-', "")
 }
 
-/// Whether this is the folder of that step of that table, whenever it was made.
+/// Whether this is the folder of that step and that table, under whatever date.
 fn is_named(name: &str, tag: &str, title: &str) -> bool {
     let Some((_, rest)) = name.split_once('_') else {
         return false;
@@ -88,7 +94,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 fn write_folder(folder: &Path, name: &str, up: &str, down: &str) -> Result<PathBuf> {
-    // Diesel passes over names that begin with a dot.
+    // Diesel ignores names that begin with a dot.
     let (part, whole) = (folder.join(format!(".{name}.part")), folder.join(name));
     let write = || {
         fs::create_dir(&part)?;

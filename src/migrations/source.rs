@@ -12,8 +12,8 @@ use super::Step;
 use crate::dialect::Dialect;
 use crate::table::Table;
 
-/// This crate's migrations as a source for [`MigrationHarness`](diesel_migrations::MigrationHarness), together with
-/// those of the application; as SQL text; and as files.
+/// This crate's migrations: as a source for [`MigrationHarness`](diesel_migrations::MigrationHarness), alone or
+/// together with the application's migrations; as SQL text; and as files.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -32,8 +32,8 @@ pub struct Migrations {
 }
 
 impl Migrations {
-    /// The migrations for a table of another name or in another schema, which must exist. Each table's migrations
-    /// have versions of their own, so several tables can live in one database.
+    /// The migrations for a table with another name or in another schema. The schema must exist. Each table's
+    /// migrations have their own versions, so several tables can live in one database.
     #[must_use]
     pub fn for_table(table: Table) -> Self {
         Self { table }
@@ -43,8 +43,11 @@ impl Migrations {
         &self.table
     }
 
-    /// These and the application's own as one source, in the order of their versions. Of two migrations with the same
-    /// version Diesel would run only one; here they are an error.
+    /// Combines these migrations and the application's own migrations into one source, in the order of their versions.
+    /// If two migrations had the same version, Diesel would run only one of them; here that is an error.
+    ///
+    /// Use it if the application embeds its migrations. Do not use it if the application's folder already has a copy of
+    /// these migrations.
     #[must_use]
     pub fn with<S>(self, application: S) -> Combined<S> {
         Combined {
@@ -53,7 +56,7 @@ impl Migrations {
         }
     }
 
-    /// The SQL that creates the table and its view, for other tools.
+    /// The SQL that creates the table and its view, for tools other than Diesel's.
     #[must_use]
     pub fn up_sql<DB: Dialect>(&self) -> String {
         DB::STEPS
@@ -62,14 +65,14 @@ impl Migrations {
             .collect()
     }
 
-    /// The SQL that removes them, and with them all locks.
+    /// The SQL that removes the table and its view, and with them all locks.
     #[must_use]
     pub fn down_sql<DB: Dialect>(&self) -> String {
         let steps = DB::STEPS.iter().rev();
         steps.map(|step| self.named::<DB>(step.down)).collect()
     }
 
-    /// A text with this table's names in place of the default ones, wherever those stand quoted.
+    /// The text with the names of this table in place of the default names, wherever a default name stands quoted.
     pub(crate) fn named<DB: Dialect>(&self, text: &str) -> String {
         if self.table == Table::default() {
             return text.to_owned();
@@ -82,7 +85,8 @@ impl Migrations {
             )
         };
         let schema = self.table.schema().map(quote);
-        // First to what no identifier contains: a name may contain another one, with its quotes.
+        // First each default name becomes a mark that no identifier contains, and then the mark becomes the new name:
+        // the new name may contain a default name with its quotes.
         let marked = Table::SUFFIXES
             .iter()
             .fold(text.to_owned(), |text, suffix| {
@@ -98,8 +102,8 @@ impl Migrations {
         })
     }
 
-    /// What tells this table's migrations from another's: of two with the same version Diesel runs only one. Nothing
-    /// for the default table, so that its versions are those of the shipped folders.
+    /// The part of the version that is different for each table: if two migrations have the same version, Diesel runs
+    /// only one. It is empty for the default table, so that the versions are those of the shipped folders.
     pub(super) fn tag(&self) -> String {
         if self.table == Table::default() {
             return String::new();
@@ -132,7 +136,7 @@ impl<DB: Dialect> MigrationSource<DB> for Migrations {
     }
 }
 
-/// Two sources as one: see [`Migrations::with`].
+/// Two sources combined into one: see [`Migrations::with`].
 #[derive(Clone, Debug)]
 pub struct Combined<S> {
     locks: Migrations,

@@ -1,6 +1,6 @@
-//! The shipped migrations, as they lie in this crate's folder `migrations`.
+//! The shipped migrations, as they are in this crate's folder `migrations`.
 
-/// One migration of a database: its folder's name, which is what Diesel knows it by, and its two files.
+/// One migration for an engine: its two files, and the name of its folder, by which Diesel knows the migration.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     pub(crate) folder: &'static str,
@@ -8,7 +8,7 @@ pub struct Step {
     pub(crate) down: &'static str,
 }
 
-/// The shipped step of this engine and folder.
+/// The shipped step for this engine, from this folder.
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 macro_rules! step {
     ($engine:literal, $folder:literal) => {
@@ -35,22 +35,22 @@ macro_rules! step {
 pub(crate) use step;
 
 impl Step {
-    /// When it was made, as it stands in the name: `2026-11-20-084137`.
+    /// The date in the folder's name: `2026-11-20-084137`.
     pub(crate) fn stamp(&self) -> &'static str {
         self.folder.split('_').next().unwrap_or_default()
     }
 
-    /// What it does, as it stands in the name: `diesel_locks_create`.
+    /// The title in the folder's name: `diesel_locks_create`.
     pub(crate) fn title(&self) -> &'static str {
         self.folder.split_once('_').map_or("", |(_, title)| title)
     }
 
-    /// What Diesel makes of the name: `20261120084137`.
+    /// The version that Diesel reads from the folder's name: `20261120084137`.
     pub(crate) fn version(&self) -> String {
         self.stamp().replace('-', "")
     }
 
-    /// The same as a number.
+    /// The version as a number.
     pub(crate) fn number(&self) -> i64 {
         self.version().parse().unwrap_or_default()
     }
