@@ -9,7 +9,8 @@ use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, Queryable};
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::answer::{Holder, Record};
+use crate::answer::Record;
+use crate::holder::Holder;
 use crate::lock::micros;
 
 /// A type of rows, with the SQL types that Diesel has to know.

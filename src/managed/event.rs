@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::Holder;
 use crate::error::Error;
+use crate::holder::Holder;
 use crate::lock::Lock;
 
 /// Something that happened to a lock of a `Locker`. An observer is told of it, and the feature `tracing` records it.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use super::bell::Bell;
 use super::locked;
-use crate::answer::Holder;
 use crate::clock::Moment;
+use crate::holder::Holder;
 use crate::lock::Lock;
 
 /// The queues of a `Locker`, by lock.

@@ -11,9 +11,9 @@ mod postgres;
 mod sqlite;
 
 use super::executor::Executor;
-use crate::answer::Holder;
 use crate::dialect::Dialect;
 use crate::error::Result;
+use crate::holder::Holder;
 use crate::lock::Lock;
 use crate::row::LockRow;
 use crate::set::LockSet;

@@ -8,9 +8,9 @@
 use diesel::mysql::Mysql;
 
 use super::{Winning, Won, WonSet};
-use crate::answer::Holder;
 use crate::clock::Moment;
 use crate::error::Result;
+use crate::holder::Holder;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
