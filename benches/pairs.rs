@@ -42,13 +42,7 @@ fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures:
         guards::<C>("Locker, guard", &locks, clients),
         guards::<C>("Locker, guard, release_durably", &durable, clients),
     ];
-    let scores = compare(form, contestants);
-    figures.scores(
-        ("pairs", database.engine.name()),
-        "pairs/s",
-        scores,
-        |index| reach(database.engine, index),
-    );
+    score(database, form, contestants, figures);
 }
 
 fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
@@ -67,11 +61,19 @@ fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut 
             shares,
         ),
     ];
-    let scores = compare(form, contestants);
+    score(database, form, contestants, figures);
+}
+
+fn score(
+    database: &Database,
+    form: &Form,
+    contestants: Vec<Contestant<'_>>,
+    figures: &mut Figures,
+) {
     figures.scores(
         ("pairs", database.engine.name()),
         "pairs/s",
-        scores,
+        compare(form, contestants),
         |index| reach(database.engine, index),
     );
 }

@@ -94,10 +94,10 @@ impl Table {
 
     /// The quoted name, as PostgreSQL reads it from a text.
     pub(crate) fn quoted(&self) -> String {
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let name = quoted(self.name(), "\"");
         match self.schema() {
-            Some(schema) => format!("{}.{}", quote(schema), quote(self.name())),
-            None => quote(self.name()),
+            Some(schema) => format!("{}.{name}", quoted(schema, "\"")),
+            None => name,
         }
     }
 
@@ -112,6 +112,14 @@ impl Table {
     pub fn schema(&self) -> Option<&str> {
         self.0.schema.as_deref()
     }
+}
+
+/// An identifier in quotes. A quote inside it is written twice.
+pub(crate) fn quoted(identifier: &str, quote: &str) -> String {
+    format!(
+        "{quote}{}{quote}",
+        identifier.replace(quote, &quote.repeat(2))
+    )
 }
 
 fn identifier(what: &'static str, text: &str) -> Result<String> {

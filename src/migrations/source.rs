@@ -10,7 +10,7 @@ use diesel::migration::{
 
 use super::Step;
 use crate::dialect::Dialect;
-use crate::table::Table;
+use crate::table::{Table, quoted};
 
 /// This crate's migrations: as a source for [`MigrationHarness`](diesel_migrations::MigrationHarness), alone or
 /// together with the application's migrations; as SQL text; and as files.
@@ -77,13 +77,7 @@ impl Migrations {
         if self.table == Table::default() {
             return text.to_owned();
         }
-        let quote = |name: &str| {
-            format!(
-                "{0}{1}{0}",
-                DB::QUOTE,
-                name.replace(DB::QUOTE, &DB::QUOTE.repeat(2))
-            )
-        };
+        let quote = |name: &str| quoted(name, DB::QUOTE);
         let schema = self.table.schema().map(quote);
         // First each default name becomes a mark that no identifier contains, and then the mark becomes the new name:
         // the new name may contain a default name with its quotes.

@@ -34,16 +34,13 @@ pub(crate) async fn acquire_any<E: Executor<Backend: Winning>>(
     set: &LockSet,
     wait: Wait,
 ) -> Result<Attempt<Lease>> {
-    Ok(
-        match acquire(executor, set, Choice::Any, wait)
-            .await?
-            .map(|mut leases| leases.pop())
-        {
-            Attempt::Acquired(Some(lease)) => Attempt::Acquired(lease),
-            Attempt::Acquired(None) => Attempt::Busy(None),
-            Attempt::Busy(holder) => Attempt::Busy(holder),
-        },
-    )
+    let attempt = acquire(executor, set, Choice::Any, wait).await?;
+    Ok(match attempt.map(|mut leases| leases.pop()) {
+        Attempt::Acquired(Some(lease)) => Attempt::Acquired(lease),
+        // Only a table that takes different names for one answers with a name that is not in the set.
+        Attempt::Acquired(None) => Attempt::Busy(None),
+        Attempt::Busy(holder) => Attempt::Busy(holder),
+    })
 }
 
 async fn acquire<E: Executor<Backend: Winning>>(

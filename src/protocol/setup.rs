@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::fact::{self, is_there};
 use crate::migrations::{Migrations, Step};
 use crate::statement::Statement;
-use crate::table::Table;
+use crate::table::{Table, quoted};
 use crate::wait::Wait;
 
 /// How long to try again while other processes are in the way.
@@ -86,8 +86,8 @@ async fn under_migration_lock<E: Transactions>(
 
 async fn make<E: Executor>(executor: &mut E, table: &Table, steps: &[Step]) -> Result<()> {
     let migrations = Migrations::for_table(table.clone());
-    let quote = E::Backend::QUOTE;
-    let setup = migrations.named::<E::Backend>(&format!("{quote}diesel_locks_setup{quote}"));
+    let setup = quoted("diesel_locks_setup", E::Backend::QUOTE);
+    let setup = migrations.named::<E::Backend>(&setup);
     if !exists(executor, &table.beside("_setup")).await? {
         if exists(executor, table).await? {
             return Err(not_made_here(table));
