@@ -105,6 +105,7 @@ pub enum Pin {
 
 /// The result of taking a lock away from its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a lock that is in use was not released"]
 pub enum Forced {
     /// The lock is free. The old holder's pins, extensions and releases will find the lease lost.
     Released,

@@ -7,7 +7,7 @@
 mod asynchronous;
 mod blocking;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::Instrumentation;
 use diesel::result::QueryResult;
@@ -140,6 +140,20 @@ impl dyn Session + '_ {
         match self.try_acquire(lock).await.expect("an answer") {
             Attempt::Acquired(lease) => lease,
             Attempt::Busy(holder) => panic!("{lock:?} is busy: {holder:?}"),
+        }
+    }
+
+    /// Takes a held lock away from its holder. A heartbeat that is under way has the row locked for a moment, and the lock
+    /// is in use then: try again.
+    pub async fn take_away(&mut self, lock: &Lock) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match self.force_release(lock).await.expect("an answer") {
+                Forced::Released => return,
+                Forced::InUse if Instant::now() < deadline => {}
+                forced => panic!("{lock:?} is {forced:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

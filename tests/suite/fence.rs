@@ -57,7 +57,7 @@ pub async fn the_fence_grows_by_one_where_the_databases_clock_was_set_back(world
     for in_transaction in [false, true] {
         let before = world.column(&mut *conn, &lock, "fence").await;
         assert!(before >= ahead);
-        conn.force_release(&lock).await.unwrap();
+        conn.take_away(&lock).await;
         if in_transaction {
             conn.begin().await.unwrap();
         }

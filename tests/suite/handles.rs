@@ -72,7 +72,7 @@ pub async fn a_set_is_acquired_and_kept_together_or_not_at_all(world: &World) {
         })
         .await;
     }
-    other.force_release(&world.lock("b")).await.unwrap();
+    other.take_away(&world.lock("b")).await;
     let mut guards = guards.into_iter();
     let (a, b, c) = (
         guards.next().unwrap(),
@@ -272,7 +272,7 @@ pub async fn a_guard_extends_and_leaves_data(world: &World) {
         "every third of the new ttl, not of the old: {beats}"
     );
     assert!(guard.is_valid());
-    other.force_release(&lock).await.unwrap();
+    other.take_away(&lock).await;
     let calls = Calls::default();
     guard.on_lost(calls.callback());
     assert_eq!(guard.set_data(None).await.unwrap(), Outcome::Lost);
@@ -388,7 +388,7 @@ pub async fn the_observer_is_told_what_happens_in_its_order(world: &World) {
     let guard = waiter.await.unwrap();
     let (fence, token) = (guard.fence(), guard.lease().token().to_owned());
     soon("a beat", async || recorder.count("renewed") > 0).await;
-    other.force_release(&lock).await.unwrap();
+    other.take_away(&lock).await;
     soon("it is lost", async || recorder.count("lost") == 1).await;
     let again = locks.take(&lock).await;
     again.release().await.unwrap();

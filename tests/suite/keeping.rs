@@ -94,7 +94,7 @@ async fn lose(world: &World, other: &mut dyn Session, guard: &AnyGuard, how: &st
             .await;
         }
         "taken away" => {
-            other.force_release(lease.lock()).await.unwrap();
+            other.take_away(lease.lock()).await;
         }
         _ => {
             let sql = format!(
@@ -145,7 +145,7 @@ pub async fn lost_is_lost_even_if_the_row_is_mended(world: &World) {
         locks.take(&world.lock("y")).await,
     );
     let before = other.row(&guard.lock()).await;
-    other.force_release(&guard.lock()).await.unwrap();
+    other.take_away(&guard.lock()).await;
     assert!(guard.lost_within(secs(10)).await);
     let in_an_hour = before.expires_at.timestamp_micros() + 3_600_000_000;
     let sql = format!(
@@ -208,7 +208,7 @@ pub async fn a_callback_that_panics_stops_nothing(world: &World) {
     }
     let bystander = locks.take(&world.lock("bystander")).await;
     for guard in &guards {
-        other.force_release(&guard.lock()).await.unwrap();
+        other.take_away(&guard.lock()).await;
         assert!(guard.lost_within(secs(10)).await);
     }
     soon("all are told", async || calls.count() == 3).await;
@@ -231,7 +231,7 @@ pub async fn an_observer_that_panics_does_not_stop_the_keeper(world: &World) {
         })
         .await;
     }
-    other.force_release(&guard.lock()).await.unwrap();
+    other.take_away(&guard.lock()).await;
     assert!(guard.lost_within(secs(10)).await);
     drop(guard);
     let wait = Wait::up_to(secs(20));

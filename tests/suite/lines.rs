@@ -38,7 +38,8 @@ pub async fn every_way_to_release_wakes_the_next_waiter_of_this_process(world: &
         }),
         ("force-release", |guard, locks| {
             Box::pin(async move {
-                locks.force_release(&guard.lock()).await.unwrap();
+                let forced = locks.force_release(&guard.lock()).await.unwrap();
+                assert_eq!(forced, diesel_locks::Forced::Released);
             })
         }),
     ];

@@ -79,7 +79,7 @@ pub async fn purging_removes_locks_that_were_unused_for_the_given_time(world: &W
     world
         .add_to_fence(&mut *conn, leases[4].lock(), "+ 172800000000")
         .await;
-    conn.force_release(leases[2].lock()).await.unwrap();
+    conn.take_away(leases[2].lock()).await;
     conn.release(&leases[5]).await.unwrap();
     world.let_run_out(&mut *conn, &leases[6]).await;
 

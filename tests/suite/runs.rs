@@ -78,7 +78,7 @@ pub async fn work_whose_lock_is_lost_is_told_or_dropped(world: &World) {
     soon("it has begun", async || began.count() == 1).await;
     world.grow_old(&mut *other, &lock, secs(60)).await;
     soon("it is taken over", async || {
-        other.force_release(&lock).await.unwrap();
+        let _in_use_during_a_beat = other.force_release(&lock).await.unwrap();
         other.try_acquire(&lock).await.unwrap().acquired().is_some()
     })
     .await;

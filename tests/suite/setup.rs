@@ -70,7 +70,7 @@ async fn work_in(world: &World, conn: &mut dyn Session, table: &Table) {
     assert_eq!(conn.number(&held).await.unwrap(), 0);
     let old = conn.take(&there).await;
     world.pass(conn, old.fence()).await;
-    conn.force_release(&there).await.unwrap();
+    conn.take_away(&there).await;
     let purged = List::all().in_table(table.clone());
     eventually("purged", async || {
         conn.purge(&purged, secs(0)).await.unwrap() == 1

@@ -58,7 +58,7 @@ async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
     }
     lock.inspect(conn).await?;
     lock.is_held(conn).await?;
-    lock.force_release(conn).await?;
+    let _: diesel_locks::Forced = lock.force_release(conn).await?;
     list.load(conn).await?;
     list.purge(conn, std::time::Duration::ZERO).await?;
     Ok(())
@@ -145,7 +145,7 @@ async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
         .await?;
     locks.inspect("text").await?;
     locks.list(&List::all()).await?;
-    locks.force_release("text").await?;
+    let _: diesel_locks::Forced = locks.force_release("text").await?;
     locks.purge(&List::all(), ttl).await?;
     locks.close().await;
     Ok(())

@@ -98,7 +98,7 @@ pub async fn what_happens_is_recorded_at_the_level_it_deserves(world: &World) {
         other.rollback().await.unwrap();
         assert_eq!(log.level("late"), Some(Level::WARN));
     }
-    other.force_release(&lock).await.unwrap();
+    other.take_away(&lock).await;
     soon("lost", async || log.level("lost").is_some()).await;
     let next = locks.take(&lock).await;
     let next_token = next.lease().token().to_owned();
