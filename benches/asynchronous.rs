@@ -96,7 +96,7 @@ pub fn on_connections<'r>(
         each(shares, connect),
         |(conn, share)| async move {
             let conn = &mut *conn.lock().await;
-            let lock = Lock::new(&share.next()).unwrap();
+            let lock = Lock::new(share.next()).unwrap();
             let lease = expect_acquired(lock.try_acquire(conn).await);
             lease.release(conn).await.unwrap();
         },

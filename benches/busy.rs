@@ -27,7 +27,7 @@ fn tries<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
         database.open::<C>(),
         database.open::<C>(),
     );
-    let (key, lock) = (name(0), Lock::new(&name(0)).unwrap());
+    let (key, lock) = (name(0), Lock::new(name(0)).unwrap());
     let lease = acquire(&mut holder, &lock);
     let contestants = vec![
         Contestant::alone("prepared SELECT of the row", || {
@@ -54,7 +54,7 @@ struct Position {
 /// the least of three measurements.
 fn written(database: &Database, figures: &mut Figures) {
     let mut conn = database.open::<PgConnection>();
-    let lock = Lock::new(&name(1)).unwrap();
+    let lock = Lock::new(name(1)).unwrap();
     let lease = acquire(&mut conn, &lock);
     let mut tries = || {
         let before = position(&mut conn);

@@ -61,7 +61,7 @@ fn cycle(conn: &mut PgConnection, table: &Table, client: usize, cycles: usize) {
     conn.batch_execute("SET synchronous_commit = off").unwrap();
     for turn in 0..cycles {
         let number = turn * CLIENTS % NAMES + client;
-        let lock = Lock::new(&name(number)).unwrap().in_table(table.clone());
+        let lock = Lock::new(name(number)).unwrap().in_table(table.clone());
         pair(conn, &lock);
     }
 }

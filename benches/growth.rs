@@ -28,7 +28,7 @@ fn grow<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
             format!("acquire + release, rows in the table: {rows}"),
             move || {
                 turn = turn.wrapping_add(2_654_435_761) % rows;
-                let lock = Lock::new(&name(turn as usize))
+                let lock = Lock::new(name(turn as usize))
                     .unwrap()
                     .in_table(table.clone());
                 pair(conn, &lock);

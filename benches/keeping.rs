@@ -3,8 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use diesel_locks::Wait;
 use diesel_locks::blocking::{Connections, Guard, Locker};
+use diesel_locks::{LockSet, Wait};
 
 use crate::bare::{Bench, ExtendAll};
 use crate::counting::Counting;
@@ -70,7 +70,7 @@ pub fn acquire<P: Connections>(locks: &Locker<P>, leases: usize) -> Vec<Guard<P>
     let first = |first| locks.lock(&*format!("kept-{first}")).unwrap();
     let others =
         |first: usize| (first..leases.min(first + AT_ONCE)).map(|number| format!("kept-{number}"));
-    let set = |from| first(from).and(others(from)).unwrap();
+    let set = |from| LockSet::new(&first(from), others(from)).unwrap();
     let sets = (0..leases).step_by(AT_ONCE).map(set);
     sets.flat_map(|set| locks.acquire_all(&set, Wait::never()).unwrap())
         .collect()

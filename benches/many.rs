@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use diesel_locks::blocking::{LeaseDsl, LockDsl, LockSetDsl};
-use diesel_locks::{Attempt, Lease, Lock, Result};
+use diesel_locks::{Attempt, Lease, Lock, LockSet, Result};
 
 use crate::bare::Bench;
 use crate::database::Database;
@@ -25,15 +25,12 @@ fn sets<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
     let (mut conn, share) = (database.open::<C>(), Share::of(0, 1));
     let (mut other, set) = (
         database.open::<C>(),
-        Lock::new(&name(0))
-            .unwrap()
-            .and((0..MANY).map(name))
-            .unwrap(),
+        LockSet::new(&Lock::new(name(0)).unwrap(), (1..MANY).map(name)).unwrap(),
     );
     let contestants = vec![
         Contestant::new("names one by one", |time| {
             acquiring(time, &mut conn, |conn| {
-                let lock = Lock::new(&share.next()).unwrap();
+                let lock = Lock::new(share.next()).unwrap();
                 Ok(lock.try_acquire(conn)?.map(|lease| vec![lease]))
             })
         }),

@@ -92,14 +92,14 @@ pub fn on_connections<C: Bench>(database: &Database, clients: usize) -> Contesta
     Contestant::side_by_side(
         "try_acquire + release",
         opened::<C>(database, clients),
-        |(conn, share)| pair(conn, &Lock::new(&share.next()).unwrap()),
+        |(conn, share)| pair(conn, &Lock::new(share.next()).unwrap()),
     )
 }
 
 fn guards<C: Bench>(what: &str, locks: &Locker<C::Pool>, clients: usize) -> Contestant<'static> {
     let with = |number| (locks.clone(), Share::of(number, clients));
     Contestant::side_by_side(what, (0..clients).map(with).collect(), |(locks, share)| {
-        let guard = locks.acquire(&share.next(), Wait::never()).unwrap();
+        let guard = locks.acquire(share.next(), Wait::never()).unwrap();
         guard.release().unwrap();
     })
 }

@@ -23,7 +23,7 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
 }
 
 fn held<C: Bench>(conn: &mut C) -> Lease {
-    let lock = Lock::new(&name(0))
+    let lock = Lock::new(name(0))
         .unwrap()
         .with_ttl(std::time::Duration::from_secs(3_600))
         .unwrap();

@@ -45,8 +45,8 @@ fn job<P: Connections>(locker: &Locker<P>) -> Result<()> {
     })?;
     match done {
         Run::Done(result) => result?,
-        Run::Lost(_) => println!("lost before the end: somebody else does it again"),
-        Run::Busy(_) => unreachable!("waited for ever"),
+        Run::Lost { .. } => println!("lost before the end: somebody else does it again"),
+        Run::Busy { .. } => unreachable!("waited for ever"),
     }
     locker.close();
     Ok(())

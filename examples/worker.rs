@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example worker --features sqlite,async`: on a database file of SQLite; start it twice and watch.
 //! `cargo run --example worker --features sqlite,async-listen -- postgres://…`: on PostgreSQL, woken by it.
-//! `cargo run --example worker --features sqlite,async-mysql -- mysql://…`: on MySQL or MariaDB.
+//! `cargo run --example worker --features sqlite,_async-mysql -- mysql://…`: on MySQL or MariaDB.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     match std::env::args().nth(1) {
         #[cfg(feature = "async-listen")]
         Some(url) if url.starts_with("postgres") => work(postgres::locker(url).await?).await,
-        #[cfg(feature = "async-mysql")]
+        #[cfg(feature = "_async-mysql")]
         Some(url) if url.starts_with("mysql") => work(mysql::locker(url).await?).await,
         Some(url) if url.contains("://") => {
             Err(format!("no feature for {url} is enabled: see the head of this example").into())
@@ -57,8 +57,8 @@ async fn worker<P: AsyncConnections>(locker: Locker<P>, number: u32) -> diesel_l
         });
         match done.await? {
             Run::Done(()) => println!("{me} has done {name}"),
-            Run::Lost(_) => println!("{me} lost {name} and stopped"),
-            Run::Busy(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Run::Lost { .. } => println!("{me} lost {name} and stopped"),
+            Run::Busy { .. } => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }
     Ok(())
@@ -103,7 +103,7 @@ mod postgres {
     }
 }
 
-#[cfg(feature = "async-mysql")]
+#[cfg(feature = "_async-mysql")]
 mod mysql {
     use diesel_async::{AsyncConnection, AsyncMysqlConnection};
     use diesel_locks::asynchronous::{AsyncConnections, Locker, migrate};

@@ -4,11 +4,30 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::lease::Lease;
 use crate::name;
 
 /// The result of a try to acquire a lock.
+///
+/// ```
+/// # use diesel::Connection;
+/// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use diesel_locks::blocking::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Attempt, Lock};
+///
+/// match Lock::new("report")?.try_acquire(&mut conn)? {
+///     Attempt::Acquired(lease) => {
+///         // … the work …
+///         lease.release(&mut conn)?;
+///     }
+///     Attempt::Busy(Some(holder)) => println!("{} holds it for {:?} more", holder.owner, holder.time_left),
+///     Attempt::Busy(None) => println!("busy"),
+/// }
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "only who acquired the lock may go on"]
 pub enum Attempt<T = Lease> {
@@ -47,31 +66,80 @@ impl<T> Attempt<T> {
 }
 
 /// The result of work that was to be done under a lock.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-run-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+/// # let locker = diesel_locks::blocking::Locker::new(move || SqliteConnection::establish(&url));
+/// # fn report() -> Result<u32, std::num::ParseIntError> { "42".parse() }
+/// use diesel_locks::{Run, Wait};
+///
+/// match locker.run("report", Wait::never(), |_| report())? {
+///     Run::Done(pages) => println!("{} pages", pages?),
+///     Run::Busy { holder, .. } => println!("another process is at it: {holder:?}"),
+///     Run::Lost { .. } => println!("lost before it was done"),
+/// }
+///
+/// // Shorter, if a busy lock and a lost lock are errors like others:
+/// let pages = locker.run("report", Wait::never(), |_| report())?.into_result()??;
+/// assert_eq!(pages, 42);
+/// # let _ = std::fs::remove_file(file);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
+#[must_use = "the work may not have been done, or not under the lock"]
 pub enum Run<T> {
     /// The work is done, and the lock was held from its beginning to its end. The value is what the work returned.
     Done(T),
     /// The lock was lost before the work was done, or the longest time was over for which it may be held
     /// ([`hold_at_most`](crate::locker::Locker::hold_at_most)). Async work was dropped. Blocking work was told through
-    /// its guard. The value is what the work returned, if it returned all the same.
-    Lost(Option<T>),
+    /// its guard.
+    Lost {
+        /// The key of the lock.
+        key: String,
+        /// What the work returned, if it returned all the same.
+        value: Option<T>,
+    },
     /// The work was not begun, because another holder has the lock.
-    Busy(Option<Holder>),
+    Busy {
+        /// The key of the lock.
+        key: String,
+        /// The holder, if the database could tell.
+        holder: Option<Holder>,
+    },
 }
 
 impl<T> Run<T> {
     /// What the work returned, if the lock was held until the work was done.
     #[must_use]
     pub fn done(self) -> Option<T> {
+        self.into_result().ok()
+    }
+
+    /// What the work returned, if the lock was held until the work was done; otherwise an error.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] and [`Error::Lost`].
+    pub fn into_result(self) -> Result<T> {
         match self {
-            Self::Done(value) => Some(value),
-            Self::Lost(_) | Self::Busy(_) => None,
+            Self::Done(value) => Ok(value),
+            Self::Lost { key, .. } => Err(Error::Lost { key }),
+            Self::Busy { key, holder } => Err(Error::Busy {
+                key,
+                holder: holder.map(Box::new),
+            }),
         }
     }
 }
 
-/// The result of a request to extend or release a lease, or to replace its data.
+/// The result of a request to extend a lease, or to replace its data.
+///
+/// The short forms, such as [`extend`](crate::blocking::LeaseDsl::extend), make an error of `Lost`. Use the forms with
+/// `try_` if a lost lease is nothing unusual, or to learn that the lease had expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "unless the answer is looked at, a holder whose lease is lost goes on"]
 pub enum Outcome {
     /// Done.
     Done,
@@ -90,6 +158,77 @@ impl Outcome {
     }
 }
 
+/// The result of a release. It may be ignored: in each case the lock is not held by this lease any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The lease was held until the release.
+    InTime,
+    /// The lease had expired before the release, but nobody had taken the lock over.
+    Late,
+    /// The lease was lost before the release: the lock was taken over, released or removed. If the work was not
+    /// protected by a pin or a fence, it may have overlapped with the work of the next holder.
+    Lost,
+}
+
+impl Released {
+    /// Whether the lease was lost before the release.
+    #[must_use]
+    pub fn is_lost(self) -> bool {
+        self == Self::Lost
+    }
+}
+
+impl From<Outcome> for Released {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::InTime,
+            Outcome::DoneLate => Self::Late,
+            Outcome::Lost => Self::Lost,
+        }
+    }
+}
+
+/// What has become of a lease, as its row says.
+///
+/// ```
+/// # use diesel::Connection;
+/// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// # use diesel_locks::{Lock, blocking::{LeaseDsl, LockDsl}};
+/// # let lease = Lock::new("import")?.try_acquire(&mut conn)?.acquired().unwrap();
+/// use diesel_locks::LeaseStatus;
+///
+/// match lease.status(&mut conn)? {
+///     LeaseStatus::Held { time_left } => println!("held for {time_left:?} more"),
+///     LeaseStatus::Expired => println!("expired: it can still be extended"),
+///     LeaseStatus::TakenOver(holder) => println!("lost to {}", holder.owner),
+///     LeaseStatus::Free => println!("lost, and nobody holds the lock"),
+/// }
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseStatus {
+    /// The lease is held. It lasts for this time if it is not extended.
+    Held {
+        /// The time until the lease expires, on the database's clock.
+        time_left: Duration,
+    },
+    /// The lease has expired, and nobody has taken the lock over: the lease can still be extended.
+    Expired,
+    /// The lease is lost: another holder has the lock.
+    TakenOver(Holder),
+    /// The lease is lost, and nobody holds the lock: it was released, taken away or removed.
+    Free,
+}
+
+impl LeaseStatus {
+    /// Whether the lease is held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+}
+
 /// The answer to a transaction that wants to work under a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "unless the lease is pinned, a stale holder is about to commit"]
@@ -98,7 +237,7 @@ pub enum Pin {
     Pinned,
     /// The lease has expired, although nobody has taken the lock over yet. Extend the lease, then begin the transaction
     /// again.
-    RunOut,
+    Expired,
     /// The lock was taken over, released or removed. Do not do the work.
     Lost,
 }
@@ -117,6 +256,22 @@ pub enum Forced {
 }
 
 /// A lock's row, without the token.
+///
+/// ```
+/// # use diesel::Connection;
+/// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use diesel_locks::Lock;
+/// use diesel_locks::blocking::LockDsl;
+///
+/// let lock = Lock::new("report")?;
+/// let lease = lock.try_acquire(&mut conn)?.acquired().expect("nobody holds it");
+/// let record = lock.inspect(&mut conn)?.expect("a lock that was used has a row");
+/// assert!(record.is_held());
+/// assert_eq!((record.key.as_str(), record.fence), ("report", lease.fence()));
+/// println!("held by {} until {}", record.owner, record.expires_at);
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {

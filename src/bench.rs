@@ -26,6 +26,7 @@ pub fn lease(name: &str) -> Result<Lease> {
 }
 
 /// Decides when each lease is extended.
+#[derive(Debug)]
 pub struct Keeper {
     schedule: Schedule,
     now: Moment,
@@ -39,7 +40,12 @@ impl Keeper {
     pub fn with(leases: usize) -> Result<Self> {
         let (mut schedule, now) = (Schedule::default(), Moment::now());
         for number in 0..leases {
-            let held = HeldLease::new(lease(&format!("kept-{number}"))?, None, Observer::default());
+            let held = HeldLease::new(
+                lease(&format!("kept-{number}"))?,
+                Duration::ZERO,
+                None,
+                Observer::default(),
+            );
             schedule.add(Arc::new(held), EVERY, now);
         }
         Ok(Self { schedule, now })

@@ -45,3 +45,12 @@ pub use locker::Locker;
 pub use migrations::run_migrations_in_turn;
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};
+
+/// The traits of this module, and the types that most code needs: `use diesel_locks::blocking::prelude::*;`.
+///
+/// [`Error`](crate::Error) and [`Result`](crate::Result) are not in it, because most applications have types with these
+/// names.
+pub mod prelude {
+    pub use super::{Guard, LeaseDsl, ListDsl, LockDsl, LockSetDsl, Locker, TableDsl};
+    pub use crate::{Attempt, Lease, List, Lock, LockSet, Outcome, Pin, Run, Table, Wait};
+}

@@ -47,13 +47,13 @@ macro_rules! lock_connection {
             $(
                 fn $load(
                     &mut self,
-                    statement: Statement<$Row>,
+                    statement: Statement,
                 ) -> impl Future<Output = QueryResult<Vec<$Row>>> + Send;
             )+
             fn batch(&mut self, sql: &str) -> impl Future<Output = QueryResult<()>> + Send;
             fn count(
                 &mut self,
-                statement: Statement<()>,
+                statement: Statement,
             ) -> impl Future<Output = QueryResult<usize>> + Send;
             fn is_in_transaction(&mut self) -> bool;
             fn begin(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
@@ -76,8 +76,8 @@ macro_rules! lock_connection {
             type Dialect = C::Backend;
 
             $(
-                async fn $load(&mut self, statement: Statement<$Row>) -> QueryResult<Vec<$Row>> {
-                    $awaited!(RunQueryDsl::load(statement, self))
+                async fn $load(&mut self, statement: Statement) -> QueryResult<Vec<$Row>> {
+                    $awaited!(RunQueryDsl::load(Rows::<$Row>::of(statement), self))
                 }
             )+
 
@@ -85,8 +85,8 @@ macro_rules! lock_connection {
                 $awaited!(self.batch_execute(sql))
             }
 
-            async fn count(&mut self, statement: Statement<()>) -> QueryResult<usize> {
-                $awaited!(RunQueryDsl::execute(statement, self))
+            async fn count(&mut self, statement: Statement) -> QueryResult<usize> {
+                $awaited!(RunQueryDsl::execute(Rows::<()>::of(statement), self))
             }
 
             fn is_in_transaction(&mut self) -> bool {
@@ -112,6 +112,7 @@ macro_rules! lock_connection {
         }
 
         /// The protocol's executor, on a connection that is borrowed or was checked out of a pool.
+        #[derive(Debug)]
         pub struct $Executor<C> {
             pub(super) conn: C,
             /// Whether there is a transaction that Diesel has not begun.
@@ -147,7 +148,7 @@ macro_rules! lock_connection {
             type Backend = <C::Target as Statements>::Dialect;
 
             $(
-                async fn $ask(&mut self, statement: Statement<$Row>) -> Result<Vec<$Row>> {
+                async fn $ask(&mut self, statement: Statement) -> Result<Vec<$Row>> {
                     let answer = self.conn.$load(statement).await;
                     self.explained(answer)
                 }
@@ -158,7 +159,7 @@ macro_rules! lock_connection {
                 self.explained(answer)
             }
 
-            async fn run(&mut self, statement: Statement<()>) -> Result<usize> {
+            async fn run(&mut self, statement: Statement) -> Result<usize> {
                 let answer = self.conn.count(statement).await;
                 self.explained(answer)
             }

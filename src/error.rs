@@ -1,8 +1,8 @@
 //! What can go wrong.
 //!
-//! Two outcomes are values, not errors: the lock is busy ([`Attempt::Busy`](crate::Attempt::Busy)), and the lease is
-//! lost ([`Outcome::Lost`](crate::Outcome::Lost)). A busy lock is an error only for a caller that waits for a guard:
-//! such a caller has nothing to do without the guard.
+//! A busy lock is a value ([`Attempt::Busy`](crate::Attempt::Busy)), and an error only for a caller that waits for a
+//! guard: such a caller has nothing to do without the guard. A lost lease is an error. The forms with `try_` return it as
+//! a value ([`Outcome::Lost`](crate::Outcome::Lost)).
 //!
 //! Diesel and diesel-async do not pass on the error code of an engine, so only the text of the error can be read. The
 //! texts are read in this file and nowhere else. An error whose text is not recognised counts as permanent: a retry is
@@ -19,6 +19,26 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation could not be carried out.
 ///
+/// A request handler mostly needs one distinction: an error that a later try may not meet
+/// ([`is_transient`](Self::is_transient)), and any other. The transient errors of `acquire` mean "not acquired, try
+/// later":
+///
+/// ```
+/// use diesel_locks::Error;
+///
+/// /// The status of a response.
+/// fn status(error: &Error) -> u16 {
+///     match error {
+///         Error::Busy { .. } => 409,                   // another holder has the lock
+///         error if error.is_stale() => 409,            // this holder has lost the lock
+///         error if error.is_transient() => 503,        // no connection, no answer in time, contention
+///         _ => 500,
+///     }
+/// }
+/// # let busy = diesel_locks::Run::<()>::Busy { key: "x".into(), holder: None }.into_result();
+/// # assert_eq!(status(&busy.unwrap_err()), 409);
+/// ```
+///
 /// It converts from [`diesel::result::Error`]. So it can be the error type of a Diesel transaction that also acquires
 /// locks.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +46,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A name, label, duration or other input cannot be used. The text says what can be used instead.
     #[error("{what} {value:?} cannot be used: {remedy}")]
+    #[non_exhaustive]
     Invalid {
         /// The kind of input.
         what: &'static str,
@@ -41,6 +62,7 @@ pub enum Error {
          `diesel-locks migrations write {engine}` and apply them with `diesel migration run`, or see \
          `diesel_locks::migrations` for other ways; or name the right table with `Lock::in_table`"
     )]
+    #[non_exhaustive]
     TableMissing {
         /// The engine whose migrations must be run: `postgres`, `mysql` or `sqlite`.
         engine: &'static str,
@@ -51,6 +73,7 @@ pub enum Error {
     /// The table, the connection or a folder is not as it has to be. Migrating, verifying, or writing migrations found
     /// this.
     #[error("{found}: {remedy}")]
+    #[non_exhaustive]
     Setup {
         /// What was found.
         found: String,
@@ -60,28 +83,31 @@ pub enum Error {
 
     /// A lease is lost: another process has taken the lock over, or the lock was released or removed. Do not go on with
     /// the work.
-    #[error("the lease on {name:?} is lost: it was taken over, released or removed")]
+    #[error("the lease on {key:?} is lost: it was taken over, released or removed")]
+    #[non_exhaustive]
     Lost {
-        /// The name of the lock.
-        name: String,
+        /// The key of the lock: `group|name`, or the name alone.
+        key: String,
     },
 
     /// A pin found that the lease has expired, although nobody has taken the lock over.
-    #[error("the lease on {name:?} has run out: extend it, and begin the transaction again")]
-    RunOut {
-        /// The name of the lock.
-        name: String,
+    #[error("the lease on {key:?} has expired: extend it, and begin the transaction again")]
+    #[non_exhaustive]
+    Expired {
+        /// The key of the lock: `group|name`, or the name alone.
+        key: String,
     },
 
     /// The lock was acquired, but the answer took too long: the lease could not be trusted any more. The lock has been
     /// released again, unless the token was the caller's own.
     #[error(
-        "the database took {took:?} to say that {name:?} was acquired, too long for a ttl of {ttl:?}: \
+        "the database took {took:?} to say that {key:?} was acquired, too long for a ttl of {ttl:?}: \
          it is not acquired; use a longer ttl"
     )]
+    #[non_exhaustive]
     TooLate {
-        /// The name of the lock.
-        name: String,
+        /// The key of the lock: `group|name`, or the name alone.
+        key: String,
         /// How long the answer took.
         took: Duration,
         /// The ttl of the lock.
@@ -93,6 +119,7 @@ pub enum Error {
         "this SQLite transaction cannot write: another connection does, or has done so since this \
          transaction first read; begin it with `immediate_transaction`"
     )]
+    #[non_exhaustive]
     CannotWrite {
         /// What the database said.
         source: DieselError,
@@ -100,38 +127,43 @@ pub enum Error {
 
     /// The caller wants to hold a lock until the transaction ends, but no transaction is open.
     #[error(
-        "there is no transaction for whose length {name:?} could be held: begin one with Diesel, or \
+        "there is no transaction for whose length {key:?} could be held: begin one with Diesel, or \
          acquire the lock"
     )]
+    #[non_exhaustive]
     NoTransaction {
-        /// The name of the lock.
-        name: String,
+        /// The key of the lock: `group|name`, or the name alone.
+        key: String,
     },
 
     /// A wait for a lock inside this transaction could never succeed. Either the transaction only sees what was there
     /// when it began, so it never sees the release; or, on SQLite, it keeps every other connection from writing.
     #[error(
-        "waiting for {name:?} inside this transaction could never succeed, because it would not see the \
+        "waiting for {key:?} inside this transaction could never succeed, because it would not see the \
          release: acquire the lock before the transaction begins"
     )]
+    #[non_exhaustive]
     CannotWait {
-        /// The name of the lock.
-        name: String,
+        /// The key of the lock: `group|name`, or the name alone.
+        key: String,
     },
 
     /// The wait for a lock ended before the lock was free.
-    #[error("{name:?} is busy{}", held_by(.holder.as_deref()))]
+    #[error("{key:?} is busy{}", held_by(.holder.as_deref()))]
+    #[non_exhaustive]
     Busy {
-        /// The name of the lock.
-        name: String,
+        /// The key of the lock: `group|name`, or the name alone.
+        key: String,
         /// The holder, if the database could tell.
         holder: Option<Box<Holder>>,
     },
 
     /// The pool gave no connection.
     #[error(
-        "no connection for the locks: {source}; a larger pool, or one for the keeper alone, may help"
+        "no connection for the locks: {source}; if the pool is exhausted, make it larger, or give the keeper a pool of \
+         its own with `keep_with`; otherwise check the address of the database"
     )]
+    #[non_exhaustive]
     NoConnection {
         /// What the pool said.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -139,6 +171,7 @@ pub enum Error {
 
     /// The database did not answer in time. It may still do what it was asked to do.
     #[error("the database did not answer within {within:?}")]
+    #[non_exhaustive]
     NoAnswer {
         /// How long this crate waited for the answer.
         within: Duration,
@@ -154,7 +187,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a retry of the same operation, or of the same transaction from its beginning, may succeed. That is so
+    /// Whether a retry of the same operation, or of the same transaction from its beginning, may succeed. For a request
+    /// to acquire a lock it means: not acquired, try later. It is so
     /// after a serialization failure, a deadlock, a timeout of a row lock, a busy lock, a busy SQLite database, a pool
     /// that gave no connection, a missing answer, and an answer that came too late.
     #[must_use]
@@ -187,7 +221,7 @@ impl Error {
     /// Whether the lease is lost or has expired, so that the work must not go on.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        matches!(self, Self::Lost { .. } | Self::RunOut { .. })
+        matches!(self, Self::Lost { .. } | Self::Expired { .. })
     }
 
     /// Interprets an error of an engine. On SQLite, "busy" inside a transaction means that this transaction can never

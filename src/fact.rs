@@ -21,7 +21,7 @@ pub struct Fact {
     value: String,
 }
 
-pub type FactSql = (Text, Text);
+pub(crate) type FactSql = (Text, Text);
 
 impl Row for Fact {
     type Sql = FactSql;
@@ -29,7 +29,7 @@ impl Row for Fact {
 
 /// The values that every fact of one kind may have.
 #[derive(Clone, Copy, Debug)]
-pub struct Requirement {
+pub(crate) struct Requirement {
     pub(crate) fact: &'static str,
     /// The allowed values. A value that starts with a digit is a minimum version.
     pub(crate) values: &'static [&'static str],

@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::locker::Locker;
-use crate::managed::chore::Chore;
 use crate::managed::event::EventKind;
 use crate::managed::held_lease::HeldLease;
 use crate::managed::pool::Pool;
@@ -37,8 +36,8 @@ pub struct Guard<P: Pool> {
 impl<P: Pool> Guard<P> {
     /// The lock that is held.
     #[must_use]
-    pub fn lock(&self) -> Lock {
-        self.lease().lock().clone()
+    pub fn lock(&self) -> &Lock {
+        self.held.lock()
     }
 
     /// The number of this acquisition. It is larger than the number of every earlier acquisition of this name. If the
@@ -46,7 +45,7 @@ impl<P: Pool> Guard<P> {
     /// smaller than one it has seen.
     #[must_use]
     pub fn fence(&self) -> i64 {
-        self.lease().fence()
+        self.held.fence()
     }
 
     /// A copy of the lease as it is now: to pin it in a transaction of your own, or for its token. The row is extended
@@ -107,7 +106,7 @@ impl<P: Pool> Guard<P> {
     }
 
     pub(crate) fn tell(&self, what: EventKind<'_>) {
-        self.held.tell(&self.lease(), what);
+        self.held.tell(what);
     }
 
     /// Ends the guard, because nothing is left to give back.
@@ -126,11 +125,10 @@ impl<P: Pool> Guard<P> {
 
 impl<P: Pool> Drop for Guard<P> {
     fn drop(&mut self) {
-        if self.is_done || !self.leave() {
-            return;
+        let rest = self.held.rest();
+        if !self.is_done && self.leave() {
+            self.locker.give_back_later(self.held.clone(), rest);
         }
-        let chore = Chore::Release(self.held.clone(), self.locker.settings.release);
-        self.locker.keeper.later(chore);
     }
 }
 

@@ -128,7 +128,7 @@ impl Lease {
 
     pub(crate) fn lost(&self) -> Error {
         Error::Lost {
-            name: self.lock.key().to_owned(),
+            key: self.lock.key().to_owned(),
         }
     }
 

@@ -81,7 +81,7 @@
 //! | several locks, all or none; or any one of several | [`LockSet`] |
 //! | to filter a query by what is locked | [`query`] |
 //! | to protect anything outside this database | send [`Lease::fence`] along; the other side must refuse a fence that is smaller than one it has seen |
-//! | to work for longer than the ttl | a guard; or call [`extend`](blocking::LeaseDsl::extend) after each third of the ttl, and stop when the answer is [`Outcome::Lost`] |
+//! | to work for longer than the ttl | a guard; or call [`extend`](blocking::LeaseDsl::extend) after each third of the ttl, and stop when it fails with [`Error::Lost`] |
 //! | to know whether you may go on, without asking the database | [`Guard::is_valid`](locker::Guard::is_valid), [`Lease::trusted_for`] |
 //! | to hand a lease over to another process | [`Lease::to_text`] |
 //! | to see the holder of a lock | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
@@ -92,9 +92,11 @@
 //!
 //! # What can go wrong
 //!
-//! Two outcomes are values, not errors: the lock is busy ([`Attempt::Busy`]), and the lease is lost
-//! ([`Outcome::Lost`]). A busy lock is an error ([`Error::Busy`]) only for a wait through a `Locker` that ends without
-//! the lock.
+//! A busy lock is a value ([`Attempt::Busy`]) wherever the caller may have something else to do. It is an error
+//! ([`Error::Busy`]) for a wait through a `Locker`, which returns a guard or fails.
+//!
+//! A lost lease is an error ([`Error::Lost`]), because the work must not go on. The forms with `try_`, such as
+//! [`try_extend`](blocking::LeaseDsl::try_extend), return it as a value ([`Outcome::Lost`]).
 //!
 //! An [`Error`] tells of bad input, and then its text names the remedy; or it tells what the database or the connection
 //! said.
@@ -106,7 +108,7 @@
 //! After an error from [`extend`](blocking::LeaseDsl::extend) the lease is neither extended nor lost. Try again while
 //! the lease is trusted.
 
-#![deny(missing_docs)]
+#![deny(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Each engine uses its own part of the statements.
 #![cfg_attr(
@@ -150,7 +152,7 @@ mod token;
 mod wait;
 mod work;
 
-pub use answer::{Attempt, Forced, Outcome, Pin, Record, Run};
+pub use answer::{Attempt, Forced, LeaseStatus, Outcome, Pin, Record, Released, Run};
 pub use dialect::Dialect;
 pub use error::{Error, Result};
 pub use holder::Holder;

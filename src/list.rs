@@ -1,6 +1,7 @@
 //! The choice of rows to read or to purge.
 
-use crate::name::Range;
+use crate::error::Result;
+use crate::name::{Range, valid_group};
 use crate::table::Table;
 
 /// A page of locks, in the order of their keys. It can contain all locks, the locks of one group, the locks whose names
@@ -15,7 +16,7 @@ use crate::table::Table;
 /// use diesel_locks::List;
 /// use diesel_locks::blocking::ListDsl;
 ///
-/// let mut page = List::all().group("invoices").held();
+/// let mut page = List::all().in_group("invoices")?.held();
 /// loop {
 ///     let records = page.load(&mut conn)?;
 ///     for record in &records {
@@ -29,7 +30,8 @@ use crate::table::Table;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct List {
-    pub(crate) table: Table,
+    /// Without a table, the table of the `Locker`, or else the table `diesel_locks`.
+    table: Option<Table>,
     pub(crate) held: bool,
     pub(crate) after: Option<String>,
     pub(crate) limit: i64,
@@ -41,7 +43,7 @@ impl List {
     /// All locks, a hundred on each page.
     pub fn all() -> Self {
         Self {
-            table: Table::default(),
+            table: None,
             held: false,
             after: None,
             limit: 100,
@@ -51,15 +53,18 @@ impl List {
     }
 
     /// Only the locks of this group.
-    pub fn group(mut self, group: &str) -> Self {
-        self.group = Some(group.to_owned());
-        self
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a group that no lock can be in.
+    pub fn in_group(mut self, group: impl AsRef<str>) -> Result<Self> {
+        self.group = Some(valid_group(group.as_ref())?.to_owned());
+        Ok(self)
     }
 
-    /// Only the locks whose names begin with this prefix. If a group was chosen, the prefix is that of the name within
+    /// Only the locks whose keys begin with this prefix. If a group was chosen, the prefix is that of the name within
     /// the group.
-    pub fn prefix(mut self, prefix: &str) -> Self {
-        prefix.clone_into(&mut self.prefix);
+    pub fn with_prefix(mut self, prefix: impl AsRef<str>) -> Self {
+        prefix.as_ref().clone_into(&mut self.prefix);
         self
     }
 
@@ -70,8 +75,8 @@ impl List {
     }
 
     /// The page that begins after this key. Give the last key of the page before.
-    pub fn after(mut self, key: &str) -> Self {
-        self.after = Some(key.to_owned());
+    pub fn after(mut self, key: impl AsRef<str>) -> Self {
+        self.after = Some(key.as_ref().to_owned());
         self
     }
 
@@ -81,9 +86,20 @@ impl List {
         self
     }
 
-    /// The locks of this table, if their table isn't `diesel_locks`.
+    /// The locks of this table. Without this call the locks are those of the table `diesel_locks`; in a call of a
+    /// [`Locker`](crate::locker::Locker), those of its table.
     pub fn in_table(mut self, table: Table) -> Self {
-        self.table = table;
+        self.table = Some(table);
+        self
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        self.table.clone().unwrap_or_default()
+    }
+
+    /// The locks of this table, if the caller has chosen none.
+    pub(crate) fn or_in(mut self, table: &Table) -> Self {
+        self.table.get_or_insert_with(|| table.clone());
         self
     }
 

@@ -48,8 +48,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that some engine would cut, fold or refuse.
-    pub fn new(name: &str) -> Result<Self> {
-        Name::new(name).map(Self::named)
+    pub fn new(name: impl AsRef<str>) -> Result<Self> {
+        Name::new(name.as_ref()).map(Self::named)
     }
 
     /// The lock of this name within a group, such as `"invoices"`, `"42"`. Use a group to list and purge its locks as a
@@ -59,8 +59,23 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a group or name that some engine would cut, fold or refuse.
-    pub fn in_group(group: &str, name: &str) -> Result<Self> {
-        Name::in_group(group, name).map(Self::named)
+    pub fn in_group(group: impl AsRef<str>, name: impl AsRef<str>) -> Result<Self> {
+        Name::in_group(group.as_ref(), name.as_ref()).map(Self::named)
+    }
+
+    /// The lock with this key: `name`, or `group|name`. Use it for a key that was read from the table, such as
+    /// [`Record::key`](crate::Record::key).
+    ///
+    /// ```
+    /// let lock = diesel_locks::Lock::from_key("invoices|42")?;
+    /// assert_eq!((lock.group(), lock.name()), (Some("invoices"), "42"));
+    /// # Ok::<(), diesel_locks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a key that no lock has.
+    pub fn from_key(key: impl AsRef<str>) -> Result<Self> {
+        Name::from_key(key.as_ref()).map(Self::named)
     }
 
     pub(crate) fn named(name: Name) -> Self {
@@ -72,6 +87,14 @@ impl Lock {
             data: None,
             table: Table::default(),
             pins_by_writing: false,
+        }
+    }
+
+    /// A lock with another name that is held in the same way.
+    pub(crate) fn renamed(&self, name: Name) -> Self {
+        Self {
+            name,
+            ..self.clone()
         }
     }
 
@@ -94,7 +117,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
-    pub fn with_owner(mut self, label: &str) -> Result<Self> {
+    pub fn with_owner(mut self, label: impl AsRef<str>) -> Result<Self> {
+        let label = label.as_ref();
         if label.chars().count() > LONGEST_OWNER || label.chars().any(char::is_control) {
             return Err(Error::Invalid {
                 what: "owner label",
@@ -117,8 +141,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] unless it is 1 to 128 visible ASCII characters.
-    pub fn with_token(mut self, token: &str) -> Result<Self> {
-        self.token = Some(Token::new(token)?);
+    pub fn with_token(mut self, token: impl AsRef<str>) -> Result<Self> {
+        self.token = Some(Token::new(token.as_ref())?);
         Ok(self)
     }
 
@@ -127,8 +151,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, or a NUL.
-    pub fn with_data(mut self, text: &str) -> Result<Self> {
-        self.data = Some(valid_data(text)?);
+    pub fn with_data(mut self, text: impl AsRef<str>) -> Result<Self> {
+        self.data = Some(valid_data(text.as_ref())?);
         Ok(self)
     }
 

@@ -9,17 +9,18 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::error::Result;
 pub use crate::guard::Guard;
+use crate::list::List;
 use crate::lock::{Lock, valid_ttl};
 use crate::managed::event::Observer;
 pub use crate::managed::event::{Event, EventKind};
+pub use crate::managed::into_lock::IntoLock;
 use crate::managed::keeper::Keeper;
 use crate::managed::listening::Listening;
 use crate::managed::pool::{Pool, Runtime};
 pub use crate::managed::purging::Purging;
 use crate::managed::queue::Queues;
 use crate::managed::request::{Database, no_answer, on_connection};
-pub use crate::managed::settings::IntoLock;
-use crate::managed::settings::{Settings, SettingsOf};
+use crate::managed::settings::Settings;
 use crate::table::Table;
 use crate::work::AsyncWork;
 
@@ -57,7 +58,7 @@ impl<P: Pool> Locker<P> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for more than 255 characters, or control characters.
-    pub fn with_owner(self, label: &str) -> Result<Self> {
+    pub fn with_owner(self, label: impl AsRef<str>) -> Result<Self> {
         let prototype = self.settings.prototype.clone().with_owner(label)?;
         Ok(self.with(|settings| settings.prototype = prototype))
     }
@@ -89,8 +90,10 @@ impl<P: Pool> Locker<P> {
         self.with(|settings| settings.release.durable = true)
     }
 
-    /// `run` holds its lock for at least this time, even if the work is done sooner. So a process whose clock is a
-    /// little late does not do the work again. Work that panics, or is dropped, gives the lock back at once.
+    /// Locks are held for at least this time after they were acquired, even if they are given back sooner. So a process
+    /// whose clock is a little late does not do the work again. Every way of giving a lock back keeps the time: the end
+    /// of [`run`](crate::blocking::Locker::run), `release`, `finish`, a drop, and `close`. The row names the holder until
+    /// the time is over.
     #[must_use]
     pub fn hold_at_least(self, time: Duration) -> Self {
         self.with(|settings| settings.at_least = time)
@@ -123,12 +126,17 @@ impl<P: Pool> Locker<P> {
         self.with(|settings| settings.observer = Observer::new(observer))
     }
 
-    /// The lock of this name, with the settings of this `Locker`: to make a set of it with [`Lock::and`].
+    /// The lock of this name, with the settings of this `Locker`: to make a set of it with [`LockSet::new`](crate::LockSet::new).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used.
     pub fn lock(&self, name: impl IntoLock) -> Result<Lock> {
-        name.lock(&SettingsOf(&self.settings))
+        name.into_lock(&self.settings.prototype)
+    }
+
+    /// The list, in the table of this `Locker` unless the list has a table of its own.
+    pub(crate) fn listed(&self, list: &List) -> List {
+        list.clone().or_in(&self.settings.prototype.table)
     }
 
     pub(crate) fn on(pool: P) -> Self {

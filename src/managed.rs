@@ -2,7 +2,8 @@
 //! tasks.
 //!
 //! - [`pool`]: all that differs between blocking and async; [`request`]: asking the database on a connection of the pool.
-//! - [`acquiring`]: the wait for a lock; [`attempt`]: one try; [`queue`]: which waiter's turn it is.
+//! - [`acquiring`]: the wait for a lock; [`attempt`]: one try; [`queue`]: which waiter's turn it is; [`into_lock`]: what
+//!   names a lock.
 //! - [`holding`]: from a lease to a guard; [`held_lease`]: what a guard and the keeper share; [`trust`]: until when the
 //!   lease may be trusted.
 //! - [`keeper`]: the background; [`beat`]: its extensions; [`schedule`]: when each lease is extended.
@@ -18,6 +19,7 @@ pub(crate) mod chore;
 pub(crate) mod event;
 pub(crate) mod held_lease;
 mod holding;
+pub(crate) mod into_lock;
 pub(crate) mod keeper;
 pub(crate) mod listening;
 pub(crate) mod pool;

@@ -29,8 +29,7 @@ impl Name {
     }
 
     pub(crate) fn in_group(group: &str, name: &str) -> Result<Self> {
-        check("group of locks", group)?;
-        ungrouped("group of locks", group)?;
+        valid_group(group)?;
         check("lock name", name)?;
         let key = format!("{group}{SEPARATOR}{name}");
         check("lock name with its group", &key)?;
@@ -85,6 +84,13 @@ impl Range {
         let until = format!("{from}{LAST}");
         Self { from, until }
     }
+}
+
+/// The group, if a lock can be in it.
+pub(crate) fn valid_group(group: &str) -> Result<&str> {
+    check("group of locks", group)?;
+    ungrouped("group of locks", group)?;
+    Ok(group)
 }
 
 fn ungrouped(what: &'static str, text: &str) -> Result<()> {

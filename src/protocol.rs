@@ -27,7 +27,7 @@ mod winning;
 pub(crate) use acquiring::{acquire, token_for, try_acquire, try_as, try_hold};
 pub(crate) use executor::{Executor, Transactions};
 pub(crate) use holding::{
-    extend, extend_by, extend_to, is_mine, pin, release, release_async, retire, set_data, try_pin,
+    Extension, extend, extend_for, pin, release, release_async, retire, set_data, status, try_pin,
 };
 pub(crate) use keeping::{Renewal, keep_alive, want};
 pub(crate) use looking::{find, force_release, inspect, is_held, is_released, list, purge};

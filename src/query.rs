@@ -18,7 +18,7 @@
 //!
 //! // The next ten jobs whose lock is free. They are candidates: acquire the lock of each before you work on it.
 //! let free: Vec<String> = jobs::table
-//!     .filter(unlocked(jobs::name).in_group("jobs"))
+//!     .filter(unlocked(jobs::name).in_group("jobs")?)
 //!     .select(jobs::name)
 //!     .limit(10)
 //!     .load(&mut conn)?;
@@ -40,6 +40,8 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Bool, Text};
 
 use crate::dialect::{Bound, Dialect};
+use crate::error::Result;
+use crate::name::valid_group;
 use crate::table::Table;
 
 /// True for the rows whose lock nobody holds. The expression gives the name of the lock.
@@ -79,10 +81,12 @@ impl<K> LockTerm<K> {
     }
 
     /// The expression gives names within this group. Without this call it gives whole keys, such as `jobs|42`.
-    #[must_use]
-    pub fn in_group(mut self, group: &str) -> Self {
-        self.prefix = Some(format!("{group}|").into());
-        self
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a group that no lock can be in.
+    pub fn in_group(mut self, group: impl AsRef<str>) -> Result<Self> {
+        self.prefix = Some(format!("{}|", valid_group(group.as_ref())?).into());
+        Ok(self)
     }
 
     /// The locks are in this table, if they aren't in `diesel_locks`.

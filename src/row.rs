@@ -2,20 +2,52 @@
 //!
 //! The state of a row is computed in SQL, and a token never comes back from the database.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use chrono::DateTime;
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, Queryable};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::answer::Record;
+use crate::dialect::Dialect;
 use crate::holder::Holder;
 use crate::lock::micros;
+use crate::statement::Statement;
 
 /// A type of rows, with the SQL types that Diesel has to know.
-pub trait Row {
+pub(crate) trait Row {
     type Sql;
+}
+
+/// A statement for Diesel to run, with the type of its rows; `()` where only the number of changed rows counts.
+#[derive(Debug)]
+pub(crate) struct Rows<R>(Statement, PhantomData<fn() -> R>);
+
+impl<R> Rows<R> {
+    pub(crate) fn of(statement: Statement) -> Self {
+        Self(statement, PhantomData)
+    }
+}
+
+impl<R: Row> Query for Rows<R> {
+    type SqlType = R::Sql;
+}
+
+impl<R> QueryId for Rows<R> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<R, Conn> diesel::RunQueryDsl<Conn> for Rows<R> {}
+
+impl<R, DB: Dialect> QueryFragment<DB> for Rows<R> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
 }
 
 /// A lock's row as a statement saw it, and whether the statement acquired the lock. Times are microseconds since 1970.
@@ -40,7 +72,7 @@ pub struct LockRow {
     state: Option<i64>,
 }
 
-pub type LockRowSql = (
+pub(crate) type LockRowSql = (
     BigInt,
     Nullable<BigInt>,
     BigInt,
@@ -80,9 +112,15 @@ impl LockRow {
 
     /// The other holder, while its lease has not expired.
     pub(crate) fn other_holder(&self) -> Option<Holder> {
-        if !self.names_other() {
-            return None;
+        if self.names_other() {
+            self.holder()
+        } else {
+            None
         }
+    }
+
+    /// The holder, while its lease has not expired.
+    pub(crate) fn holder(&self) -> Option<Holder> {
         Some(Holder {
             time_left: self.time_left()?,
             owner: self.owner.clone()?,

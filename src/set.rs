@@ -9,7 +9,7 @@ const LARGEST: usize = 10_000;
 
 /// Several locks that are held in the same way. A caller acquires all of them or none, or any one that is free.
 ///
-/// [`Lock::and`] makes a set. The order of the names does not matter: two sets that share names cannot deadlock.
+/// [`LockSet::new`] makes a set. The order of the names does not matter: two sets that share names cannot deadlock.
 ///
 /// Use "all or none" for work that touches several things at once. Use "any one" as a semaphore: a set of `n` names is
 /// `n` permits.
@@ -18,14 +18,14 @@ const LARGEST: usize = 10_000;
 /// # use diesel::Connection;
 /// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
 /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
-/// use diesel_locks::Lock;
 /// use diesel_locks::blocking::LockSetDsl;
+/// use diesel_locks::{Lock, LockSet};
 ///
-/// let accounts = Lock::in_group("accounts", "alice")?.and(["bob"])?;
+/// let accounts = LockSet::new(&Lock::in_group("accounts", "alice")?, ["bob"])?;
 /// let both = accounts.try_acquire_all(&mut conn)?.acquired().expect("nobody moves their money");
 /// assert_eq!(both.len(), 2);
 ///
-/// let permits = Lock::in_group("printer", "1")?.and(["2", "3"])?;
+/// let permits = LockSet::new(&Lock::in_group("printer", "1")?, ["2", "3"])?;
 /// let permit = permits.try_acquire_any(&mut conn)?.acquired().expect("one of three is free");
 /// assert_eq!(permit.lock().group(), Some("printer"));
 /// # Ok::<(), diesel_locks::Error>(())
@@ -36,19 +36,19 @@ pub struct LockSet {
     pub(crate) locks: Vec<Lock>,
 }
 
-impl Lock {
+impl LockSet {
     /// A set of this lock and of the locks with these names in the same group. All of them are held as this lock is.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used, and for more than 10,000 names in the set.
-    pub fn and<I>(self, names: I) -> Result<LockSet>
+    pub fn new<I>(lock: &Lock, names: I) -> Result<Self>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut all = vec![self.name.clone()];
+        let mut all = vec![lock.name.clone()];
         for name in names {
-            all.push(match self.group() {
+            all.push(match lock.group() {
                 Some(group) => Name::in_group(group, name.as_ref())?,
                 None => Name::new(name.as_ref())?,
             });
@@ -62,17 +62,11 @@ impl Lock {
                 remedy: "at most 10,000 at once: use one lock for a coarser thing",
             });
         }
-        let held_as = |name| Lock {
-            name,
-            ..self.clone()
-        };
-        Ok(LockSet {
-            locks: all.into_iter().map(held_as).collect(),
+        Ok(Self {
+            locks: all.into_iter().map(|name| lock.renamed(name)).collect(),
         })
     }
-}
 
-impl LockSet {
     /// The locks, sorted by their keys. Each lock is there once.
     #[must_use]
     pub fn locks(&self) -> &[Lock] {
@@ -97,14 +91,13 @@ impl LockSet {
 
 #[cfg(test)]
 mod tests {
+    use super::LockSet;
     use crate::lock::Lock;
 
     #[test]
     fn a_set_has_each_name_once_and_sorted() {
-        let set = Lock::in_group("g", "b")
-            .unwrap()
-            .and(["c", "a", "b"])
-            .unwrap();
+        let lock = Lock::in_group("g", "b").unwrap();
+        let set = LockSet::new(&lock, ["c", "a", "b"]).unwrap();
         let keys: Vec<_> = set.locks().iter().map(Lock::key).collect();
         assert_eq!(keys, ["g|a", "g|b", "g|c"]);
         assert!(set.find("g|c").is_some() && set.find("c").is_none());
@@ -112,14 +105,14 @@ mod tests {
 
     #[test]
     fn names_are_quoted_for_json() {
-        let set = Lock::new("a\"\\").unwrap().and(["é"]).unwrap();
+        let set = LockSet::new(&Lock::new("a\"\\").unwrap(), ["é"]).unwrap();
         assert_eq!(set.keys(), r#"["a\"\\","é"]"#);
     }
 
     #[test]
     fn too_many_are_refused() {
         let names = (0..10_000).map(|name| name.to_string());
-        let error = Lock::new("x").unwrap().and(names).unwrap_err();
+        let error = LockSet::new(&Lock::new("x").unwrap(), names).unwrap_err();
         assert!(error.to_string().contains("at most 10,000"));
     }
 }

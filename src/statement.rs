@@ -1,9 +1,9 @@
-//! Every operation as a value. It can be printed with [`diesel::debug_query`] and run on any Diesel connection. The SQL
-//! comes from the backend's [`Dialect`]; names, tokens and all other values are bound, and the table's identifiers are
-//! quoted (I14).
+//! Every operation as a value that can be printed with [`diesel::debug_query`], to read or to log its SQL. The SQL comes
+//! from the backend's [`Dialect`]; names, tokens and all other values are bound, and the table's identifiers are quoted
+//! (I14).
 //!
-//! You need this module to read or log the SQL, or to run a statement your own way. For everything else use
-//! [`blocking`](crate::blocking) or [`asynchronous`](crate::asynchronous), which know what to do with the answers.
+//! A statement cannot be run on its own, because an answer needs more than one statement on some engines, and has to be
+//! interpreted. To run an operation, use [`blocking`](crate::blocking) or [`asynchronous`](crate::asynchronous).
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")] {
@@ -20,39 +20,36 @@
 #[cfg(all(test, feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod snapshots;
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 
 use crate::batch::Batch;
 use crate::clock::on_the_wall;
 use crate::dialect::{Bound, Dialect, Operation, Part, Value};
 use crate::error::Result;
-use crate::fact::Fact;
 use crate::lease::Lease;
 use crate::list::List;
 use crate::lock::{LONGEST_TTL, Lock};
 use crate::name::Range;
-use crate::row::{LeaseState, LockRow, Row};
 use crate::set::LockSet;
 use crate::table::Table;
 use crate::token::Token;
 
-/// A statement with its values. `R` is the type of its rows, or `()` where only the number of rows counts.
+/// A statement with its values.
 ///
 /// Statements are cached by their text, because the table's name is only known at run time.
 #[derive(Clone, Debug)]
-pub struct Statement<R> {
+pub struct Statement {
     operation: Operation,
     table: Table,
     /// The values that the SQL names, in no particular order. If a value is there twice, the last one counts.
     values: Vec<(Value, Bound)>,
-    rows: PhantomData<fn() -> R>,
 }
 
-impl Statement<LockRow> {
+/// Statements that acquire locks or read rows.
+impl Statement {
     /// Acquires the lock, with the lock's own token or a random one. PostgreSQL and SQLite.
     ///
     /// # Errors
@@ -125,7 +122,7 @@ impl Statement<LockRow> {
     /// Reads a page of rows.
     #[must_use]
     pub fn list(list: &List) -> Self {
-        Self::on(Operation::List, &list.table)
+        Self::on(Operation::List, &list.table())
             .within(list.range())
             .with(Value::After, list.after.clone().unwrap_or_default())
             .with(Value::Held, list.held)
@@ -162,7 +159,8 @@ impl Statement<LockRow> {
     }
 }
 
-impl Statement<Fact> {
+/// Statements about the table and the session.
+impl Statement {
     /// Asks what the database knows about the table, the session and itself.
     #[must_use]
     pub fn facts(table: &Table) -> Self {
@@ -171,9 +169,7 @@ impl Statement<Fact> {
             .with(Value::Schema, table.schema().map(str::to_owned))
             .with(Value::QuotedTable, table.quoted())
     }
-}
 
-impl Statement<i64> {
     /// Reads the numbers of the migrations that [`migrate`](crate::blocking::migrate) has run.
     pub(crate) fn steps(table: &Table) -> Self {
         Self::on(Operation::Steps, table)
@@ -185,7 +181,8 @@ impl Statement<i64> {
     }
 }
 
-impl Statement<LeaseState> {
+/// Statements of the holder of a lease.
+impl Statement {
     /// Extends a lease to this ttl from now.
     #[must_use]
     pub fn extend(lease: &Lease, ttl: Duration) -> Self {
@@ -258,7 +255,8 @@ impl Statement<LeaseState> {
     }
 }
 
-impl Statement<()> {
+/// Statements that create, remove or prepare rows.
+impl Statement {
     /// Creates the row of the pin of a lock that was never used. MySQL and MariaDB.
     pub(crate) fn create_pin(lock: &Lock, fence: i64) -> Self {
         Self::of(Operation::CreatePin, lock).with(Value::Fence, fence)
@@ -300,7 +298,7 @@ impl Statement<()> {
 
     /// Removes the rows of locks that nobody has held for longer than `age`. PostgreSQL and SQLite.
     pub(crate) fn purge(list: &List, age: Duration) -> Self {
-        Self::on(Operation::Purge, &list.table)
+        Self::on(Operation::Purge, &list.table())
             .within(list.range())
             .with(Value::Time, age)
     }
@@ -314,13 +312,12 @@ impl Statement<()> {
     }
 }
 
-impl<R> Statement<R> {
+impl Statement {
     fn on(operation: Operation, table: &Table) -> Self {
         Self {
             operation,
             table: table.clone(),
             values: Vec::with_capacity(8),
-            rows: PhantomData,
         }
     }
 
@@ -362,30 +359,14 @@ impl<R> Statement<R> {
     pub(crate) fn is_for_expired(&self) -> bool {
         matches!(self.bound(Value::Expired), Bound::Number(1))
     }
-
-    /// This statement without its rows, for a database that answers with the number of rows instead.
-    pub(crate) fn counted(self) -> Statement<()> {
-        Statement {
-            operation: self.operation,
-            table: self.table,
-            values: self.values,
-            rows: PhantomData,
-        }
-    }
 }
 
-impl<R: Row> Query for Statement<R> {
-    type SqlType = R::Sql;
-}
-
-impl<R> QueryId for Statement<R> {
+impl QueryId for Statement {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<R, Conn> diesel::RunQueryDsl<Conn> for Statement<R> {}
-
-impl<R, DB: Dialect> QueryFragment<DB> for Statement<R> {
+impl<DB: Dialect> QueryFragment<DB> for Statement {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         for part in DB::templates().of::<DB>(self.operation) {
             match part {

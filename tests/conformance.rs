@@ -277,10 +277,13 @@ conformance! {
         work_whose_lock_is_lost_is_told_or_dropped,
         work_that_takes_too_long_is_told_though_the_lock_is_kept_alive,
         work_that_is_done_early_keeps_its_lock_for_the_rest,
+        every_way_of_giving_back_keeps_the_lock_for_the_rest,
+        a_lost_lock_is_not_held_for_the_rest,
         who_waits_behind_a_rest_gets_the_lock_after_it,
         work_s_own_error_is_what_it_brought;
     purging:
         rows_are_purged_in_the_background_until_that_is_stopped,
+        a_list_without_a_table_is_of_the_table_of_the_locker,
         what_could_not_be_purged_is_tried_again_soon;
     handles:
         a_guard_is_acquired_seen_and_released,
@@ -293,6 +296,9 @@ conformance! {
         each_handle_holds_in_its_own_way,
         locks_of_two_tables_do_not_share_a_line,
         a_guard_extends_and_leaves_data,
+        a_guard_adds_time_to_its_lease,
+        a_guard_says_what_has_become_of_its_lease,
+        a_guard_of_the_same_process_is_told_at_once_that_its_lock_was_taken_away,
         what_was_extended_to_is_kept_alive_in_its_own_rhythm,
         a_longest_time_bounds_trust,
         giving_back_waits_for_the_disk_if_it_is_to,

@@ -98,7 +98,7 @@ impl World {
 
     /// The locks of this case.
     pub fn list(&self) -> List {
-        List::all().group(&self.scope)
+        List::all().in_group(&self.scope).expect("a group")
     }
 
     /// Makes a connection give up soon where it has to wait for another transaction.

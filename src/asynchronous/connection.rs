@@ -14,7 +14,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::fact::{Fact, FactSql};
 use crate::protocol::{Executor, Transactions, Winning};
-use crate::row::{LeaseState, LockRow, LockRowSql};
+use crate::row::{LeaseState, LockRow, LockRowSql, Rows};
 use crate::statement::Statement;
 
 macro_rules! awaited {

@@ -1,6 +1,7 @@
 //! The source of a `Locker`'s connections.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use super::connection::AsyncLockConnection;
 
@@ -24,12 +25,15 @@ pub trait AsyncConnections: Send + Sync + 'static {
     /// The connection that the source yields.
     type Connection: AsyncLockConnection + 'static;
 
-    /// Fetches or opens a connection.
+    /// Fetches or opens a connection. A source that knows timeouts may use this time. The caller stops waiting after
+    /// this time in any case.
     fn connect(
         &self,
+        within: Option<Duration>,
     ) -> impl Future<Output = Result<Self::Connection, Box<dyn StdError + Send + Sync>>> + Send;
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, R, C, X> AsyncConnections for F
 where
     F: Fn() -> R + Send + Sync + 'static,
@@ -39,45 +43,62 @@ where
 {
     type Connection = C;
 
-    async fn connect(&self) -> Result<C, Box<dyn StdError + Send + Sync>> {
+    async fn connect(&self, _: Option<Duration>) -> Result<C, Box<dyn StdError + Send + Sync>> {
         self().await.map_err(Into::into)
     }
 }
 
 #[cfg(feature = "bb8")]
-impl<M> AsyncConnections for bb8::Pool<M>
-where
-    M: bb8::ManageConnection<Error: StdError + Sync>,
-    Bb8Connection<M>: AsyncLockConnection,
-{
-    type Connection = Bb8Connection<M>;
+pub use self::bb8::Bb8Connection;
 
-    async fn connect(&self) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
-        self.get_owned()
-            .await
-            .map(Bb8Connection)
-            .map_err(Into::into)
+#[cfg(feature = "bb8")]
+mod bb8 {
+    use std::fmt;
+    use std::ops::{Deref, DerefMut};
+    use std::time::Duration;
+
+    use ::bb8::{ManageConnection, Pool, PooledConnection};
+
+    use super::{AsyncConnections, AsyncLockConnection, StdError};
+
+    impl<M> AsyncConnections for Pool<M>
+    where
+        M: ManageConnection<Error: StdError + Sync>,
+        Bb8Connection<M>: AsyncLockConnection,
+    {
+        type Connection = Bb8Connection<M>;
+
+        async fn connect(
+            &self,
+            _: Option<Duration>,
+        ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
+            let conn = self.get_owned().await;
+            conn.map(Bb8Connection).map_err(Into::into)
+        }
     }
-}
 
-/// A connection of a pool of bb8. It replaces `bb8::PooledConnection<'static, M>`, whose lifetime keeps the compiler
-/// from seeing that a transaction on it can be spawned.
-#[cfg(feature = "bb8")]
-pub struct Bb8Connection<M: bb8::ManageConnection>(bb8::PooledConnection<'static, M>);
+    /// A connection of a pool of bb8. It replaces `PooledConnection<'static, M>`, whose lifetime keeps the compiler from
+    /// seeing that a transaction on it can be spawned.
+    pub struct Bb8Connection<M: ManageConnection>(PooledConnection<'static, M>);
 
-#[cfg(feature = "bb8")]
-impl<M: bb8::ManageConnection> std::ops::Deref for Bb8Connection<M> {
-    type Target = M::Connection;
-
-    fn deref(&self) -> &M::Connection {
-        &self.0
+    impl<M: ManageConnection> fmt::Debug for Bb8Connection<M> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Bb8Connection")
+        }
     }
-}
 
-#[cfg(feature = "bb8")]
-impl<M: bb8::ManageConnection> std::ops::DerefMut for Bb8Connection<M> {
-    fn deref_mut(&mut self) -> &mut M::Connection {
-        &mut self.0
+    impl<M: ManageConnection> Deref for Bb8Connection<M> {
+        type Target = M::Connection;
+
+        fn deref(&self) -> &M::Connection {
+            &self.0
+        }
+    }
+
+    impl<M: ManageConnection> DerefMut for Bb8Connection<M> {
+        fn deref_mut(&mut self) -> &mut M::Connection {
+            &mut self.0
+        }
     }
 }
 
@@ -89,7 +110,10 @@ where
 {
     type Connection = deadpool::managed::Object<M>;
 
-    async fn connect(&self) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
+    async fn connect(
+        &self,
+        _: Option<Duration>,
+    ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
         Ok(self.get().await?)
     }
 }
@@ -102,7 +126,10 @@ where
 {
     type Connection = mobc::Connection<M>;
 
-    async fn connect(&self) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
+    async fn connect(
+        &self,
+        _: Option<Duration>,
+    ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
         Ok(self.get().await?)
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::connections::AsyncConnections;
 use super::pool::AsyncPool;
-use crate::answer::Outcome;
+use crate::answer::{LeaseStatus, Outcome, Released};
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::protocol::Extension;
 use crate::work::AsyncWork;
 
 /// A lock that is held, and whose lease is extended in the background: the async form of
@@ -61,11 +62,21 @@ impl<P: AsyncConnections> Guard<P> {
         Ok(value)
     }
 
-    /// Extends the lease: the async form of [`blocking::Guard::extend`](crate::blocking::Guard::extend).
+    /// Extends the lease: the async form of
+    /// [`blocking::Guard::extend`](crate::blocking::Guard::extend).
     ///
     /// # Errors
     /// The errors of the blocking form.
-    pub async fn extend(&self) -> Result<Outcome> {
+    pub async fn extend(&self) -> Result<()> {
+        self.or_lost(self.try_extend().await)
+    }
+
+    /// Extends the lease. A lost lease is an answer: the async form of
+    /// [`blocking::Guard::try_extend`](crate::blocking::Guard::try_extend).
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn try_extend(&self) -> Result<Outcome> {
         self.extend_lease(None).await
     }
 
@@ -74,8 +85,44 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
-    pub async fn extend_to(&self, ttl: Duration) -> Result<Outcome> {
-        self.extend_lease(Some(ttl)).await
+    pub async fn extend_to(&self, ttl: Duration) -> Result<()> {
+        self.or_lost(self.try_extend_to(ttl).await)
+    }
+
+    /// Extends the lease to this ttl. A lost lease is an answer: the async form of
+    /// [`blocking::Guard::try_extend_to`](crate::blocking::Guard::try_extend_to).
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn try_extend_to(&self, ttl: Duration) -> Result<Outcome> {
+        self.extend_lease(Some(Extension::To(ttl))).await
+    }
+
+    /// Adds this time to the lease: the async form of
+    /// [`blocking::Guard::extend_by`](crate::blocking::Guard::extend_by).
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn extend_by(&self, time: Duration) -> Result<()> {
+        self.or_lost(self.try_extend_by(time).await)
+    }
+
+    /// Adds this time to the lease. A lost lease is an answer: the async form of
+    /// [`blocking::Guard::try_extend_by`](crate::blocking::Guard::try_extend_by).
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn try_extend_by(&self, time: Duration) -> Result<Outcome> {
+        self.extend_lease(Some(Extension::By(time))).await
+    }
+
+    /// Reads what has become of the lease: the async form of
+    /// [`blocking::Guard::status`](crate::blocking::Guard::status).
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn status(&self) -> Result<LeaseStatus> {
+        self.read_status().await
     }
 
     /// Replaces the text that is left with the lock: the async form of
@@ -83,7 +130,16 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
-    pub async fn set_data(&self, data: Option<&str>) -> Result<Outcome> {
+    pub async fn set_data(&self, data: Option<&str>) -> Result<()> {
+        self.or_lost(self.try_set_data(data).await)
+    }
+
+    /// Replaces the text. A lost lease is an answer: the async form of
+    /// [`blocking::Guard::try_set_data`](crate::blocking::Guard::try_set_data).
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn try_set_data(&self, data: Option<&str>) -> Result<Outcome> {
         self.replace_data(data).await
     }
 
@@ -93,7 +149,7 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
-    pub async fn release(self) -> Result<Outcome> {
-        self.give_back().await
+    pub async fn release(self) -> Result<Released> {
+        self.give_back().await.map(Into::into)
     }
 }

@@ -4,11 +4,11 @@ use std::borrow::BorrowMut;
 use std::time::Duration;
 
 use super::connection::{AsyncLockConnection, Asynchronous};
-use crate::answer::{Outcome, Pin};
+use crate::answer::{LeaseStatus, Outcome, Pin, Released};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
-use crate::protocol;
 use crate::protocol::guarded::{self, End};
+use crate::protocol::{self, Extension};
 use crate::work::AsyncWork;
 
 /// What the holder of a [`Lease`] can do with it: the async form of [`blocking::LeaseDsl`](crate::blocking::LeaseDsl).
@@ -86,20 +86,41 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         run_guarded(self.borrow_mut(), conn, End::Release, work)
     }
 
-    /// Releases the lock: the async form of [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release).
+    /// Releases the lock: the async form of
+    /// [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release).
     fn release<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
-    ) -> impl Future<Output = Result<Outcome>> + Send {
-        async move { protocol::release(&mut Asynchronous::on(conn), self.borrow()).await }
+    ) -> impl Future<Output = Result<Released>> + Send {
+        async move {
+            protocol::release(&mut Asynchronous::on(conn), self.borrow())
+                .await
+                .map(Into::into)
+        }
     }
 
-    /// Extends the lease: the async form of [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend).
+    /// Extends the lease: the async form of
+    /// [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend).
     fn extend<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            let outcome = self.try_extend(conn).await?;
+            outcome.or_lost(self.borrow_mut())
+        }
+    }
+
+    /// Extends the lease. A lost lease is an answer: the async form of
+    /// [`blocking::LeaseDsl::try_extend`](crate::blocking::LeaseDsl::try_extend).
+    fn try_extend<C: AsyncLockConnection>(
+        &mut self,
+        conn: &mut C,
     ) -> impl Future<Output = Result<Outcome>> + Send {
-        async move { protocol::extend(&mut Asynchronous::on(conn), self.borrow_mut()).await }
+        async move {
+            let ttl = self.borrow_mut().lock.ttl;
+            self.try_extend_to(conn, ttl).await
+        }
     }
 
     /// Extends the lease to this ttl: the async form of
@@ -108,8 +129,24 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
         &mut self,
         conn: &mut C,
         ttl: Duration,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            let outcome = self.try_extend_to(conn, ttl).await?;
+            outcome.or_lost(self.borrow_mut())
+        }
+    }
+
+    /// Extends the lease to this ttl. A lost lease is an answer: the async form of
+    /// [`blocking::LeaseDsl::try_extend_to`](crate::blocking::LeaseDsl::try_extend_to).
+    fn try_extend_to<C: AsyncLockConnection>(
+        &mut self,
+        conn: &mut C,
+        ttl: Duration,
     ) -> impl Future<Output = Result<Outcome>> + Send {
-        async move { protocol::extend_to(&mut Asynchronous::on(conn), self.borrow_mut(), ttl).await }
+        async move {
+            let how = Extension::To(ttl);
+            protocol::extend_for(&mut Asynchronous::on(conn), self.borrow_mut(), how).await
+        }
     }
 
     /// Adds this time to the lease: the async form of
@@ -117,23 +154,49 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     fn extend_by<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
-        by: Duration,
-    ) -> impl Future<Output = Result<Outcome>> + Send {
-        async move { protocol::extend_by(&mut Asynchronous::on(conn), self.borrow_mut(), by).await }
+        time: Duration,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            let outcome = self.try_extend_by(conn, time).await?;
+            outcome.or_lost(self.borrow_mut())
+        }
     }
 
-    /// Whether the row still names this lease: the async form of
-    /// [`blocking::LeaseDsl::is_mine`](crate::blocking::LeaseDsl::is_mine).
-    fn is_mine<C: AsyncLockConnection>(
+    /// Adds this time to the lease. A lost lease is an answer: the async form of
+    /// [`blocking::LeaseDsl::try_extend_by`](crate::blocking::LeaseDsl::try_extend_by).
+    fn try_extend_by<C: AsyncLockConnection>(
+        &mut self,
+        conn: &mut C,
+        time: Duration,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        async move {
+            let how = Extension::By(time);
+            protocol::extend_for(&mut Asynchronous::on(conn), self.borrow_mut(), how).await
+        }
+    }
+
+    /// Reads what has become of the lease: the async form of
+    /// [`blocking::LeaseDsl::status`](crate::blocking::LeaseDsl::status).
+    fn status<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
-    ) -> impl Future<Output = Result<bool>> + Send {
-        async move { protocol::is_mine(&mut Asynchronous::on(conn), self.borrow()).await }
+    ) -> impl Future<Output = Result<LeaseStatus>> + Send {
+        async move { protocol::status(&mut Asynchronous::on(conn), self.borrow()).await }
     }
 
     /// Replaces the text that is left with the lock: the async form of
     /// [`blocking::LeaseDsl::set_data`](crate::blocking::LeaseDsl::set_data).
     fn set_data<C: AsyncLockConnection>(
+        &self,
+        conn: &mut C,
+        data: Option<&str>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async move { self.try_set_data(conn, data).await?.or_lost(self.borrow()) }
+    }
+
+    /// Replaces the text that is left with the lock. A lost lease is an answer: the async form of
+    /// [`blocking::LeaseDsl::try_set_data`](crate::blocking::LeaseDsl::try_set_data).
+    fn try_set_data<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
         data: Option<&str>,

@@ -46,7 +46,7 @@ impl<P: AsyncConnections> Locker<P> {
 async fn open(
     connect: impl AsyncConnections<Connection = AsyncPgConnection>,
 ) -> Result<Box<dyn Ear>> {
-    let opened = connect.connect().await;
+    let opened = connect.connect(None).await;
     let mut conn = opened.map_err(|source| Error::NoConnection { source })?;
     conn.batch_execute(LISTEN).await?;
     Ok(Box::new(conn))

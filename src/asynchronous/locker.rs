@@ -157,9 +157,11 @@ impl<P: AsyncConnections> Locker<P> {
         for<'r> F:
             AsyncFnOnce(&'r Guard<P>) -> T + AsyncWork<&'r Guard<P>, T, Future: Send> + Send + 'a,
     {
-        let guard = match self.attempt_one(name, wait).await? {
+        let lock = self.lock(name)?;
+        let key = lock.key().to_owned();
+        let guard = match self.attempt_one(lock, wait).await? {
             Attempt::Acquired(guard) => guard,
-            Attempt::Busy(holder) => return Ok(Run::Busy(holder)),
+            Attempt::Busy(holder) => return Ok(Run::Busy { key, holder }),
         };
         let lease = guard.lease();
         let work = span::around(&lease, work(&guard));
@@ -179,12 +181,22 @@ impl<P: AsyncConnections> Locker<P> {
         .await
     }
 
+    /// Whether somebody holds the lock: the async form of
+    /// [`blocking::Locker::is_held`](crate::blocking::Locker::is_held).
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub async fn is_held(&self, name: impl IntoLock + Send) -> Result<bool> {
+        let record = self.inspect(name).await?;
+        Ok(record.is_some_and(|record| record.is_held()))
+    }
+
     /// Reads a page of locks: the async form of [`blocking::Locker::list`](crate::blocking::Locker::list).
     ///
     /// # Errors
     /// Whatever the pool or the database says.
     pub async fn list(&self, list: &List) -> Result<Vec<Record>> {
-        let list = list.clone();
+        let list = self.listed(list);
         self.ask(None, async move |executor: &mut _| {
             protocol::list(executor, &list).await
         })
@@ -206,7 +218,7 @@ impl<P: AsyncConnections> Locker<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub async fn purge(&self, list: &List, age: Duration) -> Result<usize> {
-        let list = list.clone();
+        let list = self.listed(list);
         self.ask(None, async move |executor: &mut _| {
             protocol::purge(executor, &list, age).await
         })
@@ -215,7 +227,7 @@ impl<P: AsyncConnections> Locker<P> {
 
     /// Purges in the background, at once and after each interval: the async form of
     /// [`blocking::Locker::purge_every`](crate::blocking::Locker::purge_every).
-    pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
+    pub fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging {
         self.start_purging(interval, list, age)
     }
 

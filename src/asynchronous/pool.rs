@@ -15,6 +15,7 @@ use crate::managed::bell::Bell;
 use crate::managed::checkout::Checkout;
 use crate::managed::pool::{Pool, Pooled, Runtime};
 
+#[derive(Debug)]
 pub struct Tasks(Handle);
 
 impl Runtime for Tasks {
@@ -91,7 +92,7 @@ impl Runtime for Tasks {
 }
 
 /// A pool of async connections.
-pub type AsyncPool<P> = Pooled<Tasks, P>;
+pub(super) type AsyncPool<P> = Pooled<Tasks, P>;
 
 impl<P: AsyncConnections> Pool for AsyncPool<P> {
     type Runtime = Tasks;
@@ -101,7 +102,7 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
     async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
         let checkout = match within {
             Some(time) => self.connect_within(time).await,
-            None => self.pool.connect().await,
+            None => self.pool.connect(None).await,
         };
         let conn = checkout.map_err(|source| Error::NoConnection { source })?;
         Ok(Asynchronous::owning(Checkout::new(
@@ -132,7 +133,7 @@ impl<P: AsyncConnections> AsyncPool<P> {
         time: Duration,
     ) -> Result<P::Connection, Box<dyn StdError + Send + Sync>> {
         let pool = self.pool.clone();
-        let connecting = tokio::spawn(async move { pool.connect().await });
+        let connecting = tokio::spawn(async move { pool.connect(Some(time)).await });
         tokio::time::timeout(time, connecting).await??
     }
 }

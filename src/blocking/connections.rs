@@ -34,6 +34,7 @@ pub trait Connections: Send + Sync + 'static {
     ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, C, X> Connections for F
 where
     F: Fn() -> Result<C, X> + Send + Sync + 'static,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::connection::ready;
 use super::connections::Connections;
 use super::pool::BlockingPool;
-use crate::answer::Outcome;
+use crate::answer::{LeaseStatus, Outcome, Released};
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::protocol::Extension;
 
 /// A lock that is held. Its lease is extended in the background until the lock is released or lost, or the guard is
 /// dropped. The methods that do not ask the database are at [`locker::Guard`](crate::locker::Guard).
@@ -61,12 +62,20 @@ impl<P: Connections> Guard<P> {
         Ok(value)
     }
 
-    /// Extends the lease now. The answer also tells whether the lease still holds the lock. The keeper extends the
-    /// lease by itself, so use this only before something expensive.
+    /// Extends the lease now. The keeper extends the lease by itself, so use this only before something expensive.
     ///
     /// # Errors
-    /// Whatever the pool or the database says. After an error the lease is neither extended nor lost.
-    pub fn extend(&self) -> Result<Outcome> {
+    /// [`Error::Lost`], and whatever the pool or the database says. After another error than `Lost` the lease is neither
+    /// extended nor lost.
+    pub fn extend(&self) -> Result<()> {
+        self.or_lost(self.try_extend())
+    }
+
+    /// Extends the lease now, like [`extend`](Self::extend). A lost lease is an answer, and not an error.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub fn try_extend(&self) -> Result<Outcome> {
         ready(self.extend_lease(None))
     }
 
@@ -74,15 +83,60 @@ impl<P: Connections> Guard<P> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a ttl out of bounds, and the errors of [`extend`](Self::extend).
-    pub fn extend_to(&self, ttl: Duration) -> Result<Outcome> {
-        ready(self.extend_lease(Some(ttl)))
+    pub fn extend_to(&self, ttl: Duration) -> Result<()> {
+        self.or_lost(self.try_extend_to(ttl))
+    }
+
+    /// Extends the lease to this ttl, like [`extend_to`](Self::extend_to). A lost lease is an answer, and not an error.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a ttl out of bounds, and whatever the pool or the database says.
+    pub fn try_extend_to(&self, ttl: Duration) -> Result<Outcome> {
+        ready(self.extend_lease(Some(Extension::To(ttl))))
+    }
+
+    /// Adds this time to the time that is left of the lease. Use it before one step that takes longer than the ttl and
+    /// keeps the process from extending the lease, such as a pause of the whole machine.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a time out of the bounds of a ttl, and the errors of [`extend`](Self::extend).
+    pub fn extend_by(&self, time: Duration) -> Result<()> {
+        self.or_lost(self.try_extend_by(time))
+    }
+
+    /// Adds this time to the lease, like [`extend_by`](Self::extend_by). A lost lease is an answer, and not an error.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a time out of the bounds of a ttl, and whatever the pool or the database says.
+    pub fn try_extend_by(&self, time: Duration) -> Result<Outcome> {
+        ready(self.extend_lease(Some(Extension::By(time))))
+    }
+
+    /// Reads what has become of the lease: held, and for how long; expired; or lost, and to whom. Use it to tell
+    /// people. To decide whether to go on, use [`is_valid`](crate::locker::Guard::is_valid) or
+    /// [`check`](crate::locker::Guard::check), which do not ask the database.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    #[doc(alias = "is_mine")]
+    #[doc(alias = "time_left")]
+    pub fn status(&self) -> Result<LeaseStatus> {
+        ready(self.read_status())
     }
 
     /// Replaces the text that is left with the lock, or removes it with `None`.
     ///
     /// # Errors
+    /// [`Error::Lost`], [`Error::Invalid`] for more than 4,096 bytes, and whatever the pool or the database says.
+    pub fn set_data(&self, data: Option<&str>) -> Result<()> {
+        self.or_lost(self.try_set_data(data))
+    }
+
+    /// Replaces the text, like [`set_data`](Self::set_data). A lost lease is an answer, and not an error.
+    ///
+    /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, and whatever the pool or the database says.
-    pub fn set_data(&self, data: Option<&str>) -> Result<Outcome> {
+    pub fn try_set_data(&self, data: Option<&str>) -> Result<Outcome> {
         ready(self.replace_data(data))
     }
 
@@ -91,7 +145,8 @@ impl<P: Connections> Guard<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says. After an error the lock is free when the ttl is over.
-    pub fn release(self) -> Result<Outcome> {
-        ready(self.give_back())
+    #[doc(alias = "unlock")]
+    pub fn release(self) -> Result<Released> {
+        ready(self.give_back()).map(Into::into)
     }
 }

@@ -4,11 +4,11 @@ use std::borrow::BorrowMut;
 use std::time::Duration;
 
 use super::connection::{Blocking, LockConnection, ready};
-use crate::answer::{Outcome, Pin};
+use crate::answer::{LeaseStatus, Outcome, Pin, Released};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
-use crate::protocol;
 use crate::protocol::guarded::{self, End};
+use crate::protocol::{self, Extension};
 
 /// What the holder of a [`Lease`] can do with it. Import this trait for leases on a connection of your own. Nothing
 /// extends such a lease in the background; for that, use a [`Locker`](super::Locker).
@@ -35,7 +35,7 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Lost`] and [`Error::RunOut`], which the transaction must return; and whatever the database says.
+    /// [`Error::Lost`] and [`Error::Expired`], which the transaction must return; and whatever the database says.
     fn pin<C: LockConnection>(&self, conn: &mut C) -> Result<()> {
         ready(protocol::pin(&mut Blocking::on(conn), self.borrow()))
     }
@@ -109,35 +109,75 @@ pub trait LeaseDsl: BorrowMut<Lease> {
 
     /// Releases the lock. In a transaction the release takes effect with the commit, and should be the last statement.
     ///
+    /// The answer tells whether the lease was still held. It may be ignored.
+    ///
     /// # Errors
-    /// Whatever the database says.
-    fn release<C: LockConnection>(&self, conn: &mut C) -> Result<Outcome> {
-        ready(protocol::release(&mut Blocking::on(conn), self.borrow()))
+    /// Whatever the database says. After an error the lock is free when the ttl is over.
+    #[doc(alias = "unlock")]
+    fn release<C: LockConnection>(&self, conn: &mut C) -> Result<Released> {
+        let outcome = ready(protocol::release(&mut Blocking::on(conn), self.borrow()));
+        outcome.map(Into::into)
     }
 
     /// Extends the lease, so that it lasts the lock's ttl from now on. Call it well before [`Lease::trusted_for`] is
     /// zero: for example after each third of the ttl.
     ///
-    /// If the lease has expired, but nobody has taken the lock over, it is extended all the same: see
-    /// [`Outcome::DoneLate`]. Extending never makes a lease shorter, because another copy of the lease may trust the
-    /// longer time.
+    /// If the lease has expired, but nobody has taken the lock over, it is extended all the same. Extending never makes
+    /// a lease shorter, because another copy of the lease may trust the longer time.
+    ///
+    /// ```
+    /// # use diesel::Connection;
+    /// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
+    /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+    /// # use diesel_locks::{Lock, blocking::{LeaseDsl, LockDsl}};
+    /// # let mut lease = Lock::new("import")?.try_acquire(&mut conn)?.acquired().unwrap();
+    /// for page in 0..3 {
+    ///     lease.extend(&mut conn)?; // an error if the lease is lost: then the work must stop
+    ///     // … import the page …
+    /// }
+    /// # Ok::<(), diesel_locks::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Whatever the database says. After an error the lease is neither extended nor lost. Try again while the lease is
-    /// trusted.
-    fn extend<C: LockConnection>(&mut self, conn: &mut C) -> Result<Outcome> {
-        ready(protocol::extend(&mut Blocking::on(conn), self.borrow_mut()))
+    /// [`Error::Lost`], and whatever the database says. After another error than `Lost` the lease is neither extended
+    /// nor lost. Try again while the lease is trusted.
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
+    fn extend<C: LockConnection>(&mut self, conn: &mut C) -> Result<()> {
+        let outcome = self.try_extend(conn)?;
+        outcome.or_lost(self.borrow_mut())
+    }
+
+    /// Extends the lease like [`extend`](Self::extend), but a lost lease is an answer, and not an error. The answer
+    /// also tells whether the lease had expired.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    fn try_extend<C: LockConnection>(&mut self, conn: &mut C) -> Result<Outcome> {
+        let ttl = self.borrow_mut().lock.ttl;
+        self.try_extend_to(conn, ttl)
     }
 
     /// Extends the lease like [`extend`](Self::extend), but to this ttl instead of the lock's.
     ///
     /// # Errors
-    /// The errors of [`extend`](Self::extend).
-    fn extend_to<C: LockConnection>(&mut self, conn: &mut C, ttl: Duration) -> Result<Outcome> {
-        ready(protocol::extend_to(
+    /// [`Error::Invalid`] for a ttl out of bounds, and the errors of [`extend`](Self::extend).
+    fn extend_to<C: LockConnection>(&mut self, conn: &mut C, ttl: Duration) -> Result<()> {
+        let outcome = self.try_extend_to(conn, ttl)?;
+        outcome.or_lost(self.borrow_mut())
+    }
+
+    /// Extends the lease to this ttl. A lost lease is an answer: see [`try_extend`](Self::try_extend).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a ttl out of bounds, and whatever the database says.
+    fn try_extend_to<C: LockConnection>(&mut self, conn: &mut C, ttl: Duration) -> Result<Outcome> {
+        let how = Extension::To(ttl);
+        ready(protocol::extend_for(
             &mut Blocking::on(conn),
             self.borrow_mut(),
-            ttl,
+            how,
         ))
     }
 
@@ -146,29 +186,54 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// do not.
     ///
     /// # Errors
-    /// The errors of [`extend`](Self::extend).
-    fn extend_by<C: LockConnection>(&mut self, conn: &mut C, by: Duration) -> Result<Outcome> {
-        ready(protocol::extend_by(
+    /// [`Error::Invalid`] for a time out of the bounds of a ttl, and the errors of [`extend`](Self::extend).
+    fn extend_by<C: LockConnection>(&mut self, conn: &mut C, time: Duration) -> Result<()> {
+        let outcome = self.try_extend_by(conn, time)?;
+        outcome.or_lost(self.borrow_mut())
+    }
+
+    /// Adds this time to the lease. A lost lease is an answer: see [`try_extend`](Self::try_extend).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a time out of the bounds of a ttl, and whatever the database says.
+    fn try_extend_by<C: LockConnection>(
+        &mut self,
+        conn: &mut C,
+        time: Duration,
+    ) -> Result<Outcome> {
+        let how = Extension::By(time);
+        ready(protocol::extend_for(
             &mut Blocking::on(conn),
             self.borrow_mut(),
-            by,
+            how,
         ))
     }
 
-    /// Whether the row still names this lease, and the lease has not expired. Use it to tell people. To protect a
-    /// write, use [`pin`](Self::pin).
+    /// Reads what has become of the lease: held, and for how long; expired; or lost, and to whom. Use it to tell
+    /// people. To protect a write, use [`pin`](Self::pin).
     ///
     /// # Errors
     /// Whatever the database says.
-    fn is_mine<C: LockConnection>(&self, conn: &mut C) -> Result<bool> {
-        ready(protocol::is_mine(&mut Blocking::on(conn), self.borrow()))
+    #[doc(alias = "is_mine")]
+    #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
+    fn status<C: LockConnection>(&self, conn: &mut C) -> Result<LeaseStatus> {
+        ready(protocol::status(&mut Blocking::on(conn), self.borrow()))
     }
 
     /// Replaces the text that is left with the lock, or removes it with `None`.
     ///
     /// # Errors
+    /// [`Error::Lost`], [`Error::Invalid`] for more than 4,096 bytes, and whatever the database says.
+    fn set_data<C: LockConnection>(&self, conn: &mut C, data: Option<&str>) -> Result<()> {
+        self.try_set_data(conn, data)?.or_lost(self.borrow())
+    }
+
+    /// Replaces the text that is left with the lock. A lost lease is an answer: see [`try_extend`](Self::try_extend).
+    ///
+    /// # Errors
     /// [`Error::Invalid`] for more than 4,096 bytes, and whatever the database says.
-    fn set_data<C: LockConnection>(&self, conn: &mut C, data: Option<&str>) -> Result<Outcome> {
+    fn try_set_data<C: LockConnection>(&self, conn: &mut C, data: Option<&str>) -> Result<Outcome> {
         ready(protocol::set_data(
             &mut Blocking::on(conn),
             self.borrow(),

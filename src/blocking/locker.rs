@@ -89,7 +89,10 @@ impl<P: Connections> Locker<P> {
     /// database. A waiter holds no connection between two polls.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).
+    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire). On a
+    /// database or pool that is overloaded, a wait may also end with
+    /// [`Error::NoConnection`](crate::Error::NoConnection) or [`Error::NoAnswer`](crate::Error::NoAnswer) instead of
+    /// `Busy`. All of these are [transient](crate::Error::is_transient): not acquired, try later.
     pub fn acquire(&self, name: impl IntoLock, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_one(name, wait))
     }
@@ -154,9 +157,11 @@ impl<P: Connections> Locker<P> {
         wait: Wait,
         work: impl FnOnce(&Guard<P>) -> T,
     ) -> Result<Run<T>> {
-        let guard = match ready(self.attempt_one(name, wait))? {
+        let lock = self.lock(name)?;
+        let key = lock.key().to_owned();
+        let guard = match ready(self.attempt_one(lock, wait))? {
             Attempt::Acquired(guard) => guard,
-            Attempt::Busy(holder) => return Ok(Run::Busy(holder)),
+            Attempt::Busy(holder) => return Ok(Run::Busy { key, holder }),
         };
         let done = span::within(&guard.lease(), || work(&guard));
         Ok(ready(guard.conclude(Some(done))))
@@ -174,12 +179,20 @@ impl<P: Connections> Locker<P> {
         }))
     }
 
+    /// Whether somebody holds the lock. Use it to tell people; to decide anything, try to acquire the lock.
+    ///
+    /// # Errors
+    /// Whatever the pool or the database says.
+    pub fn is_held(&self, name: impl IntoLock) -> Result<bool> {
+        Ok(self.inspect(name)?.is_some_and(|record| record.is_held()))
+    }
+
     /// Reads a page of locks. Use it for people and dashboards.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn list(&self, list: &List) -> Result<Vec<Record>> {
-        let list = list.clone();
+        let list = self.listed(list);
         ready(self.ask(None, async move |executor: &mut _| {
             protocol::list(executor, &list).await
         }))
@@ -200,7 +213,7 @@ impl<P: Connections> Locker<P> {
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn purge(&self, list: &List, age: Duration) -> Result<usize> {
-        let list = list.clone();
+        let list = self.listed(list);
         ready(self.ask(None, async move |executor: &mut _| {
             protocol::purge(executor, &list, age).await
         }))
@@ -226,10 +239,10 @@ impl<P: Connections> Locker<P> {
     /// use diesel_locks::List;
     ///
     /// let day = Duration::from_secs(24 * 60 * 60);
-    /// let purging = locker.purge_every(day, List::all(), 7 * day);
+    /// let purging = locker.purge_every(day, &List::all(), 7 * day);
     /// # // One that purges all at once, to see that it does, and that it ends.
     /// # assert!(locker.inspect("invoice:42")?.is_some());
-    /// # let purging_now = locker.purge_every(day, List::all(), Duration::ZERO);
+    /// # let purging_now = locker.purge_every(day, &List::all(), Duration::ZERO);
     /// # let began = std::time::Instant::now();
     /// # while locker.inspect("invoice:42")?.is_some() { assert!(began.elapsed() < Duration::from_secs(20)); }
     /// # purging_now.stop();
@@ -238,7 +251,7 @@ impl<P: Connections> Locker<P> {
     /// # let _ = std::fs::remove_file(file);
     /// # Ok::<(), diesel_locks::Error>(())
     /// ```
-    pub fn purge_every(&self, interval: Duration, list: List, age: Duration) -> Purging {
+    pub fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging {
         self.start_purging(interval, list, age)
     }
 

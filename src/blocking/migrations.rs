@@ -82,9 +82,7 @@ where
 {
     let mut done = Vec::new();
     for migration in conn.pending_migrations(source)? {
-        if lease.extend(conn)?.is_lost() {
-            return Err(lease.lost().into());
-        }
+        lease.extend(conn)?;
         done.push(conn.run_migration(&*migration)?);
     }
     Ok(done)

@@ -11,6 +11,7 @@ use crate::managed::bell::Bell;
 use crate::managed::checkout::Checkout;
 use crate::managed::pool::{Pool, Pooled, Runtime};
 
+#[derive(Debug)]
 pub struct Threads;
 
 impl Runtime for Threads {
@@ -56,7 +57,7 @@ impl Runtime for Threads {
 }
 
 /// A pool of blocking connections.
-pub type BlockingPool<P> = Pooled<Threads, P>;
+pub(super) type BlockingPool<P> = Pooled<Threads, P>;
 
 impl<P: Connections> Pool for BlockingPool<P> {
     type Runtime = Threads;

@@ -8,7 +8,7 @@ use super::{Dialect, Operation};
 
 /// A part of a template.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     Sql(&'static str),
     /// The table of the locks, or a table beside it, whose name ends with this suffix.
     Table(&'static str),
@@ -21,7 +21,7 @@ macro_rules! values {
     ($($field:literal $value:ident,)+) => {
         /// A value that a statement binds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Value {
+        pub(crate) enum Value {
             $($value),+
         }
 
@@ -60,6 +60,7 @@ values! {
 }
 
 /// The split templates of a dialect, by operation.
+#[derive(Debug)]
 pub struct Templates([OnceLock<Vec<Part>>; Operation::COUNT]);
 
 impl Templates {

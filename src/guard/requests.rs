@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use super::Guard;
-use crate::answer::{Outcome, Run};
+use crate::answer::{LeaseStatus, Outcome, Run};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::lock::valid_ttl;
 use crate::managed::pool::{Pool, Runtime};
 use crate::managed::releasing::given_back;
 use crate::managed::request::on_connection;
-use crate::protocol;
-use crate::work::AsyncWork;
+use crate::protocol::{self, Extension};
 
 impl<P: Pool> Guard<P> {
     /// Waits until the lock is lost, or this time is over. Returns whether the lock is lost.
@@ -33,14 +31,13 @@ impl<P: Pool> Guard<P> {
         }
     }
 
-    /// Extends the lease to this ttl, now and at every later extension. Without a ttl, extends it to the ttl that it
-    /// has.
-    pub(crate) async fn extend_lease(&self, ttl: Option<Duration>) -> Result<Outcome> {
-        let new = ttl.map(valid_ttl).transpose()?;
+    /// Extends the lease now. A new ttl counts for every later extension, too. Without an argument the lease is extended
+    /// to the ttl that it has.
+    pub(crate) async fn extend_lease(&self, how: Option<Extension>) -> Result<Outcome> {
         let mut lease = self.lease();
-        let ttl = new.unwrap_or(lease.lock.ttl);
+        let extension = how.unwrap_or(Extension::To(lease.lock.ttl));
         let request = async move |executor: &mut P::Executor| {
-            let outcome = protocol::extend_to(executor, &mut lease, ttl).await?;
+            let outcome = protocol::extend_for(executor, &mut lease, extension).await?;
             Ok((lease, outcome))
         };
         let (lease, outcome) = self.locker.ask(Some(self.patience()), request).await?;
@@ -48,7 +45,7 @@ impl<P: Pool> Guard<P> {
             self.held.gone();
         } else if !self.held.extended(lease.trusted_until()) {
             return Ok(Outcome::Lost);
-        } else if let Some(ttl) = new {
+        } else if let Some(Extension::To(ttl)) = how {
             self.held.change_ttl(ttl);
             let every = self.locker.settings.every(ttl);
             self.locker.keeper.change(self.number, every);
@@ -68,34 +65,27 @@ impl<P: Pool> Guard<P> {
         Ok(outcome)
     }
 
-    /// Gives the lock back. If this is cancelled, the lock is given back in the background.
-    pub(crate) async fn give_back(self) -> Result<Outcome> {
-        let (lease, how) = (self.lease(), self.locker.settings.release);
-        self.end_with(async move |executor: &mut P::Executor| how.lease(executor, &lease).await)
-            .await
+    /// Makes an error of an outcome that is lost.
+    pub(crate) fn or_lost(&self, outcome: Result<Outcome>) -> Result<()> {
+        outcome?.or_lost(&self.lease())
     }
 
-    /// Lets the lease expire after this time.
-    async fn retire(self, rest: Duration) -> Result<Outcome> {
+    pub(crate) async fn read_status(&self) -> Result<LeaseStatus> {
         let lease = self.lease();
-        self.end_with(async move |executor: &mut P::Executor| {
-            protocol::retire(executor, &lease, rest).await
-        })
-        .await
+        let request =
+            async move |executor: &mut P::Executor| protocol::status(executor, &lease).await;
+        self.locker.ask(Some(self.patience()), request).await
     }
 
-    async fn end_with<F>(mut self, request: F) -> Result<Outcome>
-    where
-        for<'r> F: AsyncFnOnce(&'r mut P::Executor) -> Result<Outcome>
-            + AsyncWork<&'r mut P::Executor, Result<Outcome>, Future: Send>
-            + Send
-            + 'static,
-    {
+    /// Gives the lock back. If this is cancelled, the lock is given back in the background.
+    pub(crate) async fn give_back(mut self) -> Result<Outcome> {
+        let lease = self.lease();
+        let how = self.locker.settings.release.after(self.held.rest());
         self.end(); // from here on the request ends by itself, whether or not anybody waits for it
-        let within = self.locker.settings.release.within;
         let (pool, queues) = (self.locker.pool.clone(), self.locker.queues.clone());
-        let held = self.held.clone();
+        let (held, within) = (self.held.clone(), how.within);
         let ending = async move {
+            let request = async move |executor: &mut P::Executor| how.lease(executor, &lease).await;
             let outcome = on_connection(pool, Some(within), None, request).await;
             given_back(&held, &queues, &outcome);
             outcome
@@ -104,20 +94,14 @@ impl<P: Pool> Guard<P> {
         outcome.unwrap_or(Err(Error::NoAnswer { within }))
     }
 
-    /// Ends a run: gives the lock back, or keeps it for the rest of its shortest time. Returns how the run went.
+    /// Ends a run: gives the lock back. Returns how the run went.
     pub(crate) async fn conclude<T>(self, done: Option<T>) -> Run<T> {
-        let was_held = self.is_valid();
-        let shortest = self.locker.settings.at_least;
-        let rest = shortest.saturating_sub(self.held.held());
-        let outcome = if rest.is_zero() || !was_held {
-            self.give_back().await
-        } else {
-            self.retire(rest).await
-        };
-        let is_lost = !was_held || matches!(outcome, Ok(Outcome::Lost));
+        let (was_held, key) = (self.is_valid(), self.lock().key().to_owned());
+        let given_back = self.give_back().await;
+        let is_lost = !was_held || matches!(given_back, Ok(Outcome::Lost));
         match done {
             Some(value) if !is_lost => Run::Done(value),
-            value => Run::Lost(value),
+            value => Run::Lost { key, value },
         }
     }
 

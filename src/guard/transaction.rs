@@ -69,13 +69,14 @@ impl<P: Pool> GuardedTransaction<'_, P> {
 
     /// Ends the transaction: commits and releases the lock if the work succeeded, and rolls back otherwise.
     pub(crate) async fn finish<T, X: From<Error>>(self, work: Result<T, X>) -> Result<T, X> {
-        self.end(End::Release, work).await
+        let end = End::after(self.pin.guard.held.rest());
+        self.end(end, work).await
     }
 
     async fn end<T, X: From<Error>>(mut self, end: End, work: Result<T, X>) -> Result<T, X> {
         let lease = &mut self.pin.lease;
         let done = guarded::close(&mut self.executor, lease, self.opened, end, work).await;
-        if done.is_ok() && end == End::Release {
+        if done.is_ok() && end != End::Keep {
             self.pin.guard.leave();
         }
         P::put_back(self.executor);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::attempt::{Unclaimed, WINDOW, Wanted};
 use super::event::EventKind;
+use super::into_lock::IntoLock;
 use super::listening::Listening;
 use super::pool::{Pool, Runtime};
 use super::queue::Ticket;
-use super::settings::IntoLock;
 use crate::answer::Attempt;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -75,7 +75,7 @@ impl<P: Pool> Locker<P> {
             match self.attempt(wanted, &wait).await? {
                 Attempt::Acquired(guards) => Ok(of(guards)),
                 Attempt::Busy(holder) => Err(Error::Busy {
-                    name: wanted.prototype().key().to_owned(),
+                    key: wanted.prototype().key().to_owned(),
                     holder: holder.map(Box::new),
                 }),
             }

@@ -16,6 +16,7 @@ use super::schedule::Due;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::protocol::Renewal;
+use crate::table::Table;
 use crate::wait::jittered;
 
 /// The largest number of leases that one statement extends.
@@ -49,8 +50,7 @@ impl<R: Runtime> Keeper<R> {
                 if due.held.extended(until) {
                     locked(&self.desk).schedule.extended(due.number, sent);
                     let took = Moment::now().since(sent);
-                    due.held
-                        .tell(&due.held.lease(), EventKind::Renewed { took });
+                    due.held.tell(EventKind::Renewed { took });
                 }
             }
             Renewal::Locked(until) => {
@@ -81,7 +81,7 @@ impl<R: Runtime> Keeper<R> {
             };
             if is_kept {
                 let late = EventKind::Late { trusted_for, error };
-                due.held.tell(&due.held.lease(), late);
+                due.held.tell(late);
             }
         }
     }
@@ -139,17 +139,21 @@ impl<R: Runtime> Drop for Asked<R> {
 
 /// Splits the leases into batches. The leases of a batch are of one table, and at most `BATCH`.
 fn batches(mut due: Vec<Due>) -> Vec<Vec<Due>> {
-    due.sort_by(|one, other| one.held.table.cmp(&other.held.table));
+    due.sort_by(|one, other| table(one).cmp(table(other)));
     let mut batches: Vec<Vec<Due>> = Vec::new();
     for due in due {
         match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH && batch[0].held.table == due.held.table => {
+            Some(batch) if batch.len() < BATCH && table(&batch[0]) == table(&due) => {
                 batch.push(due);
             }
             _ => batches.push(vec![due]),
         }
     }
     batches
+}
+
+fn table(due: &Due) -> &Table {
+    &due.held.lock().table
 }
 
 /// The pause before the keeper asks again. The less time is left, the shorter the pause.

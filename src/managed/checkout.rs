@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 /// A connection that was checked out of the pool. If it is dropped in the middle of a request, or is broken, the pool
 /// must not use it again: the next user would wait for an answer that belongs to another request. Some pools do not
 /// check that.
+#[derive(Debug)]
 pub struct Checkout<C> {
     pub(crate) conn: C,
     is_idle: bool,

@@ -13,19 +13,24 @@ use super::locked;
 use super::trust::Trust;
 use crate::clock::Moment;
 use crate::lease::Lease;
-use crate::table::Table;
+use crate::lock::Lock;
 
 pub(crate) struct HeldLease {
+    /// The lease as it was acquired. Its ttl and the time until which it is trusted may have changed since.
+    acquired_as: Lease,
     state: Mutex<State>,
     /// Rung when the lease is over.
     pub(crate) bell: Bell,
-    pub(crate) table: Table,
     observer: Observer,
     acquired: Moment,
+    /// How long the lock is held at least.
+    at_least: Duration,
 }
 
 struct State {
-    lease: Lease,
+    ttl: Duration,
+    /// Until when a copy of the lease may be trusted.
+    trusted_until: Moment,
     trust: Trust,
     /// Whether the guard was told that the lease is over, or need not be told.
     told: bool,
@@ -37,12 +42,18 @@ struct State {
 }
 
 impl HeldLease {
-    pub(crate) fn new(lease: Lease, ends: Option<Moment>, observer: Observer) -> Self {
+    /// A lease that is kept alive until `ends` at the latest.
+    pub(crate) fn new(
+        lease: Lease,
+        at_least: Duration,
+        ends: Option<Moment>,
+        observer: Observer,
+    ) -> Self {
         Self {
-            table: lease.lock.table.clone(),
             state: Mutex::new(State {
+                ttl: lease.lock.ttl,
+                trusted_until: lease.trusted_until(),
                 trust: Trust::new(lease.trusted_until(), ends),
-                lease,
                 told: false,
                 lost_told: false,
                 let_go: false,
@@ -51,11 +62,26 @@ impl HeldLease {
             bell: Bell::default(),
             observer,
             acquired: Moment::now(),
+            acquired_as: lease,
+            at_least,
         }
     }
 
+    pub(crate) fn lock(&self) -> &Lock {
+        &self.acquired_as.lock
+    }
+
+    pub(crate) fn fence(&self) -> i64 {
+        self.acquired_as.fence
+    }
+
+    /// A copy of the lease as it is now.
     pub(crate) fn lease(&self) -> Lease {
-        locked(&self.state).lease.clone()
+        let mut lease = self.acquired_as.clone();
+        let state = locked(&self.state);
+        lease.lock.ttl = state.ttl;
+        lease.trust_at_least(state.trusted_until);
+        lease
     }
 
     pub(crate) fn goes_on(&self) -> bool {
@@ -70,10 +96,19 @@ impl HeldLease {
         Moment::now().since(self.acquired)
     }
 
+    /// How long the lock stays held after it was given back. Zero if the lease is lost.
+    pub(crate) fn rest(&self) -> Duration {
+        if self.goes_on() {
+            self.at_least.saturating_sub(self.held())
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Whether the lease has certainly expired in the database.
     pub(crate) fn has_expired(&self) -> bool {
-        let lease = self.lease();
-        Moment::now().since(lease.trusted_until()) > lease.lock.ttl
+        let state = locked(&self.state);
+        Moment::now().since(state.trusted_until) > state.ttl
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
@@ -85,14 +120,14 @@ impl HeldLease {
         let mut state = locked(&self.state);
         let goes_on = state.trust.extended(Moment::now(), until);
         if goes_on {
-            state.lease.trust_at_least(until);
+            state.trusted_until = state.trusted_until.max(until);
         }
         goes_on
     }
 
     /// From now on the lease is extended to this ttl.
     pub(crate) fn change_ttl(&self, ttl: Duration) {
-        locked(&self.state).lease.lock.ttl = ttl;
+        locked(&self.state).ttl = ttl;
     }
 
     pub(crate) fn pinned(&self) -> bool {
@@ -102,7 +137,7 @@ impl HeldLease {
     pub(crate) fn unpinned(&self, lease: &Lease) {
         let mut state = locked(&self.state);
         state.trust.unpinned(lease.trusted_until());
-        state.lease.trust_at_least(lease.trusted_until());
+        state.trusted_until = state.trusted_until.max(lease.trusted_until());
     }
 
     pub(crate) fn is_pinned(&self) -> bool {
@@ -126,9 +161,8 @@ impl HeldLease {
     pub(crate) fn tell_lost(&self) {
         let mut state = locked(&self.state);
         if !std::mem::replace(&mut state.lost_told, true) {
-            let lease = state.lease.clone();
             drop(state);
-            self.tell(&lease, EventKind::Lost { held: self.held() });
+            self.tell(EventKind::Lost { held: self.held() });
         }
     }
 
@@ -180,8 +214,8 @@ impl HeldLease {
         !std::mem::replace(&mut state.let_go, true)
     }
 
-    pub(crate) fn tell(&self, lease: &Lease, what: EventKind<'_>) {
-        self.observer.tell(&lease.lock, Some(lease.fence), what);
+    pub(crate) fn tell(&self, what: EventKind<'_>) {
+        self.observer.tell(self.lock(), Some(self.fence()), what);
     }
 }
 

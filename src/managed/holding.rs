@@ -1,6 +1,7 @@
 //! From a lease to a guard, and the end of all guards.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::chore::Chore;
 use super::event::EventKind;
@@ -23,13 +24,13 @@ impl<P: Pool> Locker<P> {
         if let Some(number) = self.keeper.keep(held.clone(), every) {
             return Ok(Guard::new(self.clone(), number, held));
         }
-        self.give_back_later(held);
+        self.give_back_later(held, Duration::ZERO);
         Err(Error::Closed)
     }
 
     /// Gives back, in the background, a lease that has no guard.
     pub(super) fn give_back(&self, lease: Lease) {
-        self.give_back_later(self.held(lease, None));
+        self.give_back_later(self.held(lease, None), Duration::ZERO);
     }
 
     /// Extends a lease that was acquired elsewhere, and keeps it alive from now on.
@@ -52,13 +53,15 @@ impl<P: Pool> Locker<P> {
         Ok(guard)
     }
 
-    /// Takes a lock away from its holder, and wakes the waiters of this process.
+    /// Takes a lock away from its holder, and wakes the waiters of this process. If the holder is in this process, its
+    /// guard is told at once.
     pub(crate) async fn take_away(&self, lock: Lock) -> Result<Forced> {
-        let key = lock.clone();
+        let freed = lock.clone();
         let request =
             async move |executor: &mut P::Executor| protocol::force_release(executor, &lock).await;
         let forced = self.ask(None, request).await;
-        self.queues.released(&key);
+        self.queues.released(&freed);
+        self.keeper.ask_about(&freed);
         forced
     }
 
@@ -66,8 +69,9 @@ impl<P: Pool> Locker<P> {
     /// timeout of a release.
     pub(crate) async fn end(&self) {
         for held in self.keeper.close() {
+            let rest = held.rest();
             if held.close() {
-                self.give_back_later(held);
+                self.give_back_later(held, rest);
             }
         }
         self.queues.end();
@@ -83,11 +87,13 @@ impl<P: Pool> Locker<P> {
 
     fn held(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
         let observer = self.settings.observer.clone();
-        Arc::new(HeldLease::new(lease, ends, observer))
+        let at_least = self.settings.at_least;
+        Arc::new(HeldLease::new(lease, at_least, ends, observer))
     }
 
-    fn give_back_later(&self, held: Arc<HeldLease>) {
-        self.keeper
-            .later(Chore::Release(held, self.settings.release));
+    /// Gives a lease back in the background. The lock stays held for the rest.
+    pub(crate) fn give_back_later(&self, held: Arc<HeldLease>, rest: Duration) {
+        let how = self.settings.release.after(rest);
+        self.keeper.later(Chore::Release(held, how));
     }
 }

@@ -18,6 +18,7 @@ use super::request::Database;
 use super::schedule::Schedule;
 use crate::clock::Moment;
 use crate::lease::Lease;
+use crate::lock::Lock;
 
 /// How often the background looks at the clock. If a process was paused, its guards are told of a loss this long after
 /// the process wakes, at the latest. The background ends this long after the last lease, at the latest.
@@ -96,6 +97,12 @@ impl<R: Runtime> Keeper<R> {
         let mut desk = locked(&self.desk);
         desk.schedule.change(number, every, Moment::now());
         drop(desk);
+        self.bell.ring();
+    }
+
+    /// Extends the leases of this lock at once. A lease that is lost is found then.
+    pub(crate) fn ask_about(&self, lock: &Lock) {
+        locked(&self.desk).schedule.hurry(lock, Moment::now());
         self.bell.ring();
     }
 

@@ -49,6 +49,7 @@ pub trait Runtime: Send + Sync + Sized + 'static {
 }
 
 /// The application's pool, and the runtime of its mode.
+#[derive(Debug)]
 pub struct Pooled<R, C> {
     pub(crate) pool: Arc<C>,
     runtime: PhantomData<fn() -> R>,

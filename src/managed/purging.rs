@@ -39,8 +39,9 @@ impl Drop for Purging {
 
 impl<P: Pool> Locker<P> {
     /// Purges at once, and again after each interval, or sooner after a failure.
-    pub(crate) fn start_purging(&self, interval: Duration, list: List, age: Duration) -> Purging {
+    pub(crate) fn start_purging(&self, interval: Duration, list: &List, age: Duration) -> Purging {
         let (locker, stop) = (self.clone(), Arc::new(Stop::default()));
+        let list = self.listed(list);
         let purging = Purging(stop.clone());
         if let Some(runtime) = P::Runtime::here() {
             runtime.spawn(async move {

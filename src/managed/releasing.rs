@@ -21,10 +21,16 @@ pub(crate) struct Release {
     pub(crate) within: Duration,
     /// Whether the release waits for the disk.
     pub(crate) durable: bool,
+    /// How long the lock stays held after it was given back: [`hold_at_least`](crate::locker::Locker::hold_at_least).
+    pub(crate) rest: Duration,
 }
 
 impl Release {
-    /// Releases a lease. After contention it tries again until the timeout: a release has time for that.
+    pub(crate) fn after(self, rest: Duration) -> Self {
+        Self { rest, ..self }
+    }
+
+    /// Gives a lease back. After contention it tries again until the timeout: a release has time for that.
     pub(crate) async fn lease<E: Executor>(
         self,
         executor: &mut E,
@@ -33,17 +39,22 @@ impl Release {
         const PAUSE: Duration = Duration::from_millis(50);
         let began = Moment::now();
         loop {
-            let outcome = if self.durable {
-                protocol::release(executor, lease).await
-            } else {
-                protocol::release_async(executor, lease).await
-            };
-            match outcome {
+            match self.once(executor, lease).await {
                 Err(error) if error.is_transient() && Moment::now().since(began) < self.within => {
                     executor.sleep(jittered(PAUSE)).await;
                 }
                 outcome => return outcome,
             }
+        }
+    }
+
+    async fn once<E: Executor>(self, executor: &mut E, lease: &Lease) -> Result<Outcome> {
+        if !self.rest.is_zero() {
+            protocol::retire(executor, lease, self.rest).await
+        } else if self.durable {
+            protocol::release(executor, lease).await
+        } else {
+            protocol::release_async(executor, lease).await
         }
     }
 
@@ -68,11 +79,10 @@ impl Release {
 
 /// Tells the observer and the waiters of this process how the release ended.
 pub(crate) fn given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Outcome>) {
-    let lease = held.lease();
-    queues.released(&lease.lock);
+    queues.released(held.lock());
     match outcome {
         Ok(Outcome::Lost) => held.tell_lost(),
-        Ok(_) => held.tell(&lease, EventKind::Released { held: held.held() }),
-        Err(error) => held.tell(&lease, EventKind::NotReleased { error }),
+        Ok(_) => held.tell(EventKind::Released { held: held.held() }),
+        Err(error) => held.tell(EventKind::NotReleased { error }),
     }
 }

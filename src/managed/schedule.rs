@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::held_lease::HeldLease;
 use crate::clock::Moment;
+use crate::lock::Lock;
 
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
@@ -129,6 +130,19 @@ impl Schedule {
         true
     }
 
+    /// Makes the leases of this lock due now.
+    pub(crate) fn hurry(&mut self, lock: &Lock, now: Moment) {
+        let of_lock = |entry: &&mut Entry| {
+            let held = entry.held.lock();
+            held.key() == lock.key() && held.table == lock.table
+        };
+        for entry in self.leases.values_mut().filter(of_lock) {
+            entry.due = now;
+            entry.asked = false;
+            self.next_beat = Some(now);
+        }
+    }
+
     /// Changes the interval at which a lease is extended, from now on.
     pub(crate) fn change(&mut self, number: u64, every: Duration, now: Moment) {
         if let Some(entry) = self.leases.get_mut(&number) {
@@ -220,7 +234,12 @@ mod tests {
     fn kept(sent: Moment) -> Arc<HeldLease> {
         let lock = Lock::new("x").unwrap().with_ttl(TTL).unwrap();
         let lease = Lease::new(&lock, Token::new("t").unwrap(), 1, sent);
-        Arc::new(HeldLease::new(lease, None, Observer::default()))
+        Arc::new(HeldLease::new(
+            lease,
+            Duration::ZERO,
+            None,
+            Observer::default(),
+        ))
     }
 
     /// A schedule with this number of leases, acquired one second after another, and a clock.

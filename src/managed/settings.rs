@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::event::Observer;
 use super::releasing::Release;
 use crate::clock::Moment;
-use crate::error::Result;
 use crate::lock::Lock;
 use crate::name::Name;
 
@@ -36,18 +35,11 @@ impl Settings {
             release: Release {
                 within: RELEASE_WITHIN,
                 durable: false,
+                rest: Duration::ZERO,
             },
             at_least: Duration::ZERO,
             at_most: None,
             observer: Observer::default(),
-        }
-    }
-
-    /// The lock of this name, with these settings.
-    pub(crate) fn lock(&self, name: Name) -> Lock {
-        Lock {
-            name,
-            ..self.prototype.clone()
         }
     }
 
@@ -62,55 +54,5 @@ impl Settings {
     /// that acquired the lease was sent at `sent`.
     pub(crate) fn ends(&self, sent: Moment) -> Option<Moment> {
         self.at_most.map(|time| sent.after(time))
-    }
-}
-
-/// What names a lock: a text, a group and a text, or a [`Lock`]. A [`Lock`] is held with its own settings instead of
-/// those of the `Locker`.
-pub trait IntoLock: sealed::Sealed {
-    #[doc(hidden)]
-    fn lock(self, settings: &SettingsOf) -> Result<Lock>;
-}
-
-/// Keeps [`Settings`] out of the public trait.
-#[doc(hidden)]
-pub struct SettingsOf<'s>(pub(crate) &'s Settings);
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for &str {}
-    impl Sealed for &String {}
-    impl Sealed for (&str, &str) {}
-    impl Sealed for crate::Lock {}
-    impl Sealed for &crate::Lock {}
-}
-
-impl IntoLock for &str {
-    fn lock(self, settings: &SettingsOf) -> Result<Lock> {
-        Ok(settings.0.lock(Name::new(self)?))
-    }
-}
-
-impl IntoLock for &String {
-    fn lock(self, settings: &SettingsOf) -> Result<Lock> {
-        self.as_str().lock(settings)
-    }
-}
-
-impl IntoLock for (&str, &str) {
-    fn lock(self, settings: &SettingsOf) -> Result<Lock> {
-        Ok(settings.0.lock(Name::in_group(self.0, self.1)?))
-    }
-}
-
-impl IntoLock for Lock {
-    fn lock(self, _: &SettingsOf) -> Result<Lock> {
-        Ok(self)
-    }
-}
-
-impl IntoLock for &Lock {
-    fn lock(self, _: &SettingsOf) -> Result<Lock> {
-        Ok(self.clone())
     }
 }

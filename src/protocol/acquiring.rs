@@ -66,8 +66,8 @@ impl<'w> Waiting<'w> {
             return Ok(false);
         };
         if executor.in_transaction() && sees_snapshot(executor).await? {
-            let name = lock.key().to_owned();
-            return Err(Error::CannotWait { name });
+            let key = lock.key().to_owned();
+            return Err(Error::CannotWait { key });
         }
         executor.sleep(pause).await;
         Ok(true)
@@ -88,7 +88,7 @@ pub(crate) async fn try_hold<E: Executor<Backend: Winning>>(
 ) -> Result<Attempt<i64>> {
     if !executor.in_transaction() {
         return Err(Error::NoTransaction {
-            name: lock.key().to_owned(),
+            key: lock.key().to_owned(),
         });
     }
     Ok(match E::Backend::acquire(executor, lock, None).await? {
@@ -146,7 +146,7 @@ pub(super) async fn refuse_if_late<E: Executor>(
         let _ = release(executor, lease).await; // otherwise it is free after the ttl
     }
     Err(Error::TooLate {
-        name: late.lock.key().to_owned(),
+        key: late.lock.key().to_owned(),
         took,
         ttl: late.lock.ttl,
     })

@@ -12,26 +12,15 @@ use crate::statement::Statement;
 pub trait Executor: Send {
     type Backend: Dialect;
 
-    fn load(
-        &mut self,
-        statement: Statement<LockRow>,
-    ) -> impl Future<Output = Result<Vec<LockRow>>> + Send;
-    fn ask(
-        &mut self,
-        statement: Statement<LeaseState>,
-    ) -> impl Future<Output = Result<Vec<LeaseState>>> + Send;
-    fn numbers(
-        &mut self,
-        statement: Statement<i64>,
-    ) -> impl Future<Output = Result<Vec<i64>>> + Send;
-    fn facts(
-        &mut self,
-        statement: Statement<Fact>,
-    ) -> impl Future<Output = Result<Vec<Fact>>> + Send;
+    fn load(&mut self, statement: Statement) -> impl Future<Output = Result<Vec<LockRow>>> + Send;
+    fn ask(&mut self, statement: Statement)
+    -> impl Future<Output = Result<Vec<LeaseState>>> + Send;
+    fn numbers(&mut self, statement: Statement) -> impl Future<Output = Result<Vec<i64>>> + Send;
+    fn facts(&mut self, statement: Statement) -> impl Future<Output = Result<Vec<Fact>>> + Send;
     /// Runs SQL that cannot be prepared, or is several statements.
     fn batch(&mut self, sql: &str) -> impl Future<Output = Result<()>> + Send;
     /// Runs a statement, and returns the number of rows that it changed.
-    fn run(&mut self, statement: Statement<()>) -> impl Future<Output = Result<usize>> + Send;
+    fn run(&mut self, statement: Statement) -> impl Future<Output = Result<usize>> + Send;
     fn in_transaction(&mut self) -> bool;
     /// Notes that there is a transaction, although Diesel has not begun one.
     fn note_transaction(&mut self);

@@ -12,8 +12,10 @@
 //!   tried.
 //! - Only a commit that cannot be taken back any more moves the trust.
 
+use std::time::Duration;
+
 use super::executor::{Executor, Transactions};
-use super::holding::{ask_pin, extend, release};
+use super::holding::{ask_pin, extend, release, retire};
 use super::looking::is_released;
 use crate::answer::{Attempt, Pin};
 use crate::clock::Moment;
@@ -26,6 +28,19 @@ use crate::row::LeaseState;
 pub(crate) enum End {
     Keep,
     Release,
+    /// The lease expires after this time.
+    Retire(Duration),
+}
+
+impl End {
+    /// The lease ends, but the lock stays held for the rest.
+    pub(crate) fn after(rest: Duration) -> Self {
+        if rest.is_zero() {
+            Self::Release
+        } else {
+            Self::Retire(rest)
+        }
+    }
 }
 
 /// An open transaction whose lease is pinned.
@@ -123,6 +138,7 @@ enum Settled {
 async fn settle<E: Executor>(executor: &mut E, lease: &mut Lease, end: End) -> Result<Settled> {
     let (outcome, settled) = match end {
         End::Release => (release(executor, lease).await?, Settled::Otherwise),
+        End::Retire(rest) => (retire(executor, lease, rest).await?, Settled::Otherwise),
         End::Keep if is_short(lease) => (extend(executor, lease).await?, Settled::Extended),
         End::Keep => return Ok(Settled::Otherwise),
     };

@@ -3,47 +3,47 @@
 use std::time::Duration;
 
 use super::executor::Executor;
-use crate::answer::{Outcome, Pin};
+use crate::answer::{LeaseStatus, Outcome, Pin};
 use crate::clock::Moment;
 use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lock::{valid_data, valid_ttl};
-use crate::row::LeaseState;
+use crate::row::{LeaseState, LockRow};
 use crate::statement::Statement;
 
+/// How long to extend a lease.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extension {
+    /// To this time from now on.
+    To(Duration),
+    /// By this time, in addition to what is left.
+    By(Duration),
+}
+
+/// Extends a lease to its own ttl.
 pub(crate) async fn extend<E: Executor>(executor: &mut E, lease: &mut Lease) -> Result<Outcome> {
-    extend_to(executor, lease, lease.lock.ttl).await
+    extend_for(executor, lease, Extension::To(lease.lock.ttl)).await
 }
 
-pub(crate) async fn extend_to<E: Executor>(
+pub(crate) async fn extend_for<E: Executor>(
     executor: &mut E,
     lease: &mut Lease,
-    ttl: Duration,
+    how: Extension,
 ) -> Result<Outcome> {
-    let ttl = valid_ttl(ttl)?;
+    let statement = match how {
+        Extension::To(ttl) => Statement::extend(lease, valid_ttl(ttl)?),
+        Extension::By(time) => Statement::extend_by(lease, valid_ttl(time)?),
+    };
     let sent = Moment::now();
-    let outcome = tell(executor, lease, Statement::extend(lease, ttl)).await?;
+    let outcome = tell(executor, lease, statement).await?;
     // In a transaction the extension may still be taken back.
-    if !outcome.is_lost() && !executor.in_transaction() {
-        lease.trust(sent, ttl);
+    if outcome.is_lost() || executor.in_transaction() {
+        return Ok(outcome);
     }
-    Ok(outcome)
-}
-
-pub(crate) async fn extend_by<E: Executor>(
-    executor: &mut E,
-    lease: &mut Lease,
-    by: Duration,
-) -> Result<Outcome> {
-    let by = valid_ttl(by)?;
-    let sent = Moment::now();
-    let outcome = tell(executor, lease, Statement::extend_by(lease, by)).await?;
-    match outcome {
-        _ if executor.in_transaction() => {}
-        Outcome::Done => lease.trust_longer(sent, by),
-        Outcome::DoneLate => lease.trust(sent, by),
-        Outcome::Lost => {}
+    match how {
+        Extension::By(time) if outcome == Outcome::Done => lease.trust_longer(sent, time),
+        Extension::To(time) | Extension::By(time) => lease.trust(sent, time),
     }
     Ok(outcome)
 }
@@ -99,7 +99,7 @@ pub(crate) async fn set_data<E: Executor>(
 async fn tell<E: Executor>(
     executor: &mut E,
     lease: &Lease,
-    statement: Statement<LeaseState>,
+    statement: Statement,
 ) -> Result<Outcome> {
     if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS && executor.in_transaction() {
         let identity = executor.ask(Statement::pin(lease)).await?.pop();
@@ -122,7 +122,7 @@ async fn tell<E: Executor>(
 /// Runs a statement. If the statement fails because of contention, and was a transaction of its own, it is run again.
 pub(super) async fn answer<E: Executor>(
     executor: &mut E,
-    statement: Statement<LeaseState>,
+    statement: Statement,
 ) -> Result<Option<LeaseState>> {
     let mut tries = Tries::default();
     loop {
@@ -149,7 +149,7 @@ impl Tries {
 
 async fn answer_once<E: Executor>(
     executor: &mut E,
-    statement: Statement<LeaseState>,
+    statement: Statement,
 ) -> Result<Option<LeaseState>> {
     if E::Backend::RETURNING {
         return Ok(executor.ask(statement).await?.pop());
@@ -159,7 +159,7 @@ async fn answer_once<E: Executor>(
     } else {
         LeaseState::Live
     };
-    let found = executor.run(statement.counted()).await?;
+    let found = executor.run(statement).await?;
     Ok((found > 0).then_some(state))
 }
 
@@ -169,9 +169,7 @@ pub(super) async fn ask_pin<E: Executor>(
     lease: &Lease,
 ) -> Result<Option<LeaseState>> {
     if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS && lease.lock.pins_by_writing {
-        let written = executor
-            .run(Statement::pin_by_writing(lease).counted())
-            .await?;
+        let written = executor.run(Statement::pin_by_writing(lease)).await?;
         if written > 0 {
             return Ok(Some(LeaseState::Live));
         }
@@ -191,19 +189,43 @@ pub(crate) async fn pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<
     try_pin(executor, lease).await?.or_stop(lease)
 }
 
-pub(crate) async fn is_mine<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
+/// Reads what has become of a lease.
+pub(crate) async fn status<E: Executor>(executor: &mut E, lease: &Lease) -> Result<LeaseStatus> {
     let look = Statement::look_as(&lease.lock, Some(lease.token.clone()));
     let row = executor.load(look).await?.pop();
-    Ok(row.is_some_and(|row| {
-        row.is_mine() && row.fence == Some(lease.fence) && row.time_left().is_some()
-    }))
+    Ok(row.map_or(LeaseStatus::Free, |row| row.status_of(lease)))
+}
+
+impl LockRow {
+    /// The status of a lease whose token the statement has compared with the row.
+    fn status_of(&self, lease: &Lease) -> LeaseStatus {
+        // The same token may have acquired the lock again: then the row has another fence.
+        if !self.is_mine() || self.fence != Some(lease.fence) {
+            let holder = self.holder();
+            return holder.map_or(LeaseStatus::Free, LeaseStatus::TakenOver);
+        }
+        match self.time_left() {
+            Some(time_left) => LeaseStatus::Held { time_left },
+            None => LeaseStatus::Expired,
+        }
+    }
+}
+
+impl Outcome {
+    /// `Ok` if the operation was done, otherwise the error for the caller.
+    pub(crate) fn or_lost(self, lease: &Lease) -> Result<()> {
+        if self.is_lost() {
+            return Err(lease.lost());
+        }
+        Ok(())
+    }
 }
 
 impl Pin {
     pub(crate) fn of(state: Option<LeaseState>) -> Self {
         match state {
             Some(LeaseState::Live | LeaseState::LiveInSnapshot) => Self::Pinned,
-            Some(LeaseState::Expired) => Self::RunOut,
+            Some(LeaseState::Expired) => Self::Expired,
             Some(LeaseState::Lost) | None => Self::Lost,
         }
     }
@@ -212,8 +234,8 @@ impl Pin {
     pub(crate) fn or_stop(self, lease: &Lease) -> Result<()> {
         match self {
             Self::Pinned => Ok(()),
-            Self::RunOut => Err(Error::RunOut {
-                name: lease.lock.key().to_owned(),
+            Self::Expired => Err(Error::Expired {
+                key: lease.lock.key().to_owned(),
             }),
             Self::Lost => Err(lease.lost()),
         }

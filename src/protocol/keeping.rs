@@ -77,7 +77,7 @@ async fn extend_all<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<
     }
     let statement = Statement::keep_alive(leases);
     if !E::Backend::RETURNING {
-        let found = executor.run(statement.counted()).await?;
+        let found = executor.run(statement).await?;
         return Ok(vec![found == leases.len(); leases.len()]);
     }
     let extended = by_acquisition(executor.load(statement).await?);

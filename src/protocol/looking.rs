@@ -80,7 +80,7 @@ pub(crate) async fn purge<E: Executor>(
     if !E::Backend::KEEPS_UNMATCHED_ROW_LOCKS {
         return executor.run(Statement::purge(list, age)).await;
     }
-    let (mut page, mut purged) = (list.to_purge(), 0);
+    let (table, mut page, mut purged) = (list.table(), list.to_purge(), 0);
     loop {
         let rows = executor.load(Statement::list(&page)).await?;
         let Some(end) = rows.last().and_then(|row| row.name.clone()) else {
@@ -91,9 +91,7 @@ pub(crate) async fn purge<E: Executor>(
             .into_iter()
             .filter_map(|row| row.key_if_older_than(age))
         {
-            let removed = executor
-                .run(Statement::purge_one(&list.table, key, age))
-                .await?;
+            let removed = executor.run(Statement::purge_one(&table, key, age)).await?;
             purged += usize::from(removed > 0);
         }
     }

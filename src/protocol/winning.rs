@@ -45,6 +45,7 @@ pub trait Winning: Dialect {
 }
 
 /// The result of one try for one lock.
+#[derive(Debug)]
 pub enum Won {
     Fence(i64),
     /// The token held the lock already, and the lease is extended.
@@ -53,6 +54,7 @@ pub enum Won {
 }
 
 /// The result of one try for a set: the keys that were acquired, with their fences.
+#[derive(Debug)]
 pub enum WonSet {
     Won(Vec<(String, i64)>),
     Busy(Option<Holder>),

@@ -14,51 +14,51 @@ use crate::dialect::{Dialect, Value};
 use crate::lease::Lease;
 use crate::list::List;
 use crate::lock::Lock;
-use crate::row::LockRow;
+use crate::set::LockSet;
 use crate::token::Token;
 
 /// Every operation, with the values of an example.
-fn examples(engine: &str) -> Vec<Statement<()>> {
+fn examples(engine: &str) -> Vec<Statement> {
     let lock = Lock::in_group("invoices", "42")
         .unwrap()
         .with_owner("web-1")
         .unwrap();
     let token = || Token::new("secret").unwrap();
     let lease = Lease::new(&lock, token(), 7, Moment::now());
-    let list = List::all().group("invoices").held();
+    let list = List::all().in_group("invoices").unwrap().held();
     let day = Duration::from_secs(24 * 60 * 60);
     let mut all = vec![
-        Statement::look_as(&lock, Some(token())).counted(),
-        Statement::list(&list).counted(),
-        Statement::extend(&lease, lock.ttl).counted(),
-        Statement::extend_by(&lease, lock.ttl).counted(),
-        Statement::keep_alive(&[&lease, &lease]).counted(),
-        Statement::look_mine(&[&lease]).counted(),
-        Statement::retire(&lease, lock.ttl).counted(),
-        Statement::release(&lease).counted(),
-        Statement::set_data(&lease, Some("text")).counted(),
-        Statement::snapshot().counted(),
-        Statement::steps(&list.table).counted(),
-        Statement::facts(&list.table).counted(),
-        Statement::pin(&lease).counted(),
-        Statement::force_release(&lock).counted(),
+        Statement::look_as(&lock, Some(token())),
+        Statement::list(&list),
+        Statement::extend(&lease, lock.ttl),
+        Statement::extend_by(&lease, lock.ttl),
+        Statement::keep_alive(&[&lease, &lease]),
+        Statement::look_mine(&[&lease]),
+        Statement::retire(&lease, lock.ttl),
+        Statement::release(&lease),
+        Statement::set_data(&lease, Some("text")),
+        Statement::snapshot(),
+        Statement::steps(&list.table()),
+        Statement::facts(&list.table()),
+        Statement::pin(&lease),
+        Statement::force_release(&lock),
     ];
     if engine == "postgres" {
-        all.push(Statement::release_async(&lease).counted());
+        all.push(Statement::release_async(&lease));
         all.push(Statement::want(&lock, lock.ttl));
     }
     if engine == "mysql" {
         all.push(Statement::create_pin(&lock, 7));
-        all.push(Statement::look_to_acquire(&lock, Some(token()), true).counted());
-        all.push(Statement::peek_nowait(&lock, Some(token())).counted());
-        all.push(Statement::pin_by_writing(&lease).counted());
-        all.push(Statement::release_waiting(&lease).counted());
-        all.push(Statement::peek(&lock, Some(token())).counted());
+        all.push(Statement::look_to_acquire(&lock, Some(token()), true));
+        all.push(Statement::peek_nowait(&lock, Some(token())));
+        all.push(Statement::pin_by_writing(&lease));
+        all.push(Statement::release_waiting(&lease));
+        all.push(Statement::peek(&lock, Some(token())));
         all.push(Statement::create_lock(&lock));
         all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));
         all.push(Statement::renew(&lock, Some(token()), 7));
         let key = "invoices|42".to_owned();
-        all.push(Statement::purge_one(&list.table, key, day));
+        all.push(Statement::purge_one(&list.table(), key, day));
     } else {
         all.push(dated(Statement::acquire_as(&lock, Some(token()))));
         all.push(Statement::purge(&list, day));
@@ -67,18 +67,18 @@ fn examples(engine: &str) -> Vec<Statement<()>> {
     all
 }
 
-fn dated(statement: Statement<LockRow>) -> Statement<()> {
-    statement.with(Value::Local, 1_000_000).counted()
+fn dated(statement: Statement) -> Statement {
+    statement.with(Value::Local, 1_000_000)
 }
 
-fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Statement<()>> {
-    let set = lock.clone().and(["43"]).unwrap();
+fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Statement> {
+    let set = LockSet::new(lock, ["43"]).unwrap();
     let mut all = vec![
         dated(Statement::acquire_all(&set, token)),
         dated(Statement::acquire_any(&set, token)),
     ];
     if engine == "sqlite" {
-        all.push(Statement::look_all(&set, token).counted());
+        all.push(Statement::look_all(&set, token));
     } else {
         all.push(Statement::create_all(&set));
     }

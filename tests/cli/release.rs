@@ -8,7 +8,9 @@ use crate::database::{Database, Engine, with_connection};
 use crate::list::{held, migrated};
 
 fn is_mine(database: &Database, lease: &diesel_locks::Lease) -> bool {
-    with_connection!(database.engine, &database.url, conn => lease.is_mine(conn)).unwrap()
+    with_connection!(database.engine, &database.url, conn => lease.status(conn))
+        .unwrap()
+        .is_held()
 }
 
 pub fn a_release_asks_first(engine: Engine) {

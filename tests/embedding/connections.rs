@@ -75,7 +75,9 @@ pub fn a_host_with_several_databases_matches_its_connection(engine: Engine) {
     });
     assert!(refused.is_err(), "the row is there already");
     assert!(
-        with_inner!(&mut any, conn => lease.is_mine(conn)).unwrap(),
+        with_inner!(&mut any, conn => lease.status(conn))
+            .unwrap()
+            .is_held(),
         "rolled back with it"
     );
     let outside = with_inner!(&mut any, conn => hold(conn));

@@ -2,7 +2,7 @@
 
 use diesel::Connection;
 use diesel_locks::blocking::{LeaseDsl, ListDsl, LockConnection, LockDsl};
-use diesel_locks::{Error, Forced, List, Lock, Wait};
+use diesel_locks::{Error, Forced, List, Lock, LockSet, Wait};
 
 use crate::database::{Database, Engine, unique, with_connection};
 
@@ -113,15 +113,15 @@ fn work<C: LockConnection + Connection>(conn: &mut C) -> Result<(), Error> {
         .acquired()
         .expect("nobody else holds it");
     assert!(lock.acquire(conn, Wait::never())?.is_busy());
-    assert!(!lease.extend(conn)?.is_lost());
-    assert!(!lease.set_data(conn, Some("text"))?.is_lost());
+    lease.extend(conn)?;
+    lease.set_data(conn, Some("text"))?;
     conn.transaction(|conn| lease.pin(conn))?;
     conn.transaction(|conn| Lock::new("y")?.try_hold(conn).map(drop))?;
     assert_eq!(List::all().held().load(conn)?.len(), 1);
     assert_eq!(lock.force_release(conn)?, Forced::Released);
     let done = lock.transaction(conn, Wait::never(), |_, _| Ok::<_, Error>(()))?;
     assert!(!done.is_busy());
-    let set = lock.and(["z"])?;
+    let set = LockSet::new(&lock, ["z"])?;
     let all = diesel_locks::blocking::LockSetDsl::acquire_all(&set, conn, Wait::never())?;
     for lease in all.acquired().expect("all are free") {
         assert!(!lease.release(conn)?.is_lost());

@@ -11,7 +11,7 @@ pub mod tasks;
 use std::ops::Deref;
 use std::time::Duration;
 
-use diesel_locks::{Attempt, Error, List, Lock, Outcome, Result, Wait};
+use diesel_locks::{Attempt, List, Lock, Outcome, Released, Result, Wait};
 use diesel_locks_tests::Engine;
 use diesel_locks_tests::managed::{AnyGuard, Held, Job, Managed};
 use diesel_locks_tests::session::Work;
@@ -69,15 +69,15 @@ impl Client {
     pub fn run_panicking(&self, lock: &Lock) {
         let job: Job = Box::new(|_| Box::pin(async { panic_quietly() }));
         let run = self.locks.run(lock, Wait::never(), job);
-        self.runtime.block_on(run).expect("the lock");
+        let _ = self.runtime.block_on(run).expect("the lock");
     }
 
     /// Asks the database something on a connection of the pool.
-    pub fn ask(&self) -> Result<()> {
+    pub fn ask(&self) -> Result<(), Box<dyn std::error::Error>> {
         let (within, list) = (Duration::from_secs(2), List::all().limit(1));
         let asked = async { tokio::time::timeout(within, self.locks.list(&list)).await };
-        let answer = self.runtime.block_on(asked);
-        answer.unwrap_or(Err(Error::NoAnswer { within })).map(drop)
+        self.runtime.block_on(asked)??;
+        Ok(())
     }
 
     /// Whether the pool refuses to give connections.
@@ -120,8 +120,8 @@ impl Guard {
         self.runtime.block_on((**self).lost_within(time))
     }
 
-    pub fn extend(&self) -> Result<Outcome> {
-        self.runtime.block_on((**self).extend())
+    pub fn try_extend(&self) -> Result<Outcome> {
+        self.runtime.block_on((**self).try_extend())
     }
 
     /// Writes to the ledger in a guarded transaction; how many rows of a larger fence were there.
@@ -142,7 +142,7 @@ impl Guard {
         done.expect("a panic");
     }
 
-    pub fn release(mut self) -> Result<Outcome> {
+    pub fn release(mut self) -> Result<Released> {
         let held = self.held.take().expect("a guard");
         self.runtime.block_on(held.release())
     }

@@ -167,7 +167,7 @@ pub fn an_extension_that_is_answered_too_late_changes_nothing(place: &Place) {
     let guard = guard.expect("the lock");
     line.proxy.delay_replies(ttl);
     // The row is extended; but when we hear of it, the work was told to stop.
-    let answer = guard.extend();
+    let answer = guard.try_extend();
     assert!(matches!(answer, Ok(Outcome::Lost) | Err(_)), "{answer:?}");
     assert!(!guard.is_valid() && guard.lost_within(ms(0)));
     line.proxy.come_back(Close::Gently);

@@ -25,7 +25,7 @@ pub enum Event {
     /// A pin was refused because the lease was taken over.
     Lost,
     /// A pin was refused because the lease has run out.
-    RunOut,
+    Expired,
     /// The lock was won, and the answer came too late to be trusted.
     Late,
     /// The database asks to try again.
@@ -81,7 +81,7 @@ impl Event {
             Self::Orphaned(fence, dead) => ("orphaned", vec![fence, dead]),
             Self::Vanished => ("vanished", vec![]),
             Self::Lost => ("lost", vec![]),
-            Self::RunOut => ("run-out", vec![]),
+            Self::Expired => ("expired", vec![]),
             Self::Late => ("late", vec![]),
             Self::Contention => ("contention", vec![]),
         }
@@ -117,7 +117,7 @@ impl Event {
             ("orphaned", &[fence, dead]) => Self::Orphaned(fence, dead),
             ("vanished", []) => Self::Vanished,
             ("lost", []) => Self::Lost,
-            ("run-out", []) => Self::RunOut,
+            ("expired", []) => Self::Expired,
             ("late", []) => Self::Late,
             ("contention", []) => Self::Contention,
             _ => return None,

@@ -192,7 +192,7 @@ impl<C: Racing> Racer<C> {
                 let text = lease.to_text();
                 scope.spawn(move || {
                     let lease: Lease = text.parse().expect("a lease");
-                    let mut last = Event::RunOut;
+                    let mut last = Event::Expired;
                     while last != Event::Lost && !over.load(Ordering::SeqCst) {
                         last = tell(guarded(ground, conn, &lease, proof, ms(2)));
                     }
@@ -250,11 +250,10 @@ fn guarded<C: Racing>(
 }
 
 fn check<C: Racing>(conn: &mut C, lease: &Lease) -> Result<()> {
-    if lease.is_mine(conn)? {
+    if lease.status(conn)?.is_held() {
         return Ok(());
     }
-    let name = lease.lock().key().to_owned();
-    Err(Error::Lost { name })
+    Err(diesel::result::Error::RollbackTransaction.into()) // only the crate makes `Lost`
 }
 
 /// The protected write: looks, works, writes.
@@ -290,8 +289,10 @@ fn tell(done: Result<Committed>) -> Event {
 /// What an error means in the race; any other ends the process, and with it the race.
 fn refused(error: &Error) -> Event {
     match error {
-        Error::Lost { .. } => Event::Lost,
-        Error::RunOut { .. } => Event::RunOut,
+        Error::Lost { .. } | Error::Database(diesel::result::Error::RollbackTransaction) => {
+            Event::Lost
+        }
+        Error::Expired { .. } => Event::Expired,
         Error::TooLate { .. } => Event::Late,
         error if error.is_transient() => Event::Contention,
         error => panic!("{error:?}"),

@@ -29,7 +29,7 @@ impl Verdict {
             ("commits", story.commits.len()),
             ("commits after the lease was over", story.overran().count()),
             ("pins refused as lost", count(Event::Lost)),
-            ("pins refused as run out", count(Event::RunOut)),
+            ("pins refused as expired", count(Event::Expired)),
             ("takeovers that waited for a pin", story.waited()),
             ("late replies", count(Event::Late)),
             ("stops", heard.stops),

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use diesel_locks::locker::{Event, Purging};
 use diesel_locks::{
-    Attempt, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
+    Attempt, Forced, Holder, Lease, LeaseStatus, List, Lock, LockSet, Outcome, Record, Released,
+    Result, Run, Table, Wait,
 };
 
 use crate::Answer;
@@ -50,6 +51,7 @@ macro_rules! operations {
                 acquire_any(set: &'a LockSet, wait: Wait) -> Result<AnyGuard>, guard;
                 adopt(lease: Lease) -> Result<AnyGuard>, guard;
                 inspect(lock: &'a Lock) -> Result<Option<Record>>, plain;
+                is_held(lock: &'a Lock) -> Result<bool>, plain;
                 list(list: &'a List) -> Result<Vec<Record>>, plain;
                 force_release(lock: &'a Lock) -> Result<Forced>, plain;
                 purge(list: &'a List, age: Duration) -> Result<usize>, plain;
@@ -65,7 +67,6 @@ macro_rules! guard_operations {
     ($make:ident $wait:tt) => {
         $make! { $wait
             known {
-                lock() -> Lock;
                 fence() -> i64;
                 lease() -> Lease;
                 is_valid() -> bool;
@@ -74,9 +75,15 @@ macro_rules! guard_operations {
                 on_lost(callback: Box<dyn FnOnce() + Send>) -> ();
             }
             operations {
-                extend() -> Result<Outcome>;
-                extend_to(ttl: Duration) -> Result<Outcome>;
-                set_data(data: Option<&'a str>) -> Result<Outcome>;
+                extend() -> Result<()>;
+                try_extend() -> Result<Outcome>;
+                extend_to(ttl: Duration) -> Result<()>;
+                try_extend_to(ttl: Duration) -> Result<Outcome>;
+                extend_by(time: Duration) -> Result<()>;
+                try_extend_by(time: Duration) -> Result<Outcome>;
+                set_data(data: Option<&'a str>) -> Result<()>;
+                try_set_data(data: Option<&'a str>) -> Result<Outcome>;
+                status() -> Result<LeaseStatus>;
             }
         }
     };
@@ -148,12 +155,13 @@ pub trait Managed: Debug + Send + Sync {
 pub trait Held: Debug + Send + Sync {
     guard_operations! { declare [] }
 
+    fn lock(&self) -> &Lock;
     fn into_lease(self: Box<Self>) -> Lease;
     /// `lost_within`, or `lost` with a timeout.
     fn lost_within(&self, time: Duration) -> Answer<'_, bool>;
     fn transaction(&self, work: Work) -> Answer<'_, Result<()>>;
     fn finish(self: Box<Self>, work: Work) -> Answer<'static, Result<()>>;
-    fn release(self: Box<Self>) -> Answer<'static, Result<Outcome>>;
+    fn release(self: Box<Self>) -> Answer<'static, Result<Released>>;
 }
 
 impl dyn Managed + '_ {
@@ -171,11 +179,6 @@ impl dyn Managed + '_ {
             Attempt::Acquired(guard) => panic!("acquired: {guard:?}"),
             Attempt::Busy(holder) => holder,
         }
-    }
-
-    pub async fn is_held(&self, lock: &Lock) -> bool {
-        let record = self.inspect(lock).await.expect("an answer");
-        record.is_some_and(|record| record.is_held())
     }
 }
 
@@ -237,7 +240,7 @@ macro_rules! managed {
                 Box::pin(async move { self.run(lock, wait, closure!([guard], job(guard), [$($wait)*]))$($wait)* })
             }
             fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging {
-                self.purge_every(interval, list.clone(), age)
+                self.purge_every(interval, list, age)
             }
         }
 
@@ -247,6 +250,9 @@ macro_rules! managed {
         {
             guard_operations! { implement [$($wait)*] }
 
+            fn lock(&self) -> &Lock {
+                self.lock()
+            }
             fn into_lease(self: Box<Self>) -> Lease {
                 (*self).into_lease()
             }
@@ -259,7 +265,7 @@ macro_rules! managed {
             fn finish(self: Box<Self>, work: Work) -> Answer<'static, Result<()>> {
                 Box::pin(async move { (*self).finish(closure!([conn], work(conn), [$($wait)*]))$($wait)* })
             }
-            fn release(self: Box<Self>) -> Answer<'static, Result<Outcome>> {
+            fn release(self: Box<Self>) -> Answer<'static, Result<Released>> {
                 Box::pin(async move { (*self).release()$($wait)* })
             }
         }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::Instrumentation;
 use diesel::result::QueryResult;
 use diesel_locks::{
-    Attempt, Error, Forced, Holder, Lease, List, Lock, LockSet, Outcome, Record, Result, Table,
-    Wait,
+    Attempt, Error, Forced, Holder, Lease, LeaseStatus, List, Lock, LockSet, Outcome, Record,
+    Released, Result, Table, Wait,
 };
 
 pub use crate::Answer;
@@ -36,12 +36,16 @@ macro_rules! operations {
             LockSetDsl::acquire_any(set: &'a LockSet, wait: Wait) -> Result<Attempt>;
             LeaseDsl::pin(lease: &'a Lease) -> Result<()>;
             LeaseDsl::try_pin(lease: &'a Lease) -> Result<diesel_locks::Pin>;
-            LeaseDsl::release(lease: &'a Lease) -> Result<Outcome>;
-            LeaseDsl::is_mine(lease: &'a Lease) -> Result<bool>;
-            LeaseDsl::set_data(lease: &'a Lease, data: Option<&'a str>) -> Result<Outcome>;
-            LeaseDsl::extend(lease: &'a mut Lease) -> Result<Outcome>;
-            LeaseDsl::extend_to(lease: &'a mut Lease, ttl: Duration) -> Result<Outcome>;
-            LeaseDsl::extend_by(lease: &'a mut Lease, by: Duration) -> Result<Outcome>;
+            LeaseDsl::release(lease: &'a Lease) -> Result<Released>;
+            LeaseDsl::status(lease: &'a Lease) -> Result<LeaseStatus>;
+            LeaseDsl::set_data(lease: &'a Lease, data: Option<&'a str>) -> Result<()>;
+            LeaseDsl::try_set_data(lease: &'a Lease, data: Option<&'a str>) -> Result<Outcome>;
+            LeaseDsl::extend(lease: &'a mut Lease) -> Result<()>;
+            LeaseDsl::try_extend(lease: &'a mut Lease) -> Result<Outcome>;
+            LeaseDsl::extend_to(lease: &'a mut Lease, ttl: Duration) -> Result<()>;
+            LeaseDsl::try_extend_to(lease: &'a mut Lease, ttl: Duration) -> Result<Outcome>;
+            LeaseDsl::extend_by(lease: &'a mut Lease, time: Duration) -> Result<()>;
+            LeaseDsl::try_extend_by(lease: &'a mut Lease, time: Duration) -> Result<Outcome>;
             ListDsl::load(list: &'a List) -> Result<Vec<Record>>;
             ListDsl::purge(list: &'a List, age: Duration) -> Result<usize>;
             TableDsl::migrate(table: &'a Table) -> Result<()>;
@@ -115,6 +119,11 @@ pub trait Session: Send {
 }
 
 impl dyn Session + '_ {
+    /// Whether the lease is held.
+    pub async fn is_mine(&mut self, lease: &Lease) -> Result<bool> {
+        Ok(self.status(lease).await?.is_held())
+    }
+
     /// The label of the holder, if there is one.
     pub async fn current_owner(&mut self, lock: &Lock) -> Result<Option<String>> {
         let held = self.inspect(lock).await?.filter(Record::is_held);
@@ -181,25 +190,40 @@ impl dyn Session + '_ {
 
     async fn try_all_in_vain(&mut self, lease: &Lease) {
         let (mut lease, before) = (lease.clone(), self.still(lease.lock()).await);
-        assert_eq!(self.extend(&mut lease).await.unwrap(), Outcome::Lost);
-        assert_eq!(
-            self.extend_to(&mut lease, TTL).await.unwrap(),
-            Outcome::Lost
-        );
-        assert_eq!(
-            self.extend_by(&mut lease, TTL).await.unwrap(),
-            Outcome::Lost
-        );
-        assert_eq!(
-            self.set_data(&lease, Some("mine")).await.unwrap(),
-            Outcome::Lost
-        );
-        assert_eq!(self.release(&lease).await.unwrap(), Outcome::Lost);
+        let outcomes = [
+            self.try_extend(&mut lease).await,
+            self.try_extend_to(&mut lease, TTL).await,
+            self.try_extend_by(&mut lease, TTL).await,
+            self.try_set_data(&lease, Some("mine")).await,
+        ];
+        for outcome in outcomes {
+            assert_eq!(outcome.unwrap(), Outcome::Lost);
+        }
+        let errors = [
+            self.extend(&mut lease).await,
+            self.extend_to(&mut lease, TTL).await,
+            self.extend_by(&mut lease, TTL).await,
+            self.set_data(&lease, Some("mine")).await,
+            self.pin(&lease).await,
+        ];
+        for error in errors {
+            assert!(matches!(error, Err(Error::Lost { key, .. }) if key == lease.lock().key()));
+        }
+        assert_eq!(self.release(&lease).await.unwrap(), Released::Lost);
         assert_eq!(self.try_pin(&lease).await.unwrap(), diesel_locks::Pin::Lost);
-        let pin = self.pin(&lease).await;
-        assert!(matches!(pin, Err(Error::Lost { name }) if name == lease.lock().key()));
-        assert!(!self.is_mine(&lease).await.unwrap());
+        self.assert_status_of_lost(&lease).await;
         assert_eq!(self.still(lease.lock()).await, before);
+    }
+
+    /// A lost lease says who has the lock now, or that nobody has.
+    async fn assert_status_of_lost(&mut self, lease: &Lease) {
+        let record = self.inspect(lease.lock()).await.unwrap();
+        let holder = record.filter(Record::is_held).map(|record| record.fence);
+        match (self.status(lease).await.unwrap(), holder) {
+            (LeaseStatus::TakenOver(told), Some(fence)) => assert_eq!(told.fence, fence),
+            (LeaseStatus::Free, None) => {}
+            (status, holder) => panic!("{status:?}, and the row names {holder:?}"),
+        }
     }
 
     /// The row without what changes all the time.
@@ -254,9 +278,9 @@ macro_rules! session {
                 Box::pin(async move {
                     let jobs = host_jobs::table.filter(host_jobs::scope.eq(scope)).select(host_jobs::name).order(host_jobs::name);
                     if held {
-                        RunQueryDsl::load(jobs.filter(locked(host_jobs::name).in_group(scope)), self)$($wait)*
+                        RunQueryDsl::load(jobs.filter(locked(host_jobs::name).in_group(scope).expect("a group")), self)$($wait)*
                     } else {
-                        RunQueryDsl::load(jobs.filter(unlocked(host_jobs::name).in_group(scope)), self)$($wait)*
+                        RunQueryDsl::load(jobs.filter(unlocked(host_jobs::name).in_group(scope).expect("a group")), self)$($wait)*
                     }
                 })
             }

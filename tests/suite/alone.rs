@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::{Connection, SqliteConnection};
 use diesel_locks::blocking::Locker;
-use diesel_locks::{Lock, Outcome, Wait};
+use diesel_locks::{Lock, Released, Wait};
 
 /// Says to this test binary that it is the process that is looked at.
 const ALONE: &str = "DIESEL_LOCKS_ALONE";
@@ -47,14 +47,13 @@ fn work(open: impl Fn() -> diesel::ConnectionResult<SqliteConnection> + Send + S
     let guard = other.try_acquire(&lock).unwrap().acquired().unwrap();
     assert!(locks.try_acquire(&lock).unwrap().is_busy());
     become_true("it is kept alive", || threads() > 0); // a thread gives itself its name
-    assert_eq!(guard.release().unwrap(), Outcome::Done);
+    assert_eq!(guard.release().unwrap(), Released::InTime);
     are_gone();
 
     drop(locks.acquire(&lock, Wait::never()).unwrap());
     are_gone();
-    locks
-        .run(&lock, Wait::up_to(Duration::from_secs(5)), |_| ())
-        .unwrap();
+    let run = locks.run(&lock, Wait::up_to(Duration::from_secs(5)), |_| ());
+    run.unwrap().into_result().unwrap();
     are_gone();
     let _guard = locks.acquire(&lock, Wait::never()).unwrap();
     locks.close();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use diesel::connection::InstrumentationEvent;
-use diesel_locks::{Lease, Lock, Outcome};
+use diesel_locks::{Lease, Lock, Released};
 use tokio::runtime::Handle;
 
 use crate::session::Session;
@@ -38,19 +38,21 @@ impl Other {
             Deed::TakeAndRelease => {
                 *lease = conn.try_acquire(lock).await.unwrap().acquired();
                 if let Some(lease) = lease {
-                    assert_eq!(conn.release(lease).await.unwrap(), Outcome::Done);
+                    assert_eq!(conn.release(lease).await.unwrap(), Released::InTime);
                 }
             }
             Deed::ForceRelease => drop(conn.force_release(lock).await.unwrap()),
             Deed::Purge => {
-                let group = diesel_locks::List::all().group(lock.group().unwrap());
-                conn.purge(&group.prefix(lock.name()), secs(0))
+                let group = diesel_locks::List::all()
+                    .in_group(lock.group().unwrap())
+                    .unwrap();
+                conn.purge(&group.with_prefix(lock.name()), secs(0))
                     .await
                     .unwrap();
             }
             Deed::ExtendCopy => {
                 let copy = lease.as_mut().unwrap();
-                assert!(!conn.extend(copy).await.unwrap().is_lost());
+                assert!(!conn.try_extend(copy).await.unwrap().is_lost());
             }
             Deed::ReleaseCopy => {
                 assert!(
@@ -126,7 +128,11 @@ pub async fn whatever_happens_between_the_steps_of_a_try_only_one_holds_the_lock
             if let Some(lease) = attempt.acquired() {
                 assert!(lease.fence() > their_fence, "{case}");
                 assert!(conn.is_mine(&lease).await.unwrap() && !they_hold, "{case}");
-                assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done, "{case}");
+                assert_eq!(
+                    conn.release(&lease).await.unwrap(),
+                    Released::InTime,
+                    "{case}"
+                );
             } else {
                 assert_eq!(conn.is_held(&lock).await.unwrap(), they_hold, "{case}");
                 let forced = conn.force_release(&lock).await.unwrap();
@@ -174,9 +180,13 @@ pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps
             }
             other.lock().unwrap().lease = Some(lease.clone());
             before(2, &mut *conn, &other, &[deed], &lock);
-            let outcome = match what {
-                "extend" => conn.extend(&mut lease).await.unwrap(),
-                "set data" => conn.set_data(&lease, Some("mine")).await.unwrap(),
+            let outcome: Released = match what {
+                "extend" => conn.try_extend(&mut lease).await.unwrap().into(),
+                "set data" => conn
+                    .try_set_data(&lease, Some("mine"))
+                    .await
+                    .unwrap()
+                    .into(),
                 _ => conn.release(&lease).await.unwrap(),
             };
             nothing_more(&mut *conn);
@@ -193,7 +203,7 @@ pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps
             let looks_again = world.is_mysql() && what == "release";
             let in_time = looks_again && matches!(deed, Deed::ExtendCopy);
             assert_eq!(
-                outcome == Outcome::DoneLate,
+                outcome == Released::Late,
                 done && late && !in_time,
                 "{case}"
             );

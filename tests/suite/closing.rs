@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel_locks::{Error, LockSet, Outcome, Wait};
+use diesel_locks::{Error, LockSet, Released, Wait};
 
 use super::keeping::{Calls, assert_lost};
 use super::ledger;
@@ -11,7 +11,7 @@ use crate::managed::recorder::Recorder;
 use crate::world::{World, ms, secs, soon, spawn};
 
 fn two(world: &World) -> LockSet {
-    world.lock("b").and(["a"]).unwrap()
+    LockSet::new(&world.lock("b"), ["a"]).unwrap()
 }
 
 pub async fn closing_gives_all_back_and_acquires_nothing_more(world: &World) {
@@ -27,7 +27,7 @@ pub async fn closing_gives_all_back_and_acquires_nothing_more(world: &World) {
     for guard in &guards {
         assert!(guard.lost_within(ms(1)).await);
         assert_lost(guard);
-        assert!(!other.is_held(&guard.lock()).await.unwrap());
+        assert!(!other.is_held(guard.lock()).await.unwrap());
         assert!(matches!(
             guard.transaction(Box::new(|_| panic!("closed"))).await,
             Err(Error::Lost { .. })
@@ -80,7 +80,7 @@ pub async fn what_closing_gave_back_is_given_back_once(world: &World) {
     locks.close().await;
     let [dropped, released] = guards;
     drop(dropped);
-    assert_eq!(released.release().await.unwrap(), Outcome::Lost);
+    assert_eq!(released.release().await.unwrap(), Released::Lost);
     locks.close().await;
     for key in ["x", "y"] {
         let told = recorder.of(world.lock(key).key());

@@ -1,6 +1,6 @@
 //! Acquiring and releasing.
 
-use diesel_locks::{Attempt, Lease, Outcome};
+use diesel_locks::{Attempt, Lease, Outcome, Released};
 
 use crate::world::{World, secs};
 
@@ -10,7 +10,7 @@ pub async fn acquire_status_release_status(world: &World) {
     let lease = conn.take(&lock).await;
     assert!(conn.is_held(&lock).await.unwrap());
     assert!(conn.is_mine(&lease).await.unwrap());
-    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
     assert!(!conn.is_held(&lock).await.unwrap());
     assert!(!conn.is_mine(&lease).await.unwrap());
 }
@@ -64,8 +64,8 @@ pub async fn the_same_token_again_is_the_same_acquisition(world: &World) {
 
     let other = lock.clone().with_token("another").unwrap();
     assert_eq!(second.told_busy(&other).await.unwrap().fence, lease.fence());
-    assert_eq!(first.release(&again).await.unwrap(), Outcome::Done);
-    assert_eq!(second.release(&lease).await.unwrap(), Outcome::Lost);
+    assert_eq!(first.release(&again).await.unwrap(), Released::InTime);
+    assert_eq!(second.release(&lease).await.unwrap(), Released::Lost);
 }
 
 pub async fn the_same_token_never_shortens_the_lease(world: &World) {
@@ -109,8 +109,8 @@ pub async fn two_handles_in_one_process_are_two_holders(world: &World) {
 pub async fn a_second_release_says_that_the_lock_was_not_held(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let lease = conn.take(&lock).await;
-    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
-    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Lost);
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::Lost);
     conn.assert_lost(&lease).await;
 }
 
@@ -120,9 +120,9 @@ pub async fn a_lease_can_be_handed_to_another_process(world: &World) {
     let lease = here.take(&world.lock("x")).await;
     let mut handed: Lease = lease.to_text().parse().unwrap();
     assert!(handed.trusted_for().is_zero());
-    assert_eq!(there.extend(&mut handed).await.unwrap(), Outcome::Done);
+    assert_eq!(there.try_extend(&mut handed).await.unwrap(), Outcome::Done);
     assert!(handed.trusted_for() > secs(25));
-    assert_eq!(there.release(&handed).await.unwrap(), Outcome::Done);
+    assert_eq!(there.release(&handed).await.unwrap(), Released::InTime);
     here.assert_lost(&lease).await;
 }
 
@@ -135,7 +135,7 @@ pub async fn in_a_test_transaction_locks_work_and_leave_nothing(world: &World) {
     conn.told_busy(&lock).await;
     conn.begin().await.unwrap();
     conn.pin(&lease).await.unwrap();
-    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
     conn.commit().await.unwrap();
     assert!(conn.is_mine(&lease).await.unwrap());
     assert_eq!(other.inspect(&lock).await.unwrap(), None);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::InstrumentationEvent;
-use diesel_locks::Outcome;
+use diesel_locks::{Outcome, Released};
 
 use crate::session::Session;
 use crate::world::{World, secs};
@@ -142,19 +142,19 @@ async fn pay(world: &World, conn: &mut dyn Session, prices: &Prices, name: &str)
     assert_eq!(statements.spent(), prices.first_use, "first use");
     conn.told_busy(&lock).await;
     assert_eq!(statements.spent(), prices.busy, "busy");
-    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
     assert_eq!(statements.spent(), prices.lease, "release");
     let mut lease = conn.take(&lock).await;
     assert_eq!(statements.spent(), prices.win, "win");
-    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
     assert_eq!(statements.spent(), prices.lease, "extend");
     assert_eq!(
-        conn.extend_by(&mut lease, secs(1)).await.unwrap(),
+        conn.try_extend_by(&mut lease, secs(1)).await.unwrap(),
         Outcome::Done
     );
     assert_eq!(statements.spent(), prices.lease, "extend by");
     assert_eq!(
-        conn.set_data(&lease, Some("x")).await.unwrap(),
+        conn.try_set_data(&lease, Some("x")).await.unwrap(),
         Outcome::Done
     );
     assert_eq!(statements.spent(), prices.lease, "data");

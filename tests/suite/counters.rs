@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel_locks::{Lock, Outcome, Wait};
+use diesel_locks::{Lock, Released, Wait};
 use tokio::sync::Mutex;
 
 use crate::managed::Managed;
@@ -74,5 +74,5 @@ async fn raise(
     );
     assert_eq!(conn.lock().await.sql(&write).await.unwrap(), 1);
     guard.check().unwrap();
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }

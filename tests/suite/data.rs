@@ -10,7 +10,7 @@ pub async fn data_comes_with_the_acquisition_and_stays_for_the_next_holder(world
     let lease = conn.take(&lock.clone().with_data("one").unwrap()).await;
     assert_eq!(conn.read_data(&lock).await.unwrap().as_deref(), Some("one"));
     assert_eq!(
-        conn.set_data(&lease, Some("two")).await.unwrap(),
+        conn.try_set_data(&lease, Some("two")).await.unwrap(),
         Outcome::Done
     );
     assert_eq!(
@@ -23,10 +23,10 @@ pub async fn data_comes_with_the_acquisition_and_stays_for_the_next_holder(world
     let next = conn.take(&lock).await;
     assert_eq!(conn.read_data(&lock).await.unwrap().as_deref(), Some("two"));
     assert_eq!(
-        conn.set_data(&lease, Some("stale")).await.unwrap(),
+        conn.try_set_data(&lease, Some("stale")).await.unwrap(),
         Outcome::Lost
     );
-    assert_eq!(conn.set_data(&next, None).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.try_set_data(&next, None).await.unwrap(), Outcome::Done);
     assert_eq!(conn.read_data(&lock).await.unwrap(), None);
     conn.release(&next).await.unwrap();
     conn.take(&lock.clone().with_data("three").unwrap()).await;
@@ -48,13 +48,13 @@ pub async fn data_is_kept_as_it_is_or_refused(world: &World) {
         &"🔒".repeat(1_024),
     ] {
         assert_eq!(
-            conn.set_data(&lease, Some(text)).await.unwrap(),
+            conn.try_set_data(&lease, Some(text)).await.unwrap(),
             Outcome::Done
         );
         assert_eq!(conn.read_data(&lock).await.unwrap().as_deref(), Some(text));
     }
     for text in ["nul\0", &"x".repeat(4_097)] {
-        let refused = conn.set_data(&lease, Some(text)).await;
+        let refused = conn.try_set_data(&lease, Some(text)).await;
         assert!(
             matches!(refused, Err(Error::Invalid { what: "data", .. })),
             "{refused:?}"
@@ -76,7 +76,7 @@ pub async fn data_is_as_transactional_as_everything_else(world: &World) {
     conn.begin().await.unwrap();
     conn.pin(&lease).await.unwrap();
     assert_eq!(
-        conn.set_data(&lease, Some("within")).await.unwrap(),
+        conn.try_set_data(&lease, Some("within")).await.unwrap(),
         Outcome::Done
     );
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel_locks::{Error, Lock, Outcome, Pin, Wait};
+use diesel_locks::{Error, LeaseStatus, Lock, Outcome, Pin, Released, Wait};
 
 use crate::session::Session;
 use crate::world::{World, ms, secs};
@@ -30,27 +30,30 @@ pub async fn a_lease_that_nobody_took_over_is_extended_and_released_late(world: 
             conn.begin().await.unwrap();
         }
         world.let_run_out(&mut *conn, &lease).await;
-        assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::RunOut);
+        assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::Expired);
         let pin = conn.pin(&lease).await;
-        assert!(matches!(pin, Err(Error::RunOut { name }) if name == lease.lock().key()));
-        assert!(!conn.is_mine(&lease).await.unwrap());
+        assert!(matches!(pin, Err(Error::Expired { key, .. }) if key == lease.lock().key()));
+        assert_eq!(conn.status(&lease).await.unwrap(), LeaseStatus::Expired);
         assert_eq!(
-            conn.set_data(&lease, Some("late")).await.unwrap(),
+            conn.try_set_data(&lease, Some("late")).await.unwrap(),
             Outcome::DoneLate
         );
 
-        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+        assert_eq!(
+            conn.try_extend(&mut lease).await.unwrap(),
+            Outcome::DoneLate
+        );
         assert!(conn.is_mine(&lease).await.unwrap());
         assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::Pinned);
         world.let_run_out(&mut *conn, &lease).await;
         assert_eq!(
-            conn.extend_to(&mut lease, secs(90)).await.unwrap(),
+            conn.try_extend_to(&mut lease, secs(90)).await.unwrap(),
             Outcome::DoneLate
         );
         assert_left(&mut *conn, &world.lock("x"), secs(90)).await;
         world.let_run_out(&mut *conn, &lease).await;
         assert_eq!(
-            conn.extend_by(&mut lease, secs(40)).await.unwrap(),
+            conn.try_extend_by(&mut lease, secs(40)).await.unwrap(),
             Outcome::DoneLate
         );
         assert_left(&mut *conn, &world.lock("x"), secs(40)).await;
@@ -61,8 +64,8 @@ pub async fn a_lease_that_nobody_took_over_is_extended_and_released_late(world: 
         assert_eq!(lease.fence(), fence);
 
         world.let_run_out(&mut *conn, &lease).await;
-        assert_eq!(conn.release(&lease).await.unwrap(), Outcome::DoneLate);
-        assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Lost);
+        assert_eq!(conn.release(&lease).await.unwrap(), Released::Late);
+        assert_eq!(conn.release(&lease).await.unwrap(), Released::Lost);
         if in_transaction {
             conn.commit().await.unwrap();
         }
@@ -90,12 +93,12 @@ pub async fn a_lease_that_is_extended_outlives_its_first_ttl(world: &World) {
     for _ in 0..3 {
         world.age(&mut *first, &lock, secs(20)).await;
         assert_left(&mut *second, &lock, secs(10)).await;
-        assert_eq!(first.extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(first.try_extend(&mut lease).await.unwrap(), Outcome::Done);
         assert_left(&mut *second, &lock, secs(30)).await;
         assert_eq!(second.told_busy(&lock).await.unwrap().fence, lease.fence());
     }
     assert_eq!(
-        first.extend_by(&mut lease, secs(60)).await.unwrap(),
+        first.try_extend_by(&mut lease, secs(60)).await.unwrap(),
         Outcome::Done
     );
     assert_left(&mut *second, &lock, secs(90)).await;
@@ -106,14 +109,14 @@ pub async fn extending_never_shortens_a_lease(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     let mut lease = conn.take(&lock).await;
     assert_eq!(
-        conn.extend_to(&mut lease, secs(500)).await.unwrap(),
+        conn.try_extend_to(&mut lease, secs(500)).await.unwrap(),
         Outcome::Done
     );
     assert_eq!(
-        conn.extend_to(&mut lease, secs(5)).await.unwrap(),
+        conn.try_extend_to(&mut lease, secs(5)).await.unwrap(),
         Outcome::Done
     );
-    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
     assert_left(&mut *conn, &lock, secs(500)).await;
     assert!(lease.trusted_for() > secs(490));
 }
@@ -174,12 +177,12 @@ pub async fn a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &Wor
 
     let mut lease = conn.take(&lock).await;
     for bad in [Duration::ZERO, century + ms(1)] {
-        let refused = conn.extend_to(&mut lease, bad).await;
+        let refused = conn.try_extend_to(&mut lease, bad).await;
         assert!(
             matches!(refused, Err(Error::Invalid { what: "ttl", .. })),
             "{refused:?}"
         );
-        let refused = conn.extend_by(&mut lease, bad).await;
+        let refused = conn.try_extend_by(&mut lease, bad).await;
         assert!(
             matches!(refused, Err(Error::Invalid { what: "ttl", .. })),
             "{refused:?}"
@@ -188,7 +191,7 @@ pub async fn a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &Wor
     assert_left(&mut *conn, &lock, secs(30)).await;
     for _ in 0..3 {
         assert_eq!(
-            conn.extend_by(&mut lease, century).await.unwrap(),
+            conn.try_extend_by(&mut lease, century).await.unwrap(),
             Outcome::Done
         );
     }

@@ -1,6 +1,6 @@
 //! The number that grows with every acquisition.
 
-use diesel_locks::{Forced, Lease, Lock, Outcome};
+use diesel_locks::{Forced, Lease, Lock, Outcome, Released};
 
 use crate::session::Session;
 use crate::world::{World, eventually, secs};
@@ -86,18 +86,21 @@ pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &Worl
         if in_transaction {
             conn.begin().await.unwrap();
         }
-        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
         assert_eq!(
-            conn.extend_to(&mut lease, secs(90)).await.unwrap(),
+            conn.try_extend_to(&mut lease, secs(90)).await.unwrap(),
             Outcome::Done
         );
         assert_eq!(
-            conn.extend_by(&mut lease, secs(1)).await.unwrap(),
+            conn.try_extend_by(&mut lease, secs(1)).await.unwrap(),
             Outcome::Done
         );
         assert_eq!(conn.take(&lock).await.fence(), fence);
         world.let_run_out(&mut *conn, &lease).await;
-        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+        assert_eq!(
+            conn.try_extend(&mut lease).await.unwrap(),
+            Outcome::DoneLate
+        );
         world.let_run_out(&mut *conn, &lease).await;
         assert_eq!(conn.take(&lock).await.fence(), fence, "nobody took it over");
         assert_eq!(world.column(&mut *conn, &lock, "fence").await, fence);
@@ -105,7 +108,7 @@ pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &Worl
             conn.commit().await.unwrap();
         }
     }
-    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
 }
 
 /// The fence tells two acquisitions with the same token of the caller's own.

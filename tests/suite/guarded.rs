@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel_locks::{Attempt, Error, Lease, Outcome, Wait};
+use diesel_locks::{Attempt, Error, Lease, Outcome, Released, Wait};
 use tokio::sync::Mutex;
 
 use super::ledger::{do_not_wait, heartbeat, ledger, until_run_out, write, written};
@@ -68,7 +68,7 @@ pub async fn a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held(wor
             assert!(conn.is_mine(&lease).await.unwrap(), "{level:?}");
             assert_eq!(lease.fence(), fence);
             assert!(!lease.trusted_for().is_zero());
-            assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+            assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
         }));
     }
     for transaction in transactions {
@@ -250,7 +250,7 @@ pub async fn what_the_transaction_around_takes_back_is_not_trusted(world: &World
     conn.transaction_under(&mut lease, Box::new(|_| Box::pin(async { Ok(()) })))
         .await
         .unwrap();
-    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
     conn.rollback().await.unwrap();
     assert_eq!(lease.trusted_for(), secs(0));
     conn.transaction_under(&mut lease, Box::new(|_| Box::pin(async { Ok(()) })))
@@ -271,7 +271,7 @@ pub async fn the_work_may_release_by_itself(world: &World) {
             Box::new(move |conn| {
                 Box::pin(async move {
                     write(conn, &into, 1).await;
-                    assert_eq!(conn.release(&copy).await.unwrap(), Outcome::Done);
+                    assert_eq!(conn.release(&copy).await.unwrap(), Released::InTime);
                     Ok(())
                 })
             }),

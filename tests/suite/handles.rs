@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use diesel_locks::{Attempt, Error, Forced, Lease, List, Lock, LockSet, Outcome, Wait};
+use diesel_locks::{
+    Attempt, Error, Forced, Lease, LeaseStatus, List, Lock, LockSet, Outcome, Released, Wait,
+};
 
 use super::keeping::{Calls, assert_lost};
 use super::setup;
@@ -10,7 +12,7 @@ use crate::managed::recorder::Recorder;
 use crate::world::{World, ms, own_table, secs, soon, spawn};
 
 fn three(world: &World) -> LockSet {
-    world.lock("b").and(["c", "a"]).unwrap()
+    LockSet::new(&world.lock("b"), ["c", "a"]).unwrap()
 }
 
 fn acquired<T>(attempt: Attempt<T>) -> T {
@@ -33,12 +35,12 @@ pub async fn a_guard_is_acquired_seen_and_released(world: &World) {
     assert_eq!((seen.fence, &seen.owner), (row.fence, &row.owner));
     assert_eq!(locks.list(&world.list()).await.unwrap().len(), 1);
     assert!(guard.trusted_for() > secs(20));
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
     assert!(!other.is_held(&lock).await.unwrap());
     let next = locks.take(&lock).await;
     assert!(next.fence() > row.fence);
     assert_eq!(locks.force_release(&lock).await.unwrap(), Forced::Released);
-    assert_eq!(next.release().await.unwrap(), Outcome::Lost);
+    assert_eq!(next.release().await.unwrap(), Released::Lost);
     world.grow_old(&mut *other, &lock, secs(7_200)).await;
     assert_eq!(locks.purge(&world.list(), secs(3_600)).await.unwrap(), 1);
     assert!(locks.list(&List::all()).await.is_ok());
@@ -64,11 +66,11 @@ pub async fn a_set_is_acquired_and_kept_together_or_not_at_all(world: &World) {
         .collect();
     assert_eq!(names, ["a", "b", "c"]);
     for guard in &guards {
-        world.age(&mut *other, &guard.lock(), secs(20)).await;
+        world.age(&mut *other, guard.lock(), secs(20)).await;
     }
     for guard in &guards {
         soon("a beat", async || {
-            other.time_left(&guard.lock()).await.unwrap() > secs(25)
+            other.time_left(guard.lock()).await.unwrap() > secs(25)
         })
         .await;
     }
@@ -81,7 +83,7 @@ pub async fn a_set_is_acquired_and_kept_together_or_not_at_all(world: &World) {
     );
     assert!(b.lost_within(secs(10)).await);
     assert!(a.is_valid() && c.is_valid(), "each is a guard of its own");
-    assert_eq!(a.release().await.unwrap(), Outcome::Done);
+    assert_eq!(a.release().await.unwrap(), Released::InTime);
     assert!(other.is_held(&world.lock("c")).await.unwrap());
     drop((b, c));
     soon("all are free", async || {
@@ -100,10 +102,9 @@ pub async fn the_guards_of_a_set_come_in_the_order_of_their_keys(world: &World) 
             let lease = other.take(&world.lock(&name(number))).await;
             other.release(&lease).await.unwrap();
         }
-        let set = world.lock(&name(3)).and((0..10).map(name)).unwrap();
+        let set = LockSet::new(&world.lock(&name(3)), (0..10).map(name)).unwrap();
         let guards = acquired(locks.try_acquire_all(&set).await.unwrap());
-        let keys: Vec<_> = guards.iter().map(|guard| guard.lock()).collect();
-        let keys = keys.iter().map(Lock::key);
+        let keys = guards.iter().map(|guard| guard.lock().key());
         assert!(keys.eq(set.locks().iter().map(Lock::key)));
     }
 }
@@ -169,7 +170,7 @@ pub async fn a_lease_is_handed_from_one_locks_to_another_as_text(world: &World) 
         other.time_left(&lock).await.unwrap() > secs(15)
     })
     .await;
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
     let lost = there.adopt(lease).await;
     assert!(matches!(lost, Err(Error::Lost { .. })), "{lost:?}");
     assert_eq!(giver.words_without_beats(), ["acquired"]);
@@ -184,7 +185,7 @@ pub async fn a_lease_of_a_connection_is_adopted(world: &World) {
     let guard = locks.adopt(lease.clone()).await.unwrap();
     assert!(guard.is_valid(), "nobody had taken it over");
     assert!(other.is_mine(&lease).await.unwrap());
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 pub async fn each_handle_holds_in_its_own_way(world: &World) {
@@ -200,7 +201,7 @@ pub async fn each_handle_holds_in_its_own_way(world: &World) {
         short.take(&short.lock(&name("one")).unwrap()).await,
         locks.take(&locks.lock(&name("two")).unwrap()).await,
     );
-    let (first, second) = (other.row(&one.lock()).await, other.row(&two.lock()).await);
+    let (first, second) = (other.row(one.lock()).await, other.row(two.lock()).await);
     assert!(first.time_left.unwrap() <= secs(5) && second.time_left.unwrap() > secs(5));
     assert_eq!(first.owner, "short");
     assert_ne!(second.owner, "short");
@@ -211,7 +212,7 @@ pub async fn each_handle_holds_in_its_own_way(world: &World) {
         .with_owner("lock")
         .unwrap();
     let third = short.take(&mine).await;
-    let row = other.row(&third.lock()).await;
+    let row = other.row(third.lock()).await;
     assert!(
         row.time_left.unwrap() > secs(50),
         "a `Lock` says itself how it is held"
@@ -250,18 +251,21 @@ pub async fn a_guard_extends_and_leaves_data(world: &World) {
     let locks = locks.observe(recorder.observer());
     let lock = world.lock("x").with_ttl(secs(6)).unwrap();
     let guard = locks.take(&lock).await;
-    assert_eq!(guard.set_data(Some("page 7")).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        guard.try_set_data(Some("page 7")).await.unwrap(),
+        Outcome::Done
+    );
     assert_eq!(
         other.read_data(&lock).await.unwrap().as_deref(),
         Some("page 7")
     );
-    assert!(guard.set_data(Some(&"x".repeat(5_000))).await.is_err());
-    assert_eq!(guard.extend().await.unwrap(), Outcome::Done);
+    assert!(guard.try_set_data(Some(&"x".repeat(5_000))).await.is_err());
+    assert_eq!(guard.try_extend().await.unwrap(), Outcome::Done);
     assert!(matches!(
-        guard.extend_to(Duration::ZERO).await,
+        guard.try_extend_to(Duration::ZERO).await,
         Err(Error::Invalid { .. })
     ));
-    assert_eq!(guard.extend_to(secs(600)).await.unwrap(), Outcome::Done);
+    assert_eq!(guard.try_extend_to(secs(600)).await.unwrap(), Outcome::Done);
     assert!(guard.trusted_for() > secs(500));
     assert!(other.time_left(&lock).await.unwrap() > secs(500));
     let before = recorder.count("renewed");
@@ -275,9 +279,61 @@ pub async fn a_guard_extends_and_leaves_data(world: &World) {
     other.take_away(&lock).await;
     let calls = Calls::default();
     guard.on_lost(calls.callback());
-    assert_eq!(guard.set_data(None).await.unwrap(), Outcome::Lost);
+    assert_eq!(guard.try_set_data(None).await.unwrap(), Outcome::Lost);
     assert_lost(&guard);
     assert_eq!(calls.count(), 1);
+}
+
+pub async fn a_guard_adds_time_to_its_lease(world: &World) {
+    let mut other = world.session().await;
+    let (locks, lock) = (world.locks().await, world.lock("x"));
+    let guard = locks.take(&lock).await;
+    assert_eq!(guard.try_extend_by(secs(600)).await.unwrap(), Outcome::Done);
+    guard.extend_by(secs(600)).await.unwrap();
+    assert!(guard.trusted_for() > secs(1_100));
+    assert!(other.time_left(&lock).await.unwrap() > secs(1_100));
+    let refused = guard.extend_by(Duration::ZERO).await;
+    assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+}
+
+pub async fn a_guard_says_what_has_become_of_its_lease(world: &World) {
+    let mut other = world.session().await;
+    let (locks, lock) = (world.locks().await, world.lock("x"));
+    let guard = locks.take(&lock).await;
+    match guard.status().await.unwrap() {
+        LeaseStatus::Held { time_left } => assert!(time_left > secs(5) && time_left <= secs(30)),
+        other => panic!("{other:?}"),
+    }
+    other.take_away(&lock).await;
+    assert_eq!(guard.status().await.unwrap(), LeaseStatus::Free);
+    let next = other.take(&lock).await;
+    match guard.status().await.unwrap() {
+        LeaseStatus::TakenOver(holder) => assert_eq!(holder.fence, next.fence()),
+        other => panic!("{other:?}"),
+    }
+    for lost in [
+        guard.extend().await,
+        guard.extend_to(secs(50)).await,
+        guard.extend_by(secs(50)).await,
+        guard.set_data(Some("x")).await,
+    ] {
+        assert!(matches!(lost, Err(Error::Lost { .. })), "{lost:?}");
+    }
+    other.release(&next).await.unwrap();
+    assert_eq!(guard.status().await.unwrap(), LeaseStatus::Free);
+}
+
+/// The next heartbeat would come after 200 seconds.
+pub async fn a_guard_of_the_same_process_is_told_at_once_that_its_lock_was_taken_away(
+    world: &World,
+) {
+    let locks = world.locks().await;
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
+    let (guard, beside) = (locks.take(&lock).await, locks.take(&world.lock("y")).await);
+    assert_eq!(locks.force_release(&lock).await.unwrap(), Forced::Released);
+    assert!(guard.lost_within(secs(20)).await);
+    assert_lost(&guard);
+    assert!(beside.is_valid(), "only this one");
 }
 
 pub async fn what_was_extended_to_is_kept_alive_in_its_own_rhythm(world: &World) {
@@ -317,7 +373,7 @@ pub async fn a_longest_time_bounds_trust(world: &World) {
     assert_lost(&guard);
     soon("it is called", async || calls.count() == 1).await;
     assert!(
-        other.is_held(&guard.lock()).await.unwrap(),
+        other.is_held(guard.lock()).await.unwrap(),
         "until it is given back"
     );
     guard.release().await.unwrap();
@@ -335,7 +391,7 @@ pub async fn giving_back_waits_for_the_disk_if_it_is_to(world: &World) {
         };
         let guard = locks.take(&world.lock("x")).await;
         traffic.spent();
-        assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+        assert_eq!(guard.release().await.unwrap(), Released::InTime);
         let asked = traffic.spent();
         let hurries = asked.iter().any(|sql| sql.contains("synchronous_commit"));
         assert_eq!(hurries, world.is_postgres() && !durably);
@@ -360,7 +416,7 @@ pub async fn giving_back_takes_no_longer_than_it_may(world: &World) {
     let (began, ends) = (Instant::now(), spawn(ends));
     let answer = guard.release().await;
     if world.is_blocking() {
-        assert_eq!(answer.unwrap(), Outcome::Done);
+        assert_eq!(answer.unwrap(), Released::InTime);
     } else {
         assert!(matches!(answer, Err(Error::NoAnswer { .. })), "{answer:?}");
         assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
@@ -415,12 +471,8 @@ pub async fn debug_shows_no_token_and_no_secret_of_the_pool(world: &World) {
     let locks = world.locks().await;
     let lock = world.lock("x").with_token("open-sesame").unwrap();
     let guard = locks.take(&lock).await;
-    let set = world
-        .lock("s")
-        .with_token("open-sesame")
-        .unwrap()
-        .and(["t"])
-        .unwrap();
+    let secret = world.lock("s").with_token("open-sesame").unwrap();
+    let set = LockSet::new(&secret, ["t"]).unwrap();
     let guards = locks.acquire_all(&set, Wait::never()).await.unwrap();
     let text = format!("{locks:?} {guard:?} {guards:?} {lock:?} {set:?}");
     assert!(!text.contains("sesame"), "{text}");

@@ -1,7 +1,6 @@
 //! On `PostgreSQL` the row of a lock changes in place: an update that is not HOT would leave an entry in the index each time.
 
-use diesel_locks::Outcome;
-use diesel_locks::Table;
+use diesel_locks::{Outcome, Released, Table};
 
 use super::setup;
 use crate::session::Session;
@@ -24,16 +23,16 @@ async fn cycles(world: &World) {
             .in_table(table.clone());
         let mut lease = conn.take(&lock).await;
         conn.told_busy(&lock).await;
-        assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
         assert_eq!(
-            conn.extend_by(&mut lease, secs(1)).await.unwrap(),
+            conn.try_extend_by(&mut lease, secs(1)).await.unwrap(),
             Outcome::Done
         );
         assert_eq!(
-            conn.set_data(&lease, Some("here")).await.unwrap(),
+            conn.try_set_data(&lease, Some("here")).await.unwrap(),
             Outcome::Done
         );
-        assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+        assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
     }
     let (updated, hot) = (
         updates(&mut *conn, &table, "updated").await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use diesel_locks::{Error, Lock, Outcome, Wait};
+use diesel_locks::{Error, Lock, Outcome, Released, Wait};
 
 use crate::managed::recorder::Recorder;
 use crate::managed::traffic::Traffic;
@@ -44,7 +44,7 @@ pub async fn work_longer_than_the_ttl_keeps_the_lock(world: &World) {
         tokio::time::sleep(ms(40)).await;
     }
     assert!(rival.is_mine(&guard.lease()).await.unwrap());
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
     assert_eq!(recorder.count("lost"), 0);
 }
 
@@ -54,11 +54,11 @@ pub async fn a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over(wor
     let guard = locks.take(&world.lock("x")).await;
     world.let_run_out(&mut *other, &guard.lease()).await;
     soon("a beat", async || {
-        other.is_held(&guard.lock()).await.unwrap()
+        other.is_held(guard.lock()).await.unwrap()
     })
     .await;
     assert!(guard.is_valid());
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 /// However soon it would be over without them, beats that are answered are in time.
@@ -122,8 +122,8 @@ pub async fn a_guard_is_told_at_the_next_beat_that_it_is_lost(world: &World) {
         guard.on_lost(calls.callback());
         assert_eq!(calls.count(), 2, "at once, where it is lost already");
         soon("the observer is told", async || recorder.count("lost") == 1).await;
-        assert_eq!(guard.extend().await.unwrap(), Outcome::Lost, "{how}");
-        assert_eq!(guard.release().await.unwrap(), Outcome::Lost, "{how}");
+        assert_eq!(guard.try_extend().await.unwrap(), Outcome::Lost, "{how}");
+        assert_eq!(guard.release().await.unwrap(), Released::Lost, "{how}");
         assert_eq!((calls.count(), recorder.count("lost")), (2, 1));
     }
 }
@@ -133,7 +133,7 @@ pub fn assert_lost(guard: &AnyGuard) {
     assert_eq!(guard.trusted_for(), Duration::ZERO);
     let name = guard.lock();
     let error = guard.check().expect_err("lost");
-    assert!(matches!(error, Error::Lost { name: told } if told == name.key()));
+    assert!(matches!(error, Error::Lost { key, .. } if key == name.key()));
 }
 
 pub async fn lost_is_lost_even_if_the_row_is_mended(world: &World) {
@@ -144,8 +144,8 @@ pub async fn lost_is_lost_even_if_the_row_is_mended(world: &World) {
         locks.take(&world.lock("x")).await,
         locks.take(&world.lock("y")).await,
     );
-    let before = other.row(&guard.lock()).await;
-    other.take_away(&guard.lock()).await;
+    let before = other.row(guard.lock()).await;
+    other.take_away(guard.lock()).await;
     assert!(guard.lost_within(secs(10)).await);
     let in_an_hour = before.expires_at.timestamp_micros() + 3_600_000_000;
     let sql = format!(
@@ -158,7 +158,7 @@ pub async fn lost_is_lost_even_if_the_row_is_mended(world: &World) {
     assert!(other.is_mine(&guard.lease()).await.unwrap());
     beats(&recorder, bystander.lock().key(), 3).await;
     assert_lost(&guard);
-    assert_eq!(guard.extend().await.unwrap(), Outcome::Lost);
+    assert_eq!(guard.try_extend().await.unwrap(), Outcome::Lost);
     let work = guard.transaction(Box::new(|_| panic!("not without the lock")));
     assert!(matches!(work.await, Err(Error::Lost { .. })));
     assert_lost(&guard);
@@ -208,13 +208,13 @@ pub async fn a_callback_that_panics_stops_nothing(world: &World) {
     }
     let bystander = locks.take(&world.lock("bystander")).await;
     for guard in &guards {
-        other.take_away(&guard.lock()).await;
+        other.take_away(guard.lock()).await;
         assert!(guard.lost_within(secs(10)).await);
     }
     soon("all are told", async || calls.count() == 3).await;
-    world.age(&mut *other, &bystander.lock(), secs(20)).await;
+    world.age(&mut *other, bystander.lock(), secs(20)).await;
     soon("a beat", async || {
-        other.time_left(&bystander.lock()).await.unwrap() > secs(25)
+        other.time_left(bystander.lock()).await.unwrap() > secs(25)
     })
     .await;
 }
@@ -225,18 +225,18 @@ pub async fn an_observer_that_panics_does_not_stop_the_keeper(world: &World) {
     let locks = locks.observe(Box::new(|_| std::panic::resume_unwind(Box::new(()))));
     let guard = locks.take(&world.lock("x")).await;
     for _ in 0..2 {
-        world.age(&mut *other, &guard.lock(), secs(20)).await;
+        world.age(&mut *other, guard.lock(), secs(20)).await;
         soon("a beat", async || {
-            other.time_left(&guard.lock()).await.unwrap() > secs(25)
+            other.time_left(guard.lock()).await.unwrap() > secs(25)
         })
         .await;
     }
-    other.take_away(&guard.lock()).await;
+    other.take_away(guard.lock()).await;
     assert!(guard.lost_within(secs(10)).await);
     drop(guard);
     let wait = Wait::up_to(secs(20));
     let again = locks.acquire(&world.lock("x"), wait).await.unwrap();
-    assert_eq!(again.release().await.unwrap(), Outcome::Done);
+    assert_eq!(again.release().await.unwrap(), Released::InTime);
 }
 
 /// A pool may panic, too, or what a host does to open a connection.
@@ -250,9 +250,9 @@ pub async fn a_pool_that_panics_once_does_not_stop_the_keeper(world: &World) {
     if world.opens_its_own() {
         soon("it panics", async || traffic.has_panicked()).await;
     }
-    world.age(&mut *other, &guard.lock(), secs(20)).await;
+    world.age(&mut *other, guard.lock(), secs(20)).await;
     soon("a beat", async || {
-        other.time_left(&guard.lock()).await.unwrap() > secs(25)
+        other.time_left(guard.lock()).await.unwrap() > secs(25)
     })
     .await;
     traffic.panic_in_the_background();
@@ -280,7 +280,7 @@ pub async fn a_release_that_races_a_heartbeat_frees_the_lock(world: &World) {
         let guard = locks.acquire(&world.lock("x"), soon_free.clone()).await;
         let guard = guard.unwrap();
         tokio::time::sleep(Duration::from_micros(round * 300)).await;
-        assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+        assert_eq!(guard.release().await.unwrap(), Released::InTime);
         assert!(!other.is_held(&world.lock("x")).await.unwrap());
     }
     beats(&recorder, bystander.lock().key(), 3).await;
@@ -357,7 +357,7 @@ pub async fn nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(
     holder.release(&lease).await.unwrap();
     let guard = locks.take(&lock).await;
     beats(&background.recorder, lock.key(), 2).await;
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
     assert_eq!(world.is_blocking(), background.recorder.threads.seen() > 0);
     background.is_gone(world).await;
     let opened = background.traffic.opened();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use diesel_locks::{LockSet, Outcome, Wait};
+use diesel_locks::{LockSet, Outcome, Released, Wait};
 
 use super::setup;
 use crate::managed::recorder::Recorder;
@@ -13,7 +13,7 @@ use crate::world::{World, ms, own_table, secs, soon};
 /// So many names of this case.
 fn names(world: &World, many: usize) -> LockSet {
     let others = (1..many).map(|number| format!("n{number}"));
-    world.lock("n0").and(others).unwrap()
+    LockSet::new(&world.lock("n0"), others).unwrap()
 }
 
 async fn take_all(locks: &dyn Managed, set: &LockSet) -> Vec<AnyGuard> {
@@ -219,7 +219,7 @@ pub async fn a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others
     let mut copy = long.lease();
     let work: Work = Box::new(move |conn| {
         Box::pin(async move {
-            assert_eq!(conn.extend(&mut copy).await?, Outcome::Done);
+            assert_eq!(conn.try_extend(&mut copy).await?, Outcome::Done);
             tokio::time::sleep(time).await;
             Ok(())
         })
@@ -230,8 +230,8 @@ pub async fn a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others
     assert_eq!(recorder.count("lost"), 0);
     let late = recorder.count("late");
     assert!(late < 100, "told {late} times that it is late");
-    assert_eq!(long.release().await.unwrap(), Outcome::Done);
-    assert_eq!(other.release().await.unwrap(), Outcome::Done);
+    assert_eq!(long.release().await.unwrap(), Released::InTime);
+    assert_eq!(other.release().await.unwrap(), Released::InTime);
 }
 
 fn that_takes(time: Duration) -> Work {
@@ -257,7 +257,7 @@ pub async fn with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps
     drop(other);
     tokio::time::sleep(TTL).await;
     assert!(guard.is_valid(), "kept on: {:?}", recorder.words());
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
     assert_eq!(recorder.count("lost"), 0);
 }
 
@@ -279,7 +279,7 @@ pub async fn with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) 
         recorder.words()
     );
     assert_eq!(recorder.count("lost"), usize::from(world.is_sqlite()));
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 /// However often it is used, no connection is left behind.

@@ -66,7 +66,7 @@ pub async fn do_not_wait(world: &World, conn: &mut dyn Session) {
 
 /// The keeper's heartbeat while a transaction is pinned: it passes, or with one writer is told that it cannot now.
 pub async fn heartbeat(keeper: &mut dyn Session, lease: &mut Lease, one_writer: bool) {
-    let beat = keeper.extend(lease).await;
+    let beat = keeper.try_extend(lease).await;
     match beat {
         Ok(outcome) => assert!(!one_writer && outcome == Outcome::Done, "{outcome:?}"),
         Err(error) => assert!(one_writer && error.is_transient(), "{error}"),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use diesel_locks::{Error, Lock, Outcome, Result, Wait};
+use diesel_locks::{Error, Lock, LockSet, Released, Result, Wait};
 use tokio::task::JoinHandle;
 
 use crate::managed::recorder::Recorder;
@@ -27,7 +27,7 @@ pub async fn every_way_to_release_wakes_the_next_waiter_of_this_process(world: &
     type LetGo = fn(AnyGuard, Box<dyn Managed>) -> Answer<'static, ()>;
     let ways: [(&str, LetGo); 4] = [
         ("release", |guard, _| {
-            Box::pin(async { assert_eq!(guard.release().await.unwrap(), Outcome::Done) })
+            Box::pin(async { assert_eq!(guard.release().await.unwrap(), Released::InTime) })
         }),
         ("drop", |guard, _| Box::pin(async { drop(guard) })),
         ("finish", |guard, _| {
@@ -38,7 +38,7 @@ pub async fn every_way_to_release_wakes_the_next_waiter_of_this_process(world: &
         }),
         ("force-release", |guard, locks| {
             Box::pin(async move {
-                let forced = locks.force_release(&guard.lock()).await.unwrap();
+                let forced = locks.force_release(guard.lock()).await.unwrap();
                 assert_eq!(forced, diesel_locks::Forced::Released);
             })
         }),
@@ -54,7 +54,7 @@ pub async fn every_way_to_release_wakes_the_next_waiter_of_this_process(world: &
         let_go(guard, locks.another()).await;
         let next = waiter.await.unwrap().unwrap();
         assert!(began.elapsed() < secs(8), "{name}: {:?}", began.elapsed());
-        assert_eq!(next.release().await.unwrap(), Outcome::Done);
+        assert_eq!(next.release().await.unwrap(), Released::InTime);
     }
 }
 
@@ -81,10 +81,11 @@ pub async fn attempts_in_a_line_are_exact(world: &World) {
         let wait = Wait::attempts(attempts).every(ms(2));
         match locks.acquire(&lock, wait).await {
             Err(Error::Busy {
-                name,
+                key,
                 holder: Some(seen),
+                ..
             }) => {
-                assert_eq!(name, lock.key());
+                assert_eq!(key, lock.key());
                 assert_eq!(seen.fence, lease.fence());
             }
             other => panic!("{other:?}"),
@@ -140,7 +141,7 @@ pub async fn a_waiter_that_leaves_the_line_blocks_nobody(world: &World) {
     let began = Instant::now();
     next.await.unwrap().unwrap().release().await.unwrap();
     assert!(began.elapsed() < secs(8), "woken by the release");
-    assert!(!locks.is_held(&lock).await);
+    assert!(!locks.is_held(&lock).await.unwrap());
 }
 
 /// Only the first looks. When it has left, and the lock is released where nobody here is told, the next must look.
@@ -206,13 +207,12 @@ pub async fn a_set_that_is_cancelled_anywhere_leaves_nothing_held(world: &World)
             .lock(&format!("x{times}"))
             .with_ttl(secs(600))
             .unwrap();
-        let set = lock
-            .and([format!("y{times}"), format!("z{times}")])
-            .unwrap();
+        let others = [format!("y{times}"), format!("z{times}")];
+        let set = LockSet::new(&lock, others).unwrap();
         drop(woken_at_most(times, locks.acquire_all(&set, Wait::never())).await);
         soon("all of it is free", async || {
             for lock in set.locks() {
-                if locks.is_held(lock).await {
+                if locks.is_held(lock).await.unwrap() {
                     return false;
                 }
             }
@@ -261,7 +261,7 @@ pub async fn the_waiters_of_a_process_get_the_lock_in_the_order_in_which_they_ca
     }
     let order = std::mem::take(&mut *order.lock().unwrap());
     assert!(order.iter().copied().eq(0..many), "{order:?}");
-    assert!(!locks.is_held(&lock).await);
+    assert!(!locks.is_held(&lock).await.unwrap());
     let (asked, most) = (traffic.spent().len(), many * 5);
     assert!(
         asked <= most,
@@ -365,7 +365,7 @@ pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
                 };
                 match locks.acquire(&lock, wait).await {
                     Ok(guard) if number % 5 == 0 => drop(guard),
-                    Ok(guard) => assert_eq!(guard.release().await.unwrap(), Outcome::Done),
+                    Ok(guard) => assert_eq!(guard.release().await.unwrap(), Released::InTime),
                     Err(error) => assert!(matches!(error, Error::Busy { .. }), "{error}"),
                 }
             })
@@ -378,7 +378,7 @@ pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
     };
     let in_time = tokio::time::timeout(Duration::from_secs(60), all).await;
     in_time.expect("each got its turn or gave up");
-    soon("it is free", async || !locks.is_held(&lock).await).await;
+    soon("it is free", async || !locks.is_held(&lock).await.unwrap()).await;
 }
 
 /// Seldom where the database tells, and often where it doesn't.
@@ -411,13 +411,13 @@ pub async fn a_listener_hears_of_a_release_in_another_process(world: &World) {
         }
         let began = Instant::now();
         match how {
-            "release" => assert_eq!(guard.release().await.unwrap(), Outcome::Done),
+            "release" => assert_eq!(guard.release().await.unwrap(), Released::InTime),
             "drop" => drop(guard),
             "taken away" => drop(other.force_release(&lock).await.unwrap()),
             _ => {
                 let lease = guard.into_lease();
                 other.begin().await.unwrap();
-                assert_eq!(other.release(&lease).await.unwrap(), Outcome::Done);
+                assert_eq!(other.release(&lease).await.unwrap(), Released::InTime);
                 other.commit().await.unwrap();
             }
         }
@@ -457,7 +457,7 @@ pub async fn a_listener_hears_of_the_release_after_a_takeover(world: &World) {
     }
     world.let_run_out(&mut *first, &lease).await;
     if let Some(lease) = next.try_acquire(&lock).await.unwrap().acquired() {
-        assert_eq!(next.release(&lease).await.unwrap(), Outcome::Done);
+        assert_eq!(next.release(&lease).await.unwrap(), Released::InTime);
     } else {
         assert!(!world.is_postgres(), "who looks often may be quicker");
     }

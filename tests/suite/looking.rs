@@ -64,21 +64,21 @@ pub async fn a_list_is_of_a_group_a_prefix_or_of_the_held_locks(world: &World) {
         names(&all),
         ["Job-4", "jo", "job-1%", "job-10", "job-2", "job_3", "jobé"]
     );
-    let jobs = conn.load(&world.list().prefix("job-")).await.unwrap();
+    let jobs = conn.load(&world.list().with_prefix("job-")).await.unwrap();
     assert_eq!(names(&jobs), ["job-1%", "job-10", "job-2"]);
     assert_eq!(
         jobs.iter().map(Record::is_held).collect::<Vec<_>>(),
         [false, false, true]
     );
     let held = conn
-        .load(&world.list().prefix("job-").held())
+        .load(&world.list().with_prefix("job-").held())
         .await
         .unwrap();
     assert_eq!(names(&held), ["job-2"]);
     assert!(held[0].time_left.unwrap() > secs(25));
     for none in ["job-1%0", "%", "_ob", "job-2 "] {
         assert!(
-            conn.load(&world.list().prefix(none))
+            conn.load(&world.list().with_prefix(none))
                 .await
                 .unwrap()
                 .is_empty(),
@@ -87,13 +87,13 @@ pub async fn a_list_is_of_a_group_a_prefix_or_of_the_held_locks(world: &World) {
     }
     let group = world.lock("x").group().unwrap().to_owned();
     let by_key = conn
-        .load(&List::all().prefix(&format!("{group}|job-")))
+        .load(&List::all().with_prefix(format!("{group}|job-")))
         .await
         .unwrap();
     assert_eq!(names(&by_key), names(&jobs));
     let shorter = &group[..group.len() - 1];
     assert!(
-        conn.load(&List::all().group(shorter))
+        conn.load(&List::all().in_group(shorter).unwrap())
             .await
             .unwrap()
             .is_empty()

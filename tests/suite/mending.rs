@@ -1,6 +1,6 @@
 //! What people do about locks whose holders are gone.
 
-use diesel_locks::{Forced, Outcome, Pin, Record};
+use diesel_locks::{Forced, Pin, Record, Released};
 
 use crate::world::{World, secs};
 
@@ -83,7 +83,7 @@ pub async fn purging_removes_locks_that_were_unused_for_the_given_time(world: &W
     conn.release(&leases[5]).await.unwrap();
     world.let_run_out(&mut *conn, &leases[6]).await;
 
-    let elsewhere = world.list().prefix("olds");
+    let elsewhere = world.list().with_prefix("olds");
     assert_eq!(conn.purge(&elsewhere, day).await.unwrap(), 0);
     assert_eq!(conn.purge(&world.list(), day * 3).await.unwrap(), 0);
     assert_eq!(conn.purge(&world.list(), day).await.unwrap(), 2);
@@ -125,5 +125,5 @@ pub async fn a_purged_lock_begins_anew(world: &World) {
     assert!(next.fence() > lease.fence());
     assert_eq!(conn.row(&lock).await.data, None);
     conn.assert_lost(&lease).await;
-    assert_eq!(other.release(&next).await.unwrap(), Outcome::Done);
+    assert_eq!(other.release(&next).await.unwrap(), Released::InTime);
 }

@@ -59,7 +59,7 @@ impl Model {
         match self.mine(lease) {
             None => Pin::Lost,
             Some(row) if row.ends > now => Pin::Pinned,
-            Some(_) => Pin::RunOut,
+            Some(_) => Pin::Expired,
         }
     }
 

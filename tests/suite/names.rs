@@ -1,6 +1,6 @@
 //! Two different names are two different locks, on every engine, or one of them is refused on every engine.
 
-use diesel_locks::{Error, Lock, Record};
+use diesel_locks::{Error, List, Lock, Record};
 
 use crate::world::World;
 
@@ -101,7 +101,7 @@ pub async fn the_longest_name_is_not_cut(world: &World) {
         assert_eq!(conn.row(&other).await.fence, second.fence());
         assert_eq!(conn.row(&one).await.fence, first.fence());
         let group = one.group().unwrap();
-        let refused = Lock::in_group(group, &format!("{longest}12")).unwrap_err();
+        let refused = Lock::in_group(group, format!("{longest}12")).unwrap_err();
         assert!(
             refused.to_string().contains("at most 255 characters"),
             "{refused}"
@@ -130,17 +130,46 @@ fn what_an_engine_would_fold_cut_or_refuse_is_refused_everywhere() {
     );
 }
 
+#[test]
+fn a_group_that_no_lock_can_be_in_is_refused_everywhere() {
+    use diesel_locks::query::{locked, unlocked};
+    let name = || diesel::dsl::sql::<diesel::sql_types::Text>("name");
+    for bad in ["", "a|b", "x "] {
+        let refused = [
+            List::all().in_group(bad).err(),
+            unlocked(name()).in_group(bad).err(),
+            locked(name()).in_group(bad).err(),
+        ];
+        for error in refused {
+            let error = error.expect("refused").to_string();
+            assert!(error.contains("group of locks"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_key_of_the_table_names_its_lock() {
+    for lock in [Lock::new("x"), Lock::in_group("a", "b|c")] {
+        let lock = lock.unwrap();
+        let again = Lock::from_key(lock.key()).unwrap();
+        assert_eq!((again.group(), again.name()), (lock.group(), lock.name()));
+    }
+    for bad in ["", "|x", "a|"] {
+        assert!(Lock::from_key(bad).is_err(), "{bad:?}");
+    }
+}
+
 pub async fn group_and_name_cannot_be_confused(world: &World) {
     let mut conn = world.session().await;
     let scope = world.lock("x").group().unwrap().to_owned();
-    let group = |group: &str, name: &str| Lock::in_group(&format!("{scope}{group}"), name).unwrap();
+    let group = |group: &str, name: &str| Lock::in_group(format!("{scope}{group}"), name).unwrap();
     let locks = [
         group("/b", "c"),
         group("", "b/c"),
         group("", "/b|c"),
         group("/b/c", "c"),
-        Lock::new(&format!("{scope}/b/c")).unwrap(),
-        Lock::new(&format!("{scope}/b")).unwrap(),
+        Lock::new(format!("{scope}/b/c")).unwrap(),
+        Lock::new(format!("{scope}/b")).unwrap(),
         Lock::new(&scope).unwrap(),
     ];
     for lock in &locks {

@@ -1,6 +1,6 @@
 //! The pin: a stale holder cannot commit, and nobody else is held up.
 
-use diesel_locks::{Error, Outcome, Pin, Wait};
+use diesel_locks::{Error, Outcome, Pin, Released, Wait};
 
 use super::ledger::{do_not_wait, ledger, run_out, short, write, written};
 use crate::world::{World, ms, spawn};
@@ -32,7 +32,7 @@ pub async fn a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit(wo
         let next = rival.take(&lock).await;
         assert!(next.fence() > lease.fence());
         assert_eq!(written(&mut *rival, &ledger).await, before + 1);
-        assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Lost);
+        assert_eq!(holder.release(&lease).await.unwrap(), Released::Lost);
         rival.release(&next).await.unwrap();
     }
 }
@@ -69,11 +69,14 @@ pub async fn a_lease_that_has_run_out_must_be_extended_before_a_pin(world: &Worl
     let mut lease = conn.take(&lock).await;
     world.let_run_out(&mut *conn, &lease).await;
     conn.begin().await.unwrap();
-    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::Expired);
     let error = conn.pin(&lease).await.unwrap_err();
-    assert!(matches!(error, Error::RunOut { .. }) && error.is_stale());
+    assert!(matches!(error, Error::Expired { .. }) && error.is_stale());
     conn.rollback().await.unwrap();
-    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+    assert_eq!(
+        conn.try_extend(&mut lease).await.unwrap(),
+        Outcome::DoneLate
+    );
     conn.begin().await.unwrap();
     conn.pin(&lease).await.unwrap();
     conn.commit().await.unwrap();
@@ -89,16 +92,22 @@ pub async fn the_heartbeat_passes_the_pin_at_once(world: &World) {
         if world.is_sqlite() {
             // One writer: the heartbeat is told so, and is due after the commit.
             keeper.batch("PRAGMA busy_timeout = 0").await.unwrap();
-            assert!(keeper.extend(&mut lease).await.unwrap_err().is_transient());
+            assert!(
+                keeper
+                    .try_extend(&mut lease)
+                    .await
+                    .unwrap_err()
+                    .is_transient()
+            );
         } else {
             assert_eq!(
-                keeper.extend(&mut lease).await.unwrap(),
+                keeper.try_extend(&mut lease).await.unwrap(),
                 Outcome::Done,
                 "{level:?}"
             );
         }
         worker.commit().await.unwrap();
-        assert_eq!(keeper.extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(keeper.try_extend(&mut lease).await.unwrap(), Outcome::Done);
     }
 }
 
@@ -176,7 +185,7 @@ pub async fn a_snapshot_does_not_let_a_stale_holder_commit(world: &World) {
         world.begin_at(&mut *stale, level).await;
         written(&mut *stale, &ledger).await; // the snapshot is taken, and shows the lease held
         let mut taker = lease.clone();
-        assert_eq!(next.extend(&mut taker).await.unwrap(), Outcome::Done);
+        assert_eq!(next.try_extend(&mut taker).await.unwrap(), Outcome::Done);
         world.let_run_out(&mut *next, &lease).await;
         let new = next.take(&lock).await;
         match stale.try_pin(&lease).await {
@@ -319,8 +328,8 @@ pub async fn a_token_that_comes_back_does_not_revive_an_old_lease(world: &World)
     conn.begin().await.unwrap();
     assert_eq!(conn.try_pin(&old).await.unwrap(), Pin::Lost);
     conn.rollback().await.unwrap();
-    assert_eq!(conn.extend(&mut old).await.unwrap(), Outcome::Lost);
-    assert_eq!(conn.release(&old).await.unwrap(), Outcome::Lost);
+    assert_eq!(conn.try_extend(&mut old).await.unwrap(), Outcome::Lost);
+    assert_eq!(conn.release(&old).await.unwrap(), Released::Lost);
     assert!(!conn.is_mine(&old).await.unwrap());
     assert!(conn.is_mine(&new).await.unwrap());
 }
@@ -336,7 +345,7 @@ pub async fn overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock(wor
     one.pin(&lease).await.unwrap();
     run_out(world, &mut *rival, &lease).await;
     two.begin().await.unwrap();
-    assert_eq!(two.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    assert_eq!(two.try_pin(&lease).await.unwrap(), Pin::Expired);
     one.commit().await.unwrap();
     if world.is_mysql() {
         two.rollback().await.unwrap(); // its answer was no, but it has looked at the row
@@ -351,7 +360,7 @@ async fn with_one_writer(world: &World) {
     let lease = worker.take(&lock).await;
     run_out(world, &mut *rival, &lease).await;
     worker.begin().await.unwrap();
-    assert_eq!(worker.try_pin(&lease).await.unwrap(), Pin::RunOut);
+    assert_eq!(worker.try_pin(&lease).await.unwrap(), Pin::Expired);
     worker.rollback().await.unwrap();
     rival.take(&lock).await;
 }
@@ -367,7 +376,7 @@ pub async fn a_failed_try_in_an_open_transaction_blocks_nobody(world: &World) {
         assert!(failed.try_acquire(&lock).await.unwrap().is_busy());
         if !world.is_sqlite() {
             assert_eq!(
-                holder.extend(&mut lease).await.unwrap(),
+                holder.try_extend(&mut lease).await.unwrap(),
                 Outcome::Done,
                 "{level:?}"
             );
@@ -377,7 +386,7 @@ pub async fn a_failed_try_in_an_open_transaction_blocks_nobody(world: &World) {
             stranger.take(&neighbour).await;
         }
         failed.rollback().await.unwrap();
-        assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+        assert_eq!(holder.release(&lease).await.unwrap(), Released::InTime);
     }
 }
 
@@ -399,10 +408,16 @@ pub async fn a_failed_try_for_a_pinned_lease_that_ran_out_stops_no_heartbeat(wor
         }
         if world.is_sqlite() {
             // The pin is the one writer; but the failed try is not in the way once it is gone.
-            assert!(holder.extend(&mut lease).await.unwrap_err().is_transient());
+            assert!(
+                holder
+                    .try_extend(&mut lease)
+                    .await
+                    .unwrap_err()
+                    .is_transient()
+            );
             worker.commit().await.unwrap();
         }
-        let beat = holder.extend(&mut lease).await.unwrap();
+        let beat = holder.try_extend(&mut lease).await.unwrap();
         assert_eq!(beat, Outcome::DoneLate, "{level:?}");
         failed.rollback().await.unwrap();
         if !world.is_sqlite() {
@@ -425,12 +440,12 @@ pub async fn a_stale_release_is_in_nobodys_way(world: &World) {
         assert!(stale.release(&old).await.unwrap_err().is_transient());
         one.commit().await.unwrap();
     }
-    assert_eq!(stale.release(&old).await.unwrap(), Outcome::Lost);
+    assert_eq!(stale.release(&old).await.unwrap(), Released::Lost);
     two.begin().await.unwrap();
     two.pin(&new).await.unwrap();
     if !world.is_sqlite() {
         one.commit().await.unwrap();
     }
     two.commit().await.unwrap();
-    assert_eq!(holder.release(&new).await.unwrap(), Outcome::Done);
+    assert_eq!(holder.release(&new).await.unwrap(), Released::InTime);
 }

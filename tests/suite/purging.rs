@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel_locks::{List, Lock, Wait};
+use diesel_locks::{List, Lock, Record, Table, Wait};
 
 use super::setup;
 use crate::managed::Managed;
@@ -38,6 +38,25 @@ pub async fn rows_are_purged_in_the_background_until_that_is_stopped(world: &Wor
         true
     })
     .await;
+}
+
+pub async fn a_list_without_a_table_is_of_the_table_of_the_locker(world: &World) {
+    let (mut other, table) = (world.session().await, own_table("diesel_locks"));
+    let (up, down) = setup::sql(world, &table);
+    other.batch(&up).await.unwrap();
+    let locks = world.locks().await.in_table(table.clone());
+    use_once(&*locks, &locks.lock("x").unwrap()).await;
+    let rows = locks.list(&List::all()).await.unwrap();
+    assert_eq!(rows.iter().map(Record::name).collect::<Vec<_>>(), ["x"]);
+    let elsewhere = List::all().in_table(Table::default());
+    let elsewhere = locks.list(&elsewhere.with_prefix("x")).await.unwrap();
+    assert!(elsewhere.is_empty(), "a list with a table keeps it");
+    soon("purged", async || {
+        locks.purge(&List::all(), Duration::ZERO).await.unwrap() > 0
+    })
+    .await;
+    assert!(locks.list(&List::all()).await.unwrap().is_empty());
+    other.batch(&down).await.unwrap();
 }
 
 /// The interval is a day: it is not waited for after a failure.

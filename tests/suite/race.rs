@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use diesel_locks::{Attempt, Lease, Lock, Outcome, Wait};
+use diesel_locks::{Attempt, Lease, Lock, Released, Wait};
 use tokio::sync::Barrier;
 
 use crate::session::Session;
@@ -68,7 +68,7 @@ pub async fn many_waiters_hold_the_lock_one_after_the_other(world: &World) {
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
             fences.lock().unwrap().push(lease.fence());
             inside.fetch_sub(1, Ordering::SeqCst);
-            assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+            assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
         }));
     }
     for task in tasks {
@@ -90,7 +90,7 @@ pub async fn different_names_do_not_wait_for_each_other(world: &World) {
         let held = first.take(&x).await;
         match second.try_acquire(&y).await.unwrap() {
             Attempt::Acquired(lease) if !world.is_sqlite() => {
-                assert_eq!(second.release(&lease).await.unwrap(), Outcome::Done);
+                assert_eq!(second.release(&lease).await.unwrap(), Released::InTime);
             }
             Attempt::Busy(None) if world.is_sqlite() => {}
             other => panic!("{other:?}"),

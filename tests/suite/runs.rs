@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use diesel_locks::{Run, Wait};
+use diesel_locks::{Error, Lock, Released, Run, Wait};
 
 use super::keeping::Calls;
 use crate::managed::Job;
 use crate::managed::recorder::Recorder;
+use crate::session::Work;
 use crate::world::{World, ms, secs, soon, spawn};
 
 /// Work that never ends by itself: a thread asks its guard whether the lock is lost.
@@ -22,6 +23,11 @@ fn until_lost(world: &World, begin: Box<dyn FnOnce() + Send>) -> Job {
             std::future::pending().await
         })
     })
+}
+
+fn lost(lock: &Lock, value: Option<i64>) -> Run<i64> {
+    let key = lock.key().to_owned();
+    Run::Lost { key, value }
 }
 
 fn brings(value: i64) -> Job {
@@ -53,7 +59,9 @@ pub async fn work_is_not_begun_while_somebody_else_holds_the_lock(world: &World)
     let never = || -> Job { Box::new(|_| panic!("not without the lock")) };
     for wait in [Wait::never(), Wait::up_to(ms(100))] {
         let run = locks.run(&lock, wait, never()).await.unwrap();
-        assert!(matches!(run, Run::Busy(Some(holder)) if holder.fence == lease.fence()));
+        assert!(
+            matches!(run, Run::Busy { holder: Some(holder), .. } if holder.fence == lease.fence())
+        );
     }
     let (here, wanted) = (locks.another(), lock.clone());
     let waits = spawn(async move {
@@ -82,7 +90,7 @@ pub async fn work_whose_lock_is_lost_is_told_or_dropped(world: &World) {
         other.try_acquire(&lock).await.unwrap().acquired().is_some()
     })
     .await;
-    let expected = Run::Lost(world.is_blocking().then_some(1));
+    let expected = lost(&lock, world.is_blocking().then_some(1));
     assert_eq!(run.await.unwrap(), expected);
     assert!(other.is_held(&lock).await.unwrap(), "by its new holder");
 }
@@ -96,7 +104,7 @@ pub async fn work_that_takes_too_long_is_told_though_the_lock_is_kept_alive(worl
     let began = Instant::now();
     let job = until_lost(world, Box::new(|| {}));
     let run = locks.run(&lock, Wait::never(), job).await;
-    let expected = Run::Lost(world.is_blocking().then_some(1));
+    let expected = lost(&lock, world.is_blocking().then_some(1));
     assert_eq!(run.unwrap(), expected);
     assert!(began.elapsed() >= most && began.elapsed() < secs(20));
     assert!(recorder.count("renewed") > 1, "it was kept alive");
@@ -132,6 +140,59 @@ pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) 
     let run = short.run(&lock, Wait::never(), longer).await.unwrap();
     assert_eq!(run, Run::Done(2));
     assert!(!other.is_held(&lock).await.unwrap(), "given back at once");
+}
+
+/// A lease of ten minutes that was given back, and is held for the rest of a minute.
+pub async fn every_way_of_giving_back_keeps_the_lock_for_the_rest(world: &World) {
+    let mut other = world.session().await;
+    let locks = world.locks().await.hold_at_least(secs(60));
+    for way in ["release", "finish", "drop", "close"] {
+        let lock = world.lock(way).with_ttl(secs(600)).unwrap();
+        let guard = locks.take(&lock).await;
+        match way {
+            "release" => assert_eq!(guard.release().await.unwrap(), Released::InTime),
+            "finish" => {
+                let work: Work = Box::new(|_| Box::pin(async { Ok(()) }));
+                guard.finish(work).await.unwrap();
+            }
+            "drop" => drop(guard),
+            _ => locks.close().await,
+        }
+        soon("given back", async || {
+            other.time_left(&lock).await.unwrap() <= secs(60)
+        })
+        .await;
+        let left = other.time_left(&lock).await.unwrap();
+        assert!(left > secs(20), "{way}: held for the rest, {left:?}");
+    }
+}
+
+pub async fn a_lost_lock_is_not_held_for_the_rest(world: &World) {
+    let mut other = world.session().await;
+    let locks = world.locks().await.hold_at_least(secs(60));
+    let lock = world.lock("x");
+    let guard = locks.take(&lock).await;
+    other.take_away(&lock).await;
+    assert_eq!(guard.release().await.unwrap(), Released::Lost);
+    assert!(!other.is_held(&lock).await.unwrap());
+}
+
+#[test]
+fn a_run_is_one_result() {
+    let key = || "x".to_owned();
+    let busy = || Run::<i64>::Busy {
+        key: key(),
+        holder: None,
+    };
+    assert_eq!(Run::Done(1).into_result().unwrap(), 1);
+    let busy = busy().into_result().unwrap_err();
+    assert!(
+        matches!(&busy, Error::Busy { key, holder: None, .. } if key == "x") && busy.is_transient()
+    );
+    for value in [None, Some(1)] {
+        let lost = Run::Lost { key: key(), value }.into_result().unwrap_err();
+        assert!(matches!(&lost, Error::Lost { key, .. } if key == "x") && lost.is_stale());
+    }
 }
 
 pub async fn who_waits_behind_a_rest_gets_the_lock_after_it(world: &World) {

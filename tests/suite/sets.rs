@@ -1,13 +1,13 @@
 //! Several locks at once, and locks as terms of the host's queries.
 
-use diesel_locks::{Attempt, Lease, LockSet, Outcome, Wait};
+use diesel_locks::{Attempt, Lease, LockSet, Released, Wait};
 
 use super::ledger::do_not_wait;
 use crate::session::Session;
 use crate::world::{World, ms, spawn};
 
 fn set(world: &World, names: &[&str]) -> LockSet {
-    world.lock(names[0]).and(&names[1..]).unwrap()
+    LockSet::new(&world.lock(names[0]), &names[1..]).unwrap()
 }
 
 async fn all(conn: &mut dyn Session, set: &LockSet) -> Attempt<Vec<Lease>> {
@@ -41,7 +41,7 @@ pub async fn all_locks_of_a_set_or_none(world: &World) {
         );
     }
     for lease in &leases {
-        assert_eq!(one.release(lease).await.unwrap(), Outcome::Done);
+        assert_eq!(one.release(lease).await.unwrap(), Released::InTime);
     }
     let again = all(&mut *other, &more).await.acquired().unwrap();
     assert_eq!(again.len(), 3);
@@ -73,7 +73,7 @@ pub async fn a_set_is_taken_over_and_comes_with_the_transaction(world: &World) {
         other.pin(lease).await.unwrap();
     }
     other.commit().await.unwrap();
-    assert_eq!(one.release(&dead).await.unwrap(), Outcome::Lost);
+    assert_eq!(one.release(&dead).await.unwrap(), Released::Lost);
     assert!(one.is_mine(&leases[0]).await.unwrap() && one.is_mine(&leases[1]).await.unwrap());
 }
 
@@ -101,7 +101,7 @@ pub async fn sets_that_share_names_do_not_deadlock(world: &World) {
                     .acquired()
                     .unwrap();
                 for lease in &leases {
-                    assert_eq!(conn.release(lease).await.unwrap(), Outcome::Done);
+                    assert_eq!(conn.release(lease).await.unwrap(), Released::InTime);
                 }
             }
         }));
@@ -115,7 +115,7 @@ pub async fn thousands_of_names_at_once(world: &World) {
     let mut conn = world.session().await;
     let number = if world.is_mysql() { 100 } else { 3_000 }; // one after the other there
     let names: Vec<String> = (1..number).map(|name| name.to_string()).collect();
-    let many = world.lock("0").and(&names).unwrap();
+    let many = LockSet::new(&world.lock("0"), &names).unwrap();
     let leases = all(&mut *conn, &many).await.acquired().unwrap();
     assert_eq!(leases.len(), number);
     let mut other = world.session().await;
@@ -195,7 +195,7 @@ pub async fn racers_for_permits_get_each_once(world: &World) {
 pub async fn the_same_token_finds_its_set_again(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("a").with_token("agreed").unwrap();
-    let both = lock.clone().and(["b"]).unwrap();
+    let both = LockSet::new(&lock, ["b"]).unwrap();
     let first = all(&mut *conn, &both).await.acquired().unwrap();
     let again = all(&mut *conn, &both).await.acquired().unwrap();
     let fences = |leases: &[Lease]| {
@@ -216,7 +216,7 @@ pub async fn an_agreed_token_keeps_what_it_had_and_gets_no_more(world: &World) {
     let a = world.lock("a").with_token("agreed").unwrap();
     let mine = conn.take(&a).await;
     let theirs = other.take(&world.lock("b")).await;
-    let both = a.and(["b", "c"]).unwrap();
+    let both = LockSet::new(&a, ["b", "c"]).unwrap();
     assert!(all(&mut *conn, &both).await.is_busy());
     assert!(
         conn.is_mine(&mine).await.unwrap(),
@@ -234,7 +234,7 @@ pub async fn an_agreed_token_keeps_what_it_had_and_gets_no_more(world: &World) {
 pub async fn permits_that_were_never_used_go_to_all_who_race_for_them(world: &World) {
     for round in 0..5 {
         let names: Vec<String> = (1..6).map(|name| format!("{round} {name}")).collect();
-        let permits = world.lock(&format!("{round} 0")).and(&names).unwrap();
+        let permits = LockSet::new(&world.lock(&format!("{round} 0")), &names).unwrap();
         let mut racers = Vec::new();
         for _ in 0..6 {
             let (mut conn, permits) = (world.session().await, permits.clone());

@@ -1,7 +1,7 @@
 //! Tables of another name or place, and none at all.
 
 use diesel_locks::migrations::Migrations;
-use diesel_locks::{Error, List, Outcome, Table, Wait};
+use diesel_locks::{Error, List, Outcome, Released, Table, Wait};
 
 use crate::session::Session;
 use crate::world::{World, eventually, own_table, secs};
@@ -47,11 +47,11 @@ async fn work_in(world: &World, conn: &mut dyn Session, table: &Table) {
     );
     let (lease, mut other) = (conn.take(&here).await, conn.take(&there).await);
     assert_eq!(conn.told_busy(&there).await.unwrap().fence, other.fence());
-    assert_eq!(conn.extend(&mut other).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.try_extend(&mut other).await.unwrap(), Outcome::Done);
     conn.begin().await.unwrap();
     conn.pin(&other).await.unwrap();
     assert_eq!(
-        conn.set_data(&other, Some("there")).await.unwrap(),
+        conn.try_set_data(&other, Some("there")).await.unwrap(),
         Outcome::Done
     );
     conn.commit().await.unwrap();
@@ -65,7 +65,7 @@ async fn work_in(world: &World, conn: &mut dyn Session, table: &Table) {
     assert_eq!(conn.load(&other_list.held()).await.unwrap().len(), 1);
 
     let parsed: diesel_locks::Lease = other.to_text().parse().unwrap();
-    assert_eq!(conn.release(&parsed).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.release(&parsed).await.unwrap(), Released::InTime);
     assert!(conn.is_mine(&lease).await.unwrap());
     assert_eq!(conn.number(&held).await.unwrap(), 0);
     let old = conn.take(&there).await;
@@ -182,8 +182,8 @@ pub async fn where_the_table_is_missing_the_error_says_what_creates_it(world: &W
     let moved = text.replace(":diesel_locks:", ":diesel_locks_nowhere:");
     assert_ne!(moved, text);
     let mut lease: diesel_locks::Lease = moved.parse().unwrap();
-    assert_missing(conn.extend(&mut lease).await);
-    assert_missing(conn.set_data(&lease, None).await);
+    assert_missing(conn.try_extend(&mut lease).await);
+    assert_missing(conn.try_set_data(&lease, None).await);
     assert_missing(conn.try_pin(&lease).await);
     assert_missing(conn.is_mine(&lease).await);
     assert_missing(conn.release(&lease).await);
@@ -205,7 +205,7 @@ pub async fn another_error_is_not_taken_for_a_missing_table(world: &World) {
     conn.batch(&format!("ALTER TABLE {name} DROP COLUMN data"))
         .await
         .unwrap();
-    let error = conn.set_data(&lease, Some("x")).await.unwrap_err();
+    let error = conn.try_set_data(&lease, Some("x")).await.unwrap_err();
     assert!(matches!(error, Error::Database(_)), "{error:?}");
     assert!(!error.is_transient());
     conn.batch(&format!("DROP TABLE {name}")).await.unwrap();

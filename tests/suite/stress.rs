@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use diesel_locks::{Attempt, Lock, Outcome, Result};
+use diesel_locks::{Attempt, Lock, Outcome, Released, Result};
 use tokio::sync::Semaphore;
 
 use crate::session::Session;
@@ -82,12 +82,12 @@ impl Ground {
         };
         assert!(!self.held.swap(true, SeqCst), "two holders");
         self.wins.fetch_add(1, SeqCst);
-        assert_eq!(conn.extend(&mut lease).await?, Outcome::Done);
+        assert_eq!(conn.try_extend(&mut lease).await?, Outcome::Done);
         conn.begin().await?;
         conn.pin(&lease).await?;
         conn.commit().await?;
         assert!(self.held.swap(false, SeqCst));
-        assert_eq!(conn.release(&lease).await?, Outcome::Done);
+        assert_eq!(conn.release(&lease).await?, Released::InTime);
         Ok(true)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel_locks::asynchronous::{self as async_mode, AsyncConnections, AsyncLockConnection};
 use diesel_locks::blocking::{self as blocking_mode, Connections, LockConnection};
-use diesel_locks::{Error, List, Lock, Result, Wait};
+use diesel_locks::{Error, List, Lock, LockSet, Result, Wait};
 
 #[allow(dead_code)] // compiled is passed
 fn blocking<C: LockConnection>() {}
@@ -49,11 +49,15 @@ async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
     if let Some(mut lease) = lock.try_acquire(conn).await?.acquired() {
         lease.pin(conn).await?;
         let _ = lease.try_pin(conn).await?;
-        let _ = lease.extend(conn).await?;
-        let _ = lease.extend_to(conn, std::time::Duration::MAX).await?;
-        let _ = lease.extend_by(conn, std::time::Duration::MAX).await?;
-        lease.is_mine(conn).await?;
+        lease.extend(conn).await?;
+        lease.extend_to(conn, std::time::Duration::MAX).await?;
+        lease.extend_by(conn, std::time::Duration::MAX).await?;
+        let _ = lease.try_extend(conn).await?;
+        let _ = lease.try_extend_to(conn, std::time::Duration::MAX).await?;
+        let _ = lease.try_extend_by(conn, std::time::Duration::MAX).await?;
+        lease.status(conn).await?;
         lease.set_data(conn, None).await?;
+        let _ = lease.try_set_data(conn, None).await?;
         lease.release(conn).await?;
     }
     lock.inspect(conn).await?;
@@ -117,7 +121,7 @@ async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
     let (ttl, never) = (std::time::Duration::from_secs(1), Wait::never);
     let locks = async_mode::Locker::new(pool).with_ttl(ttl)?;
     let lock = Lock::new("x")?;
-    let set = lock.clone().and(["y"])?;
+    let set = LockSet::new(&lock, ["y"])?;
     locks.acquire("text", never()).await?.release().await?;
     locks
         .acquire(&String::from("text"), never())
@@ -140,9 +144,8 @@ async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
     let _ = locks.try_acquire_any(&set).await?;
     let lease = locks.acquire_any(&set, never()).await?.into_lease();
     let _ = locks.adopt(lease).await?;
-    locks
-        .run("text", never(), async |guard| guard.is_valid())
-        .await?;
+    let run = locks.run("text", never(), async |guard| guard.is_valid());
+    run.await?.into_result()?;
     locks.inspect("text").await?;
     locks.list(&List::all()).await?;
     let _: diesel_locks::Forced = locks.force_release("text").await?;

@@ -55,14 +55,20 @@ pub async fn a_pin_that_is_a_write_keeps_the_lock_as_well(world: &World) {
             // The heartbeat waits for it, as documented.
             world.make_impatient(&mut *rival).await;
             let mut copy = lease.clone();
-            assert!(rival.extend(&mut copy).await.unwrap_err().is_transient());
+            assert!(
+                rival
+                    .try_extend(&mut copy)
+                    .await
+                    .unwrap_err()
+                    .is_transient()
+            );
         }
         holder.commit().await.unwrap();
         world.let_run_out(&mut *holder, &lease).await;
         holder.begin().await.unwrap();
         assert_eq!(
             holder.try_pin(&handed).await.unwrap(),
-            diesel_locks::Pin::RunOut
+            diesel_locks::Pin::Expired
         );
         holder.rollback().await.unwrap();
         let next = rival.take(&lock).await;

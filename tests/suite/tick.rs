@@ -2,7 +2,7 @@
 
 use diesel::debug_query;
 use diesel_locks::statement::Statement;
-use diesel_locks::{Attempt, Lease, List, Lock, Outcome, Pin};
+use diesel_locks::{Attempt, Lease, List, Lock, Outcome, Pin, Released};
 
 use crate::session::Session;
 use crate::world::{World, ms, secs};
@@ -28,8 +28,11 @@ pub async fn a_lease_is_over_at_the_instant_at_which_it_ends(world: &World) {
     conn.batch("SET timestamp = 1767225630.25").await.unwrap();
     assert!(!conn.is_held(&lock).await.unwrap());
     assert!(conn.load(&world.list().held()).await.unwrap().is_empty());
-    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::RunOut);
-    assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::DoneLate);
+    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::Expired);
+    assert_eq!(
+        conn.try_extend(&mut lease).await.unwrap(),
+        Outcome::DoneLate
+    );
     conn.batch("SET timestamp = 1767225660.25").await.unwrap();
     assert_eq!(conn.take(&lock).await.fence(), 1_767_225_660_250_000);
 }
@@ -112,13 +115,13 @@ pub async fn within_one_tick(conn: &mut dyn Session, lock: &Lock) {
         assert!(lease.fence() > last);
         last = lease.fence();
         for _ in 0..3 {
-            assert_eq!(conn.extend(&mut lease).await.unwrap(), Outcome::Done);
+            assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
             assert_eq!(
-                conn.extend_by(&mut lease, ms(1)).await.unwrap(),
+                conn.try_extend_by(&mut lease, ms(1)).await.unwrap(),
                 Outcome::Done
             );
             assert_eq!(
-                conn.set_data(&lease, Some("same")).await.unwrap(),
+                conn.try_set_data(&lease, Some("same")).await.unwrap(),
                 Outcome::Done
             );
             assert_eq!(conn.take(&mine).await.fence(), last);
@@ -126,10 +129,10 @@ pub async fn within_one_tick(conn: &mut dyn Session, lock: &Lock) {
         for _ in 0..3 {
             let longest = secs(36_500 * 24 * 60 * 60);
             assert_eq!(
-                conn.extend_by(&mut lease, longest).await.unwrap(),
+                conn.try_extend_by(&mut lease, longest).await.unwrap(),
                 Outcome::Done
             );
         }
-        assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+        assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
     }
 }

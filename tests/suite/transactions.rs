@@ -1,6 +1,6 @@
 //! Locks inside the caller's own transactions.
 
-use diesel_locks::{Attempt, Error, Lock, Outcome, Wait};
+use diesel_locks::{Attempt, Error, Lock, Outcome, Released, Wait};
 
 use crate::session::Session;
 use crate::world::{Level, World, ms, secs};
@@ -57,7 +57,7 @@ pub async fn what_is_rolled_back_was_never_acquired(world: &World) {
     let outer = conn.take(&lock).await;
     conn.rollback().await.unwrap();
     assert!(!conn.is_held(&lock).await.unwrap());
-    assert_eq!(conn.release(&outer).await.unwrap(), Outcome::Lost);
+    assert_eq!(conn.release(&outer).await.unwrap(), Released::Lost);
 
     conn.begin().await.unwrap();
     conn.begin().await.unwrap();
@@ -77,9 +77,9 @@ pub async fn a_lease_that_was_committed_works_on_every_connection(world: &World)
     let lease = one.take(&lock).await;
     one.commit().await.unwrap();
     let mut handed: diesel_locks::Lease = lease.to_text().parse().unwrap();
-    assert_eq!(other.extend(&mut handed).await.unwrap(), Outcome::Done);
-    assert_eq!(other.release(&handed).await.unwrap(), Outcome::Done);
-    assert_eq!(one.release(&lease).await.unwrap(), Outcome::Lost);
+    assert_eq!(other.try_extend(&mut handed).await.unwrap(), Outcome::Done);
+    assert_eq!(other.release(&handed).await.unwrap(), Released::InTime);
+    assert_eq!(one.release(&lease).await.unwrap(), Released::Lost);
 }
 
 pub async fn a_release_takes_effect_with_the_commit(world: &World) {
@@ -88,7 +88,7 @@ pub async fn a_release_takes_effect_with_the_commit(world: &World) {
     let lease = holder.take(&lock).await;
 
     holder.begin().await.unwrap();
-    assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(holder.release(&lease).await.unwrap(), Released::InTime);
     assert!(rival.try_acquire(&lock).await.unwrap().is_busy());
     holder.rollback().await.unwrap();
     assert!(
@@ -97,7 +97,7 @@ pub async fn a_release_takes_effect_with_the_commit(world: &World) {
     );
 
     holder.begin().await.unwrap();
-    assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(holder.release(&lease).await.unwrap(), Released::InTime);
     holder.commit().await.unwrap();
     assert!(rival.try_acquire(&lock).await.unwrap().acquired().is_some());
 }
@@ -165,10 +165,10 @@ pub async fn a_savepoint_takes_back_a_release_and_an_extension(world: &World) {
     conn.begin().await.unwrap();
     conn.begin().await.unwrap();
     assert_eq!(
-        conn.extend_to(&mut lease, secs(600)).await.unwrap(),
+        conn.try_extend_to(&mut lease, secs(600)).await.unwrap(),
         Outcome::Done
     );
-    assert_eq!(conn.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
     conn.rollback().await.unwrap();
     conn.commit().await.unwrap();
     assert!(conn.is_mine(&lease).await.unwrap());
@@ -253,7 +253,7 @@ pub async fn a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction(worl
     other.begin().await.unwrap();
     assert!(other.try_hold(&lock).await.unwrap().acquired().is_some());
     other.commit().await.unwrap();
-    assert_eq!(holder.extend(&mut lease).await.unwrap(), Outcome::Lost);
+    assert_eq!(holder.try_extend(&mut lease).await.unwrap(), Outcome::Lost);
     assert!(!holder.is_held(&lock).await.unwrap());
 }
 

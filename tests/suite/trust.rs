@@ -27,14 +27,14 @@ pub async fn trust_counts_from_before_the_request(world: &World) {
     assert!(lease.trusted_for() < conn.time_left(&lock).await.unwrap());
 
     assert_eq!(
-        conn.extend_to(&mut lease, secs(60)).await.unwrap(),
+        conn.try_extend_to(&mut lease, secs(60)).await.unwrap(),
         Outcome::Done
     );
     assert!(lease.trusted_for() + ms(100) <= secs(59));
     assert!(lease.trusted_for() > secs(50));
     let before = lease.trusted_for();
     assert_eq!(
-        conn.extend_by(&mut lease, secs(60)).await.unwrap(),
+        conn.try_extend_by(&mut lease, secs(60)).await.unwrap(),
         Outcome::Done
     );
     assert!(lease.trusted_for() + ms(100) <= before + secs(60));
@@ -42,7 +42,7 @@ pub async fn trust_counts_from_before_the_request(world: &World) {
 
     let mut handed: Lease = lease.to_text().parse().unwrap();
     assert_eq!(
-        conn.extend_by(&mut handed, secs(60)).await.unwrap(),
+        conn.try_extend_by(&mut handed, secs(60)).await.unwrap(),
         Outcome::Done
     );
     assert!(handed.trusted_for() + ms(100) <= secs(59));
@@ -61,10 +61,10 @@ pub async fn a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &World) {
         .await
         .unwrap_err();
     assert!(late.is_transient(), "{late}");
-    let Error::TooLate { name, took, ttl } = late else {
+    let Error::TooLate { key, took, ttl, .. } = late else {
         panic!("{late}")
     };
-    assert_eq!((&*name, ttl), (lock.key(), ms(100)));
+    assert_eq!((&*key, ttl), (lock.key(), ms(100)));
     assert!(took >= ms(120));
     assert!(other.row(&lock).await.fence > lease.fence(), "it was won");
     assert_eq!(other.force_release(&lock).await.unwrap(), Forced::Free);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use diesel_locks::{Error, Outcome};
+use diesel_locks::{Error, Outcome, Released};
 
 use super::keeping::{Calls, assert_lost};
 use super::ledger::{ledger, until_run_out, write, written};
@@ -49,7 +49,7 @@ pub async fn what_is_written_under_a_guard_commits_or_not_at_all(world: &World) 
         assert_eq!(written(&mut *other, &ledger).await, fence);
         assert!(guard.is_valid() && other.is_mine(&guard.lease()).await.unwrap());
     }
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 pub async fn a_lost_guard_writes_nothing(world: &World) {
@@ -143,7 +143,7 @@ pub async fn a_deadline_that_passes_in_a_transaction_loses_nothing(world: &World
     assert_eq!(written(&mut *other, &ledger).await, 1);
     assert!(other.is_mine(&guard.lease()).await.unwrap());
     assert_eq!(recorder.count("lost"), 0);
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 pub async fn finishing_a_guard_releases_with_the_commit(world: &World) {
@@ -210,7 +210,7 @@ pub async fn a_transaction_that_is_dropped_leaves_nothing(world: &World) {
         .unwrap();
     assert_eq!(written(&mut *other, &ledger).await, 1);
     let guard = Arc::into_inner(guard).expect("the only one");
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 /// Dropped at any of its steps.
@@ -237,7 +237,7 @@ pub async fn a_transaction_that_is_dropped_anywhere_leaves_nothing(world: &World
     let after = written(&mut *other, &ledger).await;
     assert!(after > count, "the last one has written");
     assert!(guard.is_valid());
-    assert_eq!(guard.release().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
 /// Where there is one writer they come one after the other.
@@ -291,8 +291,8 @@ pub async fn while_one_transaction_is_open_another_can_begin(world: &World) {
     soon("it has begun", async || started.count() == 1).await;
     let another = guard.transaction(Box::new(|_| Box::pin(async { Ok(()) })));
     another.await.unwrap();
-    assert_eq!(guard.extend().await.unwrap(), Outcome::Done);
-    assert_eq!(guard.set_data(Some("x")).await.unwrap(), Outcome::Done);
+    assert_eq!(guard.try_extend().await.unwrap(), Outcome::Done);
+    assert_eq!(guard.try_set_data(Some("x")).await.unwrap(), Outcome::Done);
     one.await.unwrap().unwrap();
     assert!(guard.is_valid());
 }
@@ -356,7 +356,7 @@ pub async fn the_work_may_release_the_lock_of_its_guard(world: &World) {
         let work: Work = Box::new(move |conn| {
             Box::pin(async move {
                 write(conn, &into, 1).await;
-                assert_eq!(conn.release(&copy).await?, Outcome::Done);
+                assert_eq!(conn.release(&copy).await?, Released::InTime);
                 Ok(())
             })
         });
@@ -365,7 +365,7 @@ pub async fn the_work_may_release_the_lock_of_its_guard(world: &World) {
         } else {
             guard.transaction(work).await.unwrap();
             assert!(guard.lost_within(secs(10)).await);
-            assert_eq!(guard.release().await.unwrap(), Outcome::Lost);
+            assert_eq!(guard.release().await.unwrap(), Released::Lost);
         }
         assert!(!other.is_held(&lock).await.unwrap());
     }

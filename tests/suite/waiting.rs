@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use diesel_locks::{Attempt, Outcome, Wait};
+use diesel_locks::{Attempt, Released, Wait};
 
 use super::cost;
 use crate::world::{World, eventually, ms, secs, spawn};
@@ -59,7 +59,7 @@ pub async fn a_waiter_gets_the_lock_after_its_release(world: &World) {
             .unwrap()
     });
     eventually("it waits", async || tries.so_far() > 1).await;
-    assert_eq!(holder.release(&lease).await.unwrap(), Outcome::Done);
+    assert_eq!(holder.release(&lease).await.unwrap(), Released::InTime);
     let next = waiting.await.unwrap();
     assert!(next.fence() > lease.fence());
     assert!(holder.is_mine(&next).await.unwrap());

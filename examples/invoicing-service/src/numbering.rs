@@ -27,7 +27,7 @@ pub async fn run<P: Database>(locker: Locker<P>) {
                 println!("{error}");
                 sleep(PAUSE).await;
             }
-            Ok(Run::Lost(_) | Run::Busy(_)) => println!("lost the lock"),
+            Ok(Run::Lost { .. } | Run::Busy { .. }) => println!("lost the lock"),
         }
     }
 }

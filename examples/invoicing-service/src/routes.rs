@@ -32,12 +32,12 @@ async fn create<P: Database>(
     State(service): State<Service<P>>,
     Json(new): Json<NewInvoice>,
 ) -> Answer<(StatusCode, Json<Invoice>)> {
-    let invoice = service.pool.connect().await?.create(new).await?;
+    let invoice = service.pool.connect(None).await?.create(new).await?;
     Ok((StatusCode::CREATED, Json(invoice)))
 }
 
 async fn list<P: Database>(State(service): State<Service<P>>) -> Answer<Json<Vec<Invoice>>> {
-    Ok(Json(service.pool.connect().await?.list().await?))
+    Ok(Json(service.pool.connect(None).await?.list().await?))
 }
 
 /// Pays under the lock of the invoice: the transaction commits under the lock, or not at all. A second payment does not
@@ -47,7 +47,7 @@ async fn pay<P: Database>(
     Path(id): Path<i32>,
 ) -> Answer<Json<Invoice>> {
     let lock = service.locker.lock(("invoices", &*id.to_string()))?;
-    let mut conn = service.pool.connect().await?;
+    let mut conn = service.pool.connect(None).await?;
     let paid = lock.transaction(&mut conn, Wait::never(), async |conn, _| {
         conn.pay(id).await?.ok_or(Refusal::NothingToPay)
     });

@@ -30,7 +30,7 @@ pub fn run(pool: &Pool) -> crate::Result<()> {
                 println!("{error}");
                 sleep(PAUSE);
             }
-            Ok(Run::Lost(_) | Run::Busy(_)) => println!("lost the lock"),
+            Ok(Run::Lost { .. } | Run::Busy { .. }) => println!("lost the lock"),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::database::Pool;
 use crate::schema::invoices;
 
 pub fn pay(pool: &Pool, id: i32) -> Result<()> {
-    let lock = Lock::in_group("invoices", &id.to_string())?;
+    let lock = Lock::in_group("invoices", id.to_string())?;
     let wait = Wait::up_to(Duration::from_secs(1));
     match lock.transaction(&mut pool.get()?, wait, |conn, _| set_paid(conn, id))? {
         Attempt::Acquired(()) => println!("invoice {id} is paid"),

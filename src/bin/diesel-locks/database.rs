@@ -92,14 +92,14 @@ fn on_connection<C: LockConnection>(args: &Args, conn: &mut C) -> Outcome {
             json,
             watch,
         } => {
-            let locks = filter.list(table);
+            let locks = filter.list(table)?;
             let locks = if *all { locks } else { locks.held() };
             list::list(conn, &locks, *json, *watch)
         }
         Command::Show { lock, json } => show::show(conn, &lock.lock(table)?, *json),
         Command::Release { lock, yes, .. } => release::release(conn, &lock.lock(table)?, *yes),
         Command::Purge { filter, older_than } => {
-            purge::purge(conn, &filter.list(table), *older_than)
+            purge::purge(conn, &filter.list(table)?, *older_than)
         }
     }
 }

@@ -50,10 +50,14 @@ where
     })?;
     let code = match ran {
         Run::Done(Ok(code)) => code,
-        Run::Done(Err(error)) | Run::Lost(Some(Err(error))) => not_started(args, &error),
-        Run::Lost(_) => args.lost_exit_code,
-        Run::Busy(_) if args.wait.is_some() => args.timed_out_exit_code,
-        Run::Busy(_) => args.busy_exit_code,
+        Run::Done(Err(error))
+        | Run::Lost {
+            value: Some(Err(error)),
+            ..
+        } => not_started(args, &error),
+        Run::Lost { .. } => args.lost_exit_code,
+        Run::Busy { .. } if args.wait.is_some() => args.timed_out_exit_code,
+        Run::Busy { .. } => args.busy_exit_code,
     };
     Ok(Exit::Code(code))
 }

@@ -35,11 +35,11 @@ pub struct LockFilter {
 }
 
 impl LockFilter {
-    pub fn list(&self, table: Table) -> List {
-        let list = List::all().in_table(table).prefix(&self.prefix);
+    pub fn list(&self, table: Table) -> Result<List> {
+        let list = List::all().in_table(table).with_prefix(&self.prefix);
         match &self.group {
-            Some(group) => list.group(group),
-            None => list,
+            Some(group) => list.in_group(group),
+            None => Ok(list),
         }
     }
 }

@@ -181,8 +181,11 @@ impl<P: Connections> Connections for Gated<P> {
 impl<P: AsyncConnections> AsyncConnections for Gated<P> {
     type Connection = P::Connection;
 
-    async fn connect(&self) -> Result<Self::Connection, Box<dyn Error + Send + Sync>> {
+    async fn connect(
+        &self,
+        within: Option<Duration>,
+    ) -> Result<Self::Connection, Box<dyn Error + Send + Sync>> {
         self.gate.pass()?;
-        self.pool.connect().await
+        self.pool.connect(within).await
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use diesel_locks::blocking::{Connections, Guard, Locker};
 use diesel_locks::locker::Purging;
 use diesel_locks::{
-    Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Run, Table, Wait,
+    Attempt, Forced, Lease, LeaseStatus, List, Lock, LockSet, Outcome, Record, Released, Result,
+    Run, Table, Wait,
 };
 
 use super::{

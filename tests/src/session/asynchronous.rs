@@ -15,7 +15,8 @@ use diesel_async::{
 use diesel_locks::asynchronous::{Bb8Connection, LeaseDsl, ListDsl, LockDsl, LockSetDsl, TableDsl};
 use diesel_locks::query::{locked, unlocked};
 use diesel_locks::{
-    Attempt, Forced, Lease, List, Lock, LockSet, Outcome, Record, Result, Table, Wait,
+    Attempt, Forced, Lease, LeaseStatus, List, Lock, LockSet, Outcome, Record, Released, Result,
+    Table, Wait,
 };
 
 use super::{Session, Work, answer, closure, host_jobs, implement, operations, session};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel_locks::{Attempt, Forced, Lease, Lock, Pin, Record};
+use diesel_locks::{Attempt, Forced, Lease, Lock, Pin, Record, Released};
 
 use super::{Dice, Model, Row, Seed};
 use crate::session::Session;
@@ -122,7 +122,7 @@ impl Game<'_> {
             .unwrap();
         let token = if own < 3 { own } else { 3 + self.leases.len() };
         if own < 3 {
-            lock = lock.with_token(&format!("token{own}")).unwrap();
+            lock = lock.with_token(format!("token{own}")).unwrap();
         }
         if let Some(data) = &data {
             lock = lock.with_data(data).unwrap();
@@ -180,19 +180,23 @@ impl Game<'_> {
         let (conn, model) = (&mut *self.conns[self.at], &mut self.model);
         let (engine, model) = match self.dice.below(6) {
             0 => (
-                conn.extend_to(&mut lease, secs(ttl)).await,
+                conn.try_extend_to(&mut lease, secs(ttl))
+                    .await
+                    .map(Into::into),
                 model.change(id, |row, now| row.ends = row.ends.max(now + ttl)),
             ),
             1 => (
-                conn.extend_by(&mut lease, secs(ttl)).await,
+                conn.try_extend_by(&mut lease, secs(ttl))
+                    .await
+                    .map(Into::into),
                 model.change(id, |row, now| row.ends = row.ends.max(now) + ttl),
             ),
             2 => (
-                conn.set_data(&lease, None).await,
+                conn.try_set_data(&lease, None).await.map(Into::into),
                 model.change(id, |row, _| row.data = None),
             ),
             3 => (
-                conn.set_data(&lease, Some("c")).await,
+                conn.try_set_data(&lease, Some("c")).await.map(Into::into),
                 model.change(id, |row, _| row.data = Some("c".to_owned())),
             ),
             4 => (conn.release(&lease).await, model.change(id, Model::free)),
@@ -203,6 +207,7 @@ impl Game<'_> {
                 return self.same(&format!("pin {number}"), &engine, &model);
             }
         };
+        let model = Released::from(model);
         self.same(&format!("use {number}"), &engine.unwrap(), &model);
         self.leases[number].0 = lease;
     }
