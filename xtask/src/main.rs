@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask test`, `race`, `bench`, `servers up|down`, `tidy`.
 //!
-//! It uses only the standard library, so that it builds within a second on a new machine.
+//! It uses only the standard library, so that it builds within a second on a new machine. What `tidy` needs besides is a
+//! package of its own, in `surface`.
 
 mod applications;
 mod bench;
@@ -24,6 +25,7 @@ mod server;
 mod servers;
 mod shell;
 mod suite;
+mod surface;
 mod tidy;
 mod tree;
 mod unstable;
@@ -40,7 +42,7 @@ cargo xtask race [ENGINE...]                          runs tests/race.rs with 10
 cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes twenty
 cargo xtask servers up [ENGINE...]                    starts servers for daily work, and prints their URLs
 cargo xtask servers down                              ends these servers
-cargo xtask tidy [--bless]                            checks format, lints, docs, links, licences and SQL snapshots
+cargo xtask tidy [--bless]                            checks format, lints, docs, links, licences, SQL and public items
 
 ENGINE: postgres, mariadb, mysql or sqlite. Without it, the command is for all four.";
 

@@ -1,8 +1,8 @@
 //! `cargo xtask tidy`: what a reader should never have to say in a review.
 
 use crate::engine::Engine;
-use crate::{Outcome, client, packages, pages, promises, shell, suite, tree};
-use std::path::Path;
+use crate::{Outcome, client, packages, pages, promises, shell, suite, surface, tree};
+use std::path::PathBuf;
 use std::process::Command;
 
 const FEATURES: [&str; 4] = ["postgres", "mysql", "sqlite", "async"];
@@ -17,7 +17,10 @@ const OTHERS: [&str; 7] = [
     "tracing",
 ];
 
-/// Checks everything; `bless` formats and takes the SQL of now for the expected one.
+/// What accepts the snapshots of now.
+const BLESS: &str = "cargo xtask tidy --bless";
+
+/// Checks everything; `bless` formats and takes the SQL and the public items of now for the expected ones.
 pub fn tidy(bless: bool) -> Outcome {
     format(bless)?;
     tree::check()?;
@@ -28,9 +31,11 @@ pub fn tidy(bless: bool) -> Outcome {
     }
     lint_program()?;
     lint_workspace()?;
+    // Before the documentation: cargo removes its pages when rustdoc writes JSON.
+    public_items(bless)?;
     documentation()?;
     snapshots(bless)?;
-    shell::run(cargo().args(["test", "--quiet", "--package", "xtask"]))?;
+    own_tests()?;
     println!("tidy");
     Ok(())
 }
@@ -54,8 +59,13 @@ fn feature_sets() -> Vec<String> {
                 .map(|other| format!("{one},{other}")),
         );
     }
-    sets.push([&FEATURES[..], &OTHERS].concat().join(","));
+    sets.push(every_feature());
     sets
+}
+
+/// All that an application can have.
+fn every_feature() -> String {
+    [&FEATURES[..], &OTHERS].concat().join(",")
 }
 
 /// The library alone: the features of dev-dependencies would leak into it and hide errors.
@@ -103,6 +113,15 @@ fn lint_workspace() -> Outcome {
     )
 }
 
+fn public_items(bless: bool) -> Outcome {
+    let list = surface::list(&every_feature(), &target())?;
+    if bless {
+        surface::write(&list)
+    } else {
+        mended_by(BLESS, surface::check(&list))
+    }
+}
+
 fn documentation() -> Outcome {
     let words = [
         "doc",
@@ -115,8 +134,7 @@ fn documentation() -> Outcome {
         tree::LIBRARY,
     ];
     shell::run(cargo().args(words).env("RUSTDOCFLAGS", "-D warnings"))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
-    pages::check(&Path::new(&target).join("doc/diesel_locks"))
+    pages::check(&target().join("doc/diesel_locks"))
 }
 
 fn snapshots(bless: bool) -> Outcome {
@@ -125,11 +143,21 @@ fn snapshots(bless: bool) -> Outcome {
     if bless {
         test.env("BLESS", "1");
     }
-    mended_by("cargo xtask tidy --bless", shell::run(&mut test))
+    mended_by(BLESS, shell::run(&mut test))
+}
+
+fn own_tests() -> Outcome {
+    let words = ["test", "--quiet", "--package", "xtask"];
+    shell::run(cargo().args(words).args(["--package", "xtask-surface"]))
 }
 
 fn mended_by(command: &str, outcome: Outcome) -> Outcome {
     outcome.map_err(|failure| format!("{failure}\nThis mends it:  {command}"))
+}
+
+/// The folder that cargo builds in.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }
 
 fn cargo() -> Command {
