@@ -1,4 +1,4 @@
-//! Tidying in the background.
+//! Purging in the background.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::setup;
 use crate::managed::Managed;
 use crate::world::{World, ms, own_table, secs, soon};
 
-/// While its row is being purged it is busy.
+/// Waits for the lock, because its row is busy while it is being purged.
 async fn use_once(locks: &dyn Managed, lock: &Lock) {
     let soon_free = Wait::up_to(secs(20)).every(ms(5));
     let guard = locks.acquire(lock, soon_free).await.unwrap();
@@ -40,7 +40,7 @@ pub async fn rows_are_purged_in_the_background_until_that_is_stopped(world: &Wor
     .await;
 }
 
-/// The interval is a day: it is not waited for after a failure.
+/// The interval is a day. After a failure, the next try comes much sooner.
 pub async fn what_could_not_be_purged_is_tried_again_soon(world: &World) {
     let (mut other, table) = (world.session().await, own_table("diesel_locks"));
     let ((locks, traffic), lock) = (
