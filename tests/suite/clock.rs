@@ -21,8 +21,8 @@ pub async fn the_times_in_the_row_come_from_the_database(world: &World) {
     );
 }
 
-/// A wrong clock of a client must not matter, so no other file of the crate reads the wall clock. `clock.rs` reads it
-/// for the fences on SQLite, where the database has no other clock than the client's.
+/// A wrong clock of a client must not matter, so no other file of the crate than `clock.rs` reads the wall clock. The
+/// fences on SQLite need it: there the database has no other clock than the client's.
 #[test]
 fn the_clock_on_the_wall_is_read_nowhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
