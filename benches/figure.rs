@@ -38,7 +38,7 @@ impl Reach {
 }
 
 impl Figure {
-    /// Whether the figure reaches its bound.
+    /// Returns whether the figure reaches its bound.
     pub fn is_met(&self) -> Option<bool> {
         Some(self.reach?.is_met(self.ratio.unwrap_or(self.value)))
     }

@@ -1,14 +1,14 @@
-//! The conformance suite: what a lock must do, stamped for every world.
+//! The conformance suite: the properties of the locks, tested in every world.
 //!
-//! A world is an engine, a kind of connection (blocking or async) and where it comes from (opened for the
-//! test, or a pool). Each case is written once, as a function of a world; a difference between engines is
-//! asked for by name ([`World`]'s methods), and no case is skipped anywhere.
+//! A world is an engine, a kind of connection (blocking or async) and a source of connections (opened for the test, or
+//! a pool). Each case is written once, as a function of a world. A case asks the world for differences between engines
+//! ([`World`]'s methods). Every case runs in every world.
 //!
-//! A test's path is `engine::mode::source::module::case`, for example
+//! The path of a test is `engine::mode::source::module::case`, for example
 //! `postgres::asynchronous::pool::pin::the_heartbeat_passes_the_pin_at_once`. So `cargo xtask test -- pin::` runs one
-//! file of cases in every world. A new case is its function in `suite/` and one line in the list below.
+//! file of cases in every world. A new case needs a function in `suite/` and one line in the list below.
 //!
-//! `cargo xtask test` starts the servers and runs all of it.
+//! `cargo xtask test` starts the servers and runs all tests.
 
 mod managed;
 mod suite;
@@ -17,7 +17,7 @@ mod world;
 use diesel_locks_tests::session;
 use world::{Engine, Mode, Source, World};
 
-/// Every case in every world of one engine.
+/// Makes a test of every case in every world of one engine.
 macro_rules! worlds {
     ($engine:ident, $variant:ident, $($module:ident: $($case:ident),+;)+) => {
         mod $engine {

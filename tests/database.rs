@@ -1,4 +1,4 @@
-//! A database that belongs to one test, on the servers that `cargo xtask test` names; and a folder for files.
+//! A database that belongs to one test, on the servers that `cargo xtask test` names. It also has a folder for files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,8 +19,8 @@ pub enum Engine {
     Sqlite,
 }
 
-/// Every test for every engine, as a function of the engine.
-#[allow(clippy::crate_in_macro_def)] // the functions are the caller's
+/// Makes a test of each function for each engine. The function takes the engine.
+#[allow(clippy::crate_in_macro_def)] // the functions belong to the caller
 #[macro_export]
 macro_rules! for_every_engine {
     ($($module:ident: $($case:ident),+;)+) => {
@@ -46,7 +46,7 @@ macro_rules! for_every_engine {
 }
 pub use for_every_engine;
 
-/// What is done with a connection, whatever its type.
+/// Does the same work with a connection of any type.
 #[macro_export]
 macro_rules! with_connection {
     ($engine:expr, $url:expr, $conn:ident => $work:expr) => {
@@ -71,16 +71,16 @@ macro_rules! with_connection {
 }
 pub use with_connection;
 
-/// Removed when dropped.
+/// A database. It is removed when dropped.
 pub struct Database {
     pub engine: Engine,
     pub url: String,
     pub folder: PathBuf,
-    /// The server's own, and the name of this one there.
+    /// The URL of the server's own database, and the name of this database on the server.
     server: Option<(String, String)>,
 }
 
-/// A row with the one column `number`.
+/// A row with the single column `number`.
 #[derive(QueryableByName)]
 pub struct Number {
     #[diesel(sql_type = BigInt)]
@@ -92,7 +92,7 @@ pub fn establish<C: Connection>(url: &str) -> C {
 }
 
 impl Database {
-    /// An empty one.
+    /// Creates an empty database.
     pub fn new(engine: Engine) -> Self {
         let database = Self::unborn(engine);
         if let Some((server, name)) = &database.server {
@@ -102,7 +102,7 @@ impl Database {
         database
     }
 
-    /// One that others are to create.
+    /// A database that another program is to create.
     pub fn unborn(engine: Engine) -> Self {
         let name = format!("diesel_locks_{}", unique());
         let folder = std::env::temp_dir().join(&name);
@@ -125,7 +125,7 @@ impl Database {
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// The number in the column `number` of the one row of the query.
+    /// The value of the column `number` in the only row of the query.
     pub fn number(&self, sql: &str) -> i64 {
         let row: Result<Number, _> =
             with_connection!(self.engine, &self.url, conn => sql_query(sql).get_result(conn));
@@ -136,7 +136,7 @@ impl Database {
         self.number(&format!("SELECT COUNT(*) AS number FROM {table}"))
     }
 
-    /// Whether there is a table of this name.
+    /// Returns whether there is a table with this name.
     pub fn has(&self, table: &str) -> bool {
         let tables = match self.engine.name() {
             "postgres" => "(SELECT relname AS name FROM pg_class) t",
@@ -148,7 +148,7 @@ impl Database {
         self.count(&format!("{tables} WHERE name = '{table}'")) == 1
     }
 
-    /// A new file's path in this database's folder.
+    /// The path of a file in this database's folder.
     pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
     }
@@ -183,7 +183,7 @@ impl Engine {
         }
     }
 
-    /// What the crate calls it.
+    /// The crate's name for the engine's dialect.
     pub fn dialect(self) -> &'static str {
         match self.name() {
             "mariadb" => "mysql",
@@ -205,7 +205,7 @@ impl Engine {
     }
 }
 
-/// Different in every process and every call.
+/// A name that differs in every process and every call.
 pub fn unique() -> String {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);

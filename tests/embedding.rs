@@ -1,6 +1,7 @@
-//! The crate in a host application: with its migrations, its schema, its connections and its rights, on every database.
+//! Tests of the crate in a host application: with the host's migrations, schema, connections and rights, on every
+//! database.
 //!
-//! The host's own migrations, one older and one newer than this crate's, lie in `embedding/migrations`.
+//! The host's own migrations, one older and one newer than this crate's, are in `embedding/migrations`.
 
 mod embedding {
     pub mod connections;

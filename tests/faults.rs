@@ -1,8 +1,8 @@
-//! The database, the network and the processes fail, and what the managed locks promise holds all the same (I3, I12).
+//! The database, the network and processes fail. The promises of the managed locks must hold all the same (I3, I12).
 //!
-//! Time itself is what is tested in many of these, so they wait for real: bounded, with short ttls, and mostly many at
-//! once. A proxy of the test's own ([`proxy`]) plays the network that fails; other processes are this program, started
-//! again. On SQLite, where no network is, another writer plays the database that does not answer.
+//! Many of these tests are about time itself, so they wait in real time: for a limited time, with short ttls, and
+//! mostly in parallel. A proxy of the test ([`proxy`]) plays the network that fails. The other processes are this
+//! program, started again. SQLite has no network, so there another writer plays the database that does not answer.
 #![cfg(unix)]
 
 #[path = "faults/cancel.rs"]
@@ -45,7 +45,7 @@ mod stopped {
     }
 }
 
-/// A test of each case, for each engine, blocking and async.
+/// Makes tests of the cases for each engine, blocking and async.
 macro_rules! faults {
     ($($feature:literal $module:ident $engine:ident;)+) => {$(
         #[cfg(feature = $feature)]

@@ -1,4 +1,4 @@
-//! The `Locker` of a world, watched: what their observers are told, and what their connections do.
+//! Records the events of a world's `Locker` and the traffic on its connections.
 
 pub mod recorder;
 pub mod traffic;

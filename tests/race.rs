@@ -1,13 +1,14 @@
-//! The race: processes take one lock over from each other as fast as they can, are stopped in the middle of
-//! whatever they do, and write only in guarded transactions. Afterwards the order of the commits is the order of the
-//! fences (I5, I6), and every row was reported.
+//! The race: processes take one lock over from each other as fast as they can. They are stopped at arbitrary moments,
+//! and they write only in guarded transactions. Afterwards the order of the commits must be the order of the fences
+//! (I5, I6), and every row must have been reported.
 //!
-//! Each test starts its own binary again, as the processes; what they do there is in [`racer`], what the test does
-//! with them in [`referee`], and what must be true in the end in [`verdict`]. The second test of each engine is the
-//! same race with a plain check in place of the pin: there stale holders do commit, and the verdict sees it.
+//! Each test starts its own binary again, as the racing processes. [`racer`] is the code of those processes,
+//! [`referee`] starts and stops them, and [`verdict`] checks the result. Each engine has a second test, the control:
+//! the same race with a plain check in place of the pin. There stale holders can commit, and the long form fails if
+//! none did.
 //!
-//! A few hundred takeovers, or as many as `DIESEL_LOCKS_TAKEOVERS` says (`cargo xtask race`); that long form also
-//! fails where something that was to be shown never happened.
+//! The number of takeovers is a few hundred, or the value of `DIESEL_LOCKS_TAKEOVERS` (`cargo xtask race`). That long
+//! form also fails if something that the race must show never happened.
 #![cfg(unix)]
 
 #[path = "race/event.rs"]

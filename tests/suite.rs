@@ -1,4 +1,4 @@
-//! The cases, a file for each subject. `conformance.rs` lists them and runs them in every world.
+//! The cases, in one file for each subject. `conformance.rs` lists them and runs them in every world.
 
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 mod alone;

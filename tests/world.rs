@@ -1,4 +1,4 @@
-//! A world: an engine, a kind of connection, and where it comes from. Each case runs in one of its own, with
+//! A world: an engine, a kind of connection, and a source of connections. Each case runs in a world of its own, with
 //! names that no other case uses.
 
 mod isolation;
@@ -29,10 +29,10 @@ pub enum Source {
     Pool,
 }
 
-/// So many connections has a pool, if a case doesn't say.
+/// The size of a pool, unless a case sets another.
 const POOL_SIZE: u32 = 20;
 
-/// What a case does; it stays on its thread.
+/// The future of a case. It stays on its thread.
 pub type Case<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 pub struct World {
@@ -41,7 +41,7 @@ pub struct World {
     pub source: Source,
     url: String,
     opener: Opener,
-    /// In the names of its locks, and of the folder of an SQLite database.
+    /// A part of the names of the locks, and of the folder of an SQLite database.
     scope: String,
 }
 
@@ -49,7 +49,7 @@ impl World {
     pub fn new(engine: Engine, mode: Mode, source: Source, case: &str) -> Self {
         let scope = format!("{case} {}", unique());
         let url = engine.url(&scope);
-        // Where another process has just made the host's table this fails, and the cases find it.
+        // This fails if another process creates the host's table at the same time. Then the cases find the table.
         let _ = engine.migrate(&url, HOST_JOBS);
         Self {
             engine,
@@ -61,7 +61,7 @@ impl World {
         }
     }
 
-    /// Runs a case, and lets nothing of it go on afterwards.
+    /// Runs a case. Nothing of the case goes on afterwards.
     pub fn run(self, case: impl for<'a> FnOnce(&'a Self) -> Case<'a>) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -76,7 +76,7 @@ impl World {
         });
     }
 
-    /// A connection of this world's kind.
+    /// Opens a connection of this world's kind.
     pub async fn session(&self) -> Box<dyn Session> {
         let mut session = (self.opener)().await;
         for setup in setup(self.engine) {
@@ -91,7 +91,7 @@ impl World {
         session
     }
 
-    /// A lock that no other case knows.
+    /// A lock whose name no other case uses.
     pub fn lock(&self, name: &str) -> Lock {
         Lock::in_group(&self.scope, name).expect("a valid name")
     }
@@ -101,7 +101,7 @@ impl World {
         List::all().in_group(&self.scope).expect("a group")
     }
 
-    /// Makes a connection give up soon where it has to wait for another transaction.
+    /// Lets the connection wait only a short time for another transaction.
     pub async fn make_impatient(&self, conn: &mut dyn Session) {
         let sql = match self.engine.name() {
             "postgres" => "SET lock_timeout = '100ms'",
@@ -115,7 +115,7 @@ impl World {
         self.mode == Mode::Blocking
     }
 
-    /// Whether every connection is opened for one use, so that none is left where nothing goes on.
+    /// Returns whether each connection is opened for one use only, so that none stays open while nothing runs.
     pub fn opens_its_own(&self) -> bool {
         self.source == Source::Own
     }
@@ -128,7 +128,7 @@ impl World {
         self.engine.is_postgres()
     }
 
-    /// MySQL or MariaDB.
+    /// Returns whether the engine is MySQL or MariaDB.
     pub fn is_mysql(&self) -> bool {
         !self.is_postgres() && !self.is_sqlite()
     }
@@ -140,10 +140,10 @@ impl Drop for World {
     }
 }
 
-/// A table of the host's.
+/// A table of the host.
 const HOST_JOBS: &str = "CREATE TABLE IF NOT EXISTS host_jobs (scope VARCHAR(255) NOT NULL, name VARCHAR(200) NOT NULL)";
 
-/// What the host sets on its connections.
+/// The settings that the host applies to its connections.
 fn setup(engine: Engine) -> Vec<String> {
     match engine.name() {
         "sqlite" => vec![
@@ -161,12 +161,12 @@ fn setup(engine: Engine) -> Vec<String> {
     }
 }
 
-/// A table that no other case knows.
+/// A table whose name no other case uses.
 pub fn own_table(name: &str) -> Table {
     Table::new(&format!("{name}_{}", unique())).expect("a valid name")
 }
 
-/// Runs beside the case, in a thread of its own, whatever kind of connection it uses.
+/// Runs a task beside the case, on a thread of its own, for both kinds of connections.
 pub fn spawn<T: Send + 'static>(
     task: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
@@ -174,7 +174,7 @@ pub fn spawn<T: Send + 'static>(
     tokio::task::spawn_blocking(move || handle.block_on(task))
 }
 
-/// Asks again until the answer is yes; fails after twenty seconds.
+/// Repeats the question until the answer is yes. Fails after twenty seconds.
 pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
     let deadline = Instant::now() + secs(20);
     while !question().await {
@@ -183,7 +183,8 @@ pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
     }
 }
 
-/// The same for what takes its time: asks every few milliseconds, and leaves the processor to those who are to do it.
+/// Repeats the question every few milliseconds until the answer is yes, for events that take some time. The pause
+/// leaves the processor to the threads that cause the event. Fails after twenty seconds.
 pub async fn soon<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
     let deadline = Instant::now() + secs(20);
     while !question().await {

@@ -113,7 +113,7 @@ pub fn no_process_of_a_command_outlives_a_killed_run(engine: Engine) {
     assert!(killed.elapsed() > Duration::from_secs(3), "after the ttl");
 }
 
-/// Whether this process catches INT. The program does so a moment after the command has started.
+/// Returns whether this process catches INT. The program does so a moment after the command has started.
 fn catches_int(process: &str) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

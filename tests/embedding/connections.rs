@@ -22,7 +22,7 @@ diesel::table! {
     }
 }
 
-/// Passes the connection inside to what is generic over connections.
+/// Passes the inner connection to code that is generic over connections.
 macro_rules! with_inner {
     ($any:expr, $conn:ident => $work:expr) => {
         match $any {
@@ -36,7 +36,7 @@ macro_rules! with_inner {
     };
 }
 
-/// The host's own code, written once.
+/// Code of the host, written once for all connections.
 fn hold<C: LockConnection>(conn: &mut C) -> Result<i64, Error> {
     let held = Lock::new("jobs")?.try_hold(conn)?;
     Ok(held.acquired().expect("nobody else holds it"))
@@ -56,7 +56,7 @@ pub fn a_host_with_several_databases_matches_its_connection(engine: Engine) {
         .acquired()
         .unwrap();
 
-    // A transaction of the host's, in which both its own query and a pin run.
+    // A transaction of the host. Its own query and a pin run in it.
     any.transaction(|any| {
         with_inner!(any, conn => lease.pin(conn))?;
         with_inner!(any, conn => hold(conn))?;

@@ -1,4 +1,4 @@
-//! Files in the host's folder of migrations, and the Diesel CLI.
+//! Migration files in the host's folder, and the Diesel CLI.
 
 use std::fs;
 use std::path::Path;
@@ -58,7 +58,7 @@ pub fn the_hosts_commands_go_on_working(engine: Engine) {
     works(&host.database);
 }
 
-/// The file is part of these tests: see [`super::joined`].
+/// The printed file is compiled into these tests: see [`super::joined`].
 pub fn what_is_printed_is_what_is_compiled(engine: Engine) {
     let host = Host::new(engine);
     host.configure(false);
@@ -88,7 +88,7 @@ pub fn the_filter_keeps_the_table_from_being_dropped(engine: Engine) {
     );
 
     assert_eq!(diff(&host, "filtered").matches("diesel_locks").count(), 0);
-    // And without it, which is what the guide warns of.
+    // The guide warns of this: without the filter, the tables would be dropped.
     host.configure(false);
     let unfiltered = diff(&host, "unfiltered");
     for table in [
@@ -106,7 +106,7 @@ pub fn the_filter_keeps_the_table_from_being_dropped(engine: Engine) {
     }
 }
 
-/// What Diesel writes to make the database what the host's schema says.
+/// The migration that Diesel writes to change the database to the host's schema.
 fn diff(host: &Host, name: &str) -> String {
     host.diesel(&["migration", "generate", "--diff-schema=schema.rs", name]);
     let folder = host

@@ -17,7 +17,7 @@ fn both() -> Both {
     Migrations::default().with(MIGRATIONS)
 }
 
-/// An async connection of this engine, whatever its type, on a runtime that has only this thread.
+/// Does the same work with an async connection of any type, on a runtime with only this thread.
 macro_rules! on_one_thread {
     ($engine:expr, $url:expr, $conn:ident => $work:expr) => {{
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -54,7 +54,7 @@ pub fn combined_sources_run_and_revert(engine: Engine) {
     });
 }
 
-/// The host's folder holds a copy of ours already.
+/// The host's folder already has a copy of this crate's migration.
 pub fn equal_versions_are_an_error(engine: Engine) {
     let host = Host::new(engine);
     let ours = host.write();
@@ -110,7 +110,7 @@ fn wait() -> Wait {
     Wait::up_to(Duration::from_secs(60))
 }
 
-/// As the guide says for SQLite; elsewhere there is nothing to say.
+/// The setting that the guide advises for SQLite. The other engines need no setting.
 fn patience(engine: Engine) -> &'static str {
     if engine.name() == "sqlite" {
         "PRAGMA busy_timeout = 20000"

@@ -1,4 +1,4 @@
-//! A host application's folder, and the Diesel CLI in it.
+//! The folder of a host application, and the Diesel CLI in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::database::{Database, Engine};
 
-/// What the host embeds.
+/// The migrations that the host embeds.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("embedding/migrations");
 
 const FILTER: &str = r#"filter = { except_tables = ["^diesel_locks.*"] }"#;
@@ -20,7 +20,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// With its own migrations, and a database that is not there yet.
+    /// Creates a host with its own migrations. Its database does not exist yet.
     pub fn new(engine: Engine) -> Self {
         let host = Self {
             database: Database::unborn(engine),
@@ -35,7 +35,7 @@ impl Host {
         self.database.file("migrations")
     }
 
-    /// The names in the folder of migrations, in their order.
+    /// The names in the folder of migrations, in order.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.migrations()).unwrap();
         let mut names: Vec<String> = entries
@@ -46,7 +46,7 @@ impl Host {
         names
     }
 
-    /// This crate's migrations, written for the engine; the folder that was made.
+    /// Writes this crate's migrations for the engine. Returns the new folder.
     pub fn write(&self) -> PathBuf {
         let folder = self.migrations();
         let made = match self.database.engine.dialect() {
@@ -62,7 +62,7 @@ impl Host {
         made
     }
 
-    /// Writes `diesel.toml`, with the filter that hides the table or without it.
+    /// Writes `diesel.toml`, with or without the filter that hides the table.
     pub fn configure(&self, filtered: bool) {
         let filter = if filtered { FILTER } else { "" };
         let text = format!(
@@ -71,7 +71,7 @@ impl Host {
         fs::write(self.database.file("diesel.toml"), text).unwrap();
     }
 
-    /// Runs the Diesel CLI in the host's folder; what it printed.
+    /// Runs the Diesel CLI in the host's folder. Returns the output.
     pub fn diesel(&self, words: &[&str]) -> String {
         let program = std::env::var("DIESEL_CLI").unwrap_or_else(|_| {
             panic!("DIESEL_CLI is not set: run the tests with `cargo xtask test`")

@@ -1,4 +1,5 @@
-//! The host's tables and ours in one query: declared with the macro, or printed by the Diesel CLI.
+//! The host's tables and the table of the locks in one query. The macro or the Diesel CLI declares the
+//! table of the locks.
 
 use diesel::prelude::*;
 use diesel_locks::blocking::{LockDsl, TableDsl};
@@ -36,7 +37,7 @@ mod printed_postgres;
 #[path = "printed/sqlite.rs"]
 mod printed_sqlite;
 
-/// Two jobs, and somebody at the first.
+/// A database with two jobs. The lock of the first job is held.
 fn at_work(engine: Engine, table: &Table) -> Database {
     let database = Database::new(engine);
     with_connection!(engine, &database.url, conn => {
@@ -49,7 +50,7 @@ fn at_work(engine: Engine, table: &Table) -> Database {
     database
 }
 
-/// Who is at which job, and which job nobody is at.
+/// Checks that a join finds the holder of the first job, and that a filter finds the job whose lock is free.
 macro_rules! look {
     ($schema:path, $locks:ident, $table:expr, $conn:expr) => {{
         use $schema::{host_jobs, $locks};

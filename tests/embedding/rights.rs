@@ -1,4 +1,4 @@
-//! What a role must be allowed. The grants here are those of the guide.
+//! The rights that a role needs. The grants here are those of the guide.
 
 use diesel::Connection;
 use diesel_locks::blocking::{LeaseDsl, ListDsl, LockConnection, LockDsl};
@@ -6,14 +6,14 @@ use diesel_locks::{Error, Forced, List, Lock, LockSet, Wait};
 
 use crate::database::{Database, Engine, unique, with_connection};
 
-/// A user with these rights; removed when dropped. SQLite knows no users, only who may open the file, and how.
+/// A user with these rights. It is removed when dropped. SQLite has no users, only the rights to open the file.
 struct Role {
     database: Database,
     name: String,
 }
 
 impl Role {
-    /// Where the table is there.
+    /// Creates the user in a new database that has the table of the locks.
     fn new(engine: Engine, grants: &[&str]) -> Self {
         let database = Database::new(engine);
         with_connection!(engine, &database.url, conn => diesel_locks::blocking::migrate(conn))
@@ -73,7 +73,7 @@ pub fn what_is_granted_is_enough(engine: Engine) {
         work(conn).unwrap();
         let (page, hour) = (List::all(), std::time::Duration::from_secs(3_600));
         let purged = page.purge(conn, hour);
-        // A table of which no row is old enough is not written to on MySQL and MariaDB.
+        // MySQL and MariaDB write nothing if no row is old enough, so the missing right does not matter there.
         assert_eq!(purged.is_err(), engine.dialect() == "postgres", "{purged:?}");
         let denied = conn.transaction(|conn| {
             diesel::connection::SimpleConnection::batch_execute(conn, "DROP TABLE diesel_locks")?;
@@ -104,7 +104,7 @@ pub fn what_is_granted_is_enough(engine: Engine) {
     });
 }
 
-/// All that an application does.
+/// All operations of an application.
 fn work<C: LockConnection + Connection>(conn: &mut C) -> Result<(), Error> {
     diesel_locks::blocking::verify(conn)?;
     let lock = Lock::new("x")?;

@@ -1,5 +1,5 @@
-//! Everything that can be awaited is dropped after its first poll, its second, and so on to its end; and all together at
-//! random. Afterwards the row, the line, the pool and the runtime know nothing of it.
+//! Every future is dropped after its first poll, after its second poll, and so on until it is ready. Then many futures
+//! are dropped at random. Afterwards nothing must be left over in the row, the queue, the pool and the runtime.
 
 #[path = "cancel/cut.rs"]
 mod cut;
@@ -57,7 +57,7 @@ pub fn a_cancelled_acquisition_leaves_nothing(place: &Place) {
     });
 }
 
-/// One waits, is cancelled, and another one waits behind it.
+/// The first waiter is cancelled while the second waiter waits behind it.
 pub fn a_cancelled_wait_leaves_the_line(place: &Place) {
     on_ground(place, async |on| {
         for polls in 0..12 {
@@ -69,7 +69,7 @@ pub fn a_cancelled_wait_leaves_the_line(place: &Place) {
                 },
                 on.tasks.acquire(&on.lock, Wait::forever()),
             );
-            // So seldom that it is woken, or too late.
+            // The second waiter polls so rarely that it acquires the lock in time only if it is woken.
             let seldom = Wait::up_to(ms(60_000)).every(ms(30_000));
             let second = on.tasks.acquire(&on.lock, seldom);
             let released = async {
@@ -140,14 +140,14 @@ pub fn a_guard_survives_what_is_cancelled_under_it(place: &Place) {
         })
         .await;
         assert_eq!(guard.write(scope).await.expect("a commit"), 0);
-        // What was begun and not committed may hold the row a little longer, not for ever.
+        // A transaction that was begun but not committed may lock the row a little longer, but not for ever.
         guard.release().await.expect("an answer");
         on.is_free(&on.lock, "after all of that").await;
         adopted(on).await;
     });
 }
 
-/// A lease whose adoption was cancelled still is its owner's.
+/// If an adoption is cancelled, the lease still belongs to its owner.
 async fn adopted(on: &Ground<'_>) {
     let lease = on.guard().await.into_lease();
     every_cut("adopt", async |cut| {
@@ -164,7 +164,7 @@ async fn adopted(on: &Ground<'_>) {
     on.is_free(&on.lock, "adopted").await;
 }
 
-/// Many at once, each cancelled somewhere, or not at all.
+/// Many tasks at once. Each request is cancelled at a random poll, or not at all.
 pub fn a_storm_of_cancellations(place: &Place) {
     const TASKS: usize = 8;
     const ROUNDS: usize = 25;

@@ -1,4 +1,5 @@
-//! This program again, as another process that runs the same test and is told by its environment that it is the other.
+//! This program again, as another process that runs the same test. Its environment tells it that it is the other
+//! process.
 
 use std::process::Child;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,23 +16,23 @@ const VARIABLES: [&str; 3] = [
     "DIESEL_LOCKS_FAULTS_NUMBER",
 ];
 
-/// The url, the group and the number of this process, if it is a child.
+/// The URL, the group and the number of this process, if it is a child.
 pub fn told() -> Option<(String, String, usize)> {
     let [url, group, number] = VARIABLES.map(|name| std::env::var(name).ok());
     Some((url?, group?, number?.parse().ok()?))
 }
 
-/// Something told by a child: a word, and more.
+/// A message of a child: the child's number, a word, and the rest of the line.
 pub type Line = (usize, String, String);
 
-/// What libtest prints does not begin like this.
+/// No line that libtest prints begins like this.
 const MARK: &str = "faults:";
 
 pub fn say(word: &str, more: impl std::fmt::Display) {
     println!("\n{MARK}{word} {more}");
 }
 
-/// The children of a test, which never outlive it.
+/// The child processes of a test. They end when this is dropped.
 pub struct Children<'p> {
     place: &'p Place,
     processes: Vec<Child>,
@@ -50,7 +51,7 @@ impl<'p> Children<'p> {
         }
     }
 
-    /// Starts another one, and returns its number.
+    /// Starts another child, and returns its number.
     pub fn start(&mut self) -> usize {
         let number = self.processes.len();
         let place = self.place;
@@ -67,7 +68,7 @@ impl<'p> Children<'p> {
         number
     }
 
-    /// What is told next, by whomever.
+    /// The next message of any child. `None` if there is none in this time.
     pub fn hear(&self, within: Duration) -> Option<Line> {
         match self.lines.recv_timeout(within) {
             Ok(line) => Some(line),
@@ -76,7 +77,7 @@ impl<'p> Children<'p> {
         }
     }
 
-    /// What is said next, which is to begin with this word.
+    /// The rest of the next message, which must begin with this word.
     #[track_caller]
     pub fn expect(&self, word: &str, within: Duration) -> String {
         let heard = self.hear(within);
@@ -89,15 +90,15 @@ impl<'p> Children<'p> {
         process::signal(&self.processes[number], signal).expect("a signal");
     }
 
-    /// Ends it, without any warning.
+    /// Kills a child without a warning.
     pub fn kill(&mut self, number: usize) {
         self.processes[number].kill().expect("a signal");
         self.processes[number].wait().expect("an end");
     }
 
-    /// Whether it ended well.
+    /// Waits for the end of a child. Returns whether it succeeded.
     pub fn ends_well(&mut self, number: usize) -> bool {
-        // Its end of the pipe stays open: otherwise it would take ours for dead.
+        // The pipe stays open. If it were closed, the child would think that its parent is gone.
         let pipe = self.processes[number].stdin.take();
         let status = self.processes[number].wait().expect("an end");
         drop(pipe);
@@ -111,7 +112,7 @@ impl Drop for Children<'_> {
     }
 }
 
-/// In a child: ends this process when the one that started it does, however that happens.
+/// Runs in a child: ends this process when the parent process ends, for any reason.
 pub fn end_with_parent() {
     process::when_input_ends(|| std::process::exit(1));
 }

@@ -1,5 +1,5 @@
-//! A `Locker` of either kind, with the same blocking words: what the tests are about is what happens behind it. An async
-//! one is waited for from outside of its runtime; the future of a blocking one is ready at the first poll.
+//! A `Locker` of either mode, with the same blocking methods: the tests are about what happens behind these methods. An
+//! async future is awaited from outside of its runtime. The future of a blocking operation is ready at the first poll.
 
 #[path = "client/log.rs"]
 mod log;
@@ -65,14 +65,14 @@ impl Client {
         Ok(attempt.map(|held| self.guard(held)))
     }
 
-    /// Acquires it for work that panics.
+    /// Acquires the lock for work that panics.
     pub fn run_panicking(&self, lock: &Lock) {
         let job: Job = Box::new(|_| Box::pin(async { panic_quietly() }));
         let run = self.locks.run(lock, Wait::never(), job);
         let _ = self.runtime.block_on(run).expect("the lock");
     }
 
-    /// Asks the database something on a connection of the pool.
+    /// Sends a query on a connection of the pool.
     pub fn ask(&self) -> Result<(), Box<dyn std::error::Error>> {
         let (within, list) = (Duration::from_secs(2), List::all().limit(1));
         let asked = async { tokio::time::timeout(within, self.locks.list(&list)).await };
@@ -80,7 +80,7 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the pool refuses to give connections.
+    /// The gate before the pool. While it is closed, the pool gives no connections.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -101,7 +101,7 @@ impl Client {
     }
 }
 
-/// A guard outside of its runtime: what is known of it at once, and blocking words for what is not.
+/// A guard outside of its runtime. Operations that are async have blocking methods here.
 pub struct Guard {
     held: Option<AnyGuard>,
     runtime: Handle,
@@ -124,7 +124,7 @@ impl Guard {
         self.runtime.block_on((**self).try_extend())
     }
 
-    /// Writes to the ledger in a guarded transaction; how many rows of a larger fence were there.
+    /// Writes to the ledger in a guarded transaction. Returns the number of rows with a larger fence.
     pub fn write(&self, scope: &str) -> Result<i64> {
         self.runtime.block_on((**self).write(scope))
     }
@@ -155,7 +155,7 @@ impl Drop for Guard {
     }
 }
 
-/// A panic that prints nothing.
+/// Panics without a message on the terminal.
 fn panic_quietly<T>() -> T {
     std::panic::resume_unwind(Box::new("on purpose"))
 }

@@ -30,7 +30,7 @@ pub fn a_transaction_that_panics_leaves_nothing(place: &Place) {
     let (_proxy, client) = place.line(&setup);
     let lock = place.lock("panic", ms(60_000));
     let guard = client.acquire(&lock, Wait::never()).expect("the lock");
-    // More often than there are connections.
+    // More often than the pool has connections.
     for _ in 0..4 {
         let work = catch_unwind(AssertUnwindSafe(|| guard.write_panicking(&place.group)));
         assert!(work.is_err());
@@ -100,8 +100,8 @@ pub fn what_was_left_to_a_dead_runtime_is_done_by_the_next(place: &Place) {
     });
 }
 
-/// There a thread that is blocked is the only one. In a process of its own, because it would be the end of all tests
-/// where something panics while a panic is cleaned up.
+/// On such a runtime, a thread that is blocked is the only thread. The test runs in a process of its own: a second
+/// panic during the cleanup of a panic would end the process, and with it all other tests.
 pub fn a_short_outage_on_a_runtime_of_one_thread(place: &Place) {
     if place.is_child {
         return hold_on_one_thread(place);
@@ -127,7 +127,7 @@ fn hold_on_one_thread(place: &Place) {
             .expect("a transaction of somebody else"),
     }
     let began = Instant::now();
-    // Longer than the keeper has patience.
+    // Longer than the keeper waits for an answer.
     runtime.block_on(async { tokio::time::sleep(ms(5_200)).await });
     match &proxy {
         Some(proxy) => proxy.come_back(Close::Gently),

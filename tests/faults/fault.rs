@@ -1,4 +1,4 @@
-//! What can happen to a database, seen from a client.
+//! The faults of a database, as a client sees them.
 
 use diesel_locks_tests::Engine;
 
@@ -9,19 +9,19 @@ use crate::proxy::{Close, Proxy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Connections break, and no new ones are made.
+    /// Connections are closed, and new connections are refused.
     Cut,
-    /// They break with a reset, as when the server is killed.
+    /// Connections are reset, as when the server is killed, and new connections are refused.
     Reset,
     /// Nothing passes.
     Hang,
-    /// Requests pass, replies don't.
+    /// Requests pass, replies do not.
     Deaf,
     /// The pool gives no connections.
     Gate,
-    /// SQLite: somebody writes in a long transaction, and the application waits for its turn for ever.
+    /// SQLite: another connection writes in a long transaction, and the application waits for it.
     Writer,
-    /// SQLite: the file is locked, and the application does not wait.
+    /// SQLite: another connection has locked the file, and the application does not wait.
     Locked,
 }
 
@@ -33,18 +33,18 @@ impl Fault {
         &[Self::Cut, Self::Reset, Self::Hang, Self::Deaf, Self::Gate]
     }
 
-    /// Whether a thread that asks the database gets no answer at all while it lasts.
+    /// Returns whether a request on a thread gets no answer while the fault lasts.
     pub fn keeps_waiting(self) -> bool {
         matches!(self, Self::Hang | Self::Deaf | Self::Writer)
     }
 }
 
-/// A client, and what can happen to its database.
+/// A client, and a fault between the client and its database.
 pub struct Line {
     pub client: Client,
     fault: Fault,
     proxy: Option<Proxy>,
-    /// SQLite's other writer.
+    /// The other writer on SQLite.
     writer: Option<Box<dyn Probe>>,
 }
 

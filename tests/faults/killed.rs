@@ -11,7 +11,7 @@ use crate::child::{Children, end_with_parent, say};
 use crate::place::{Place, ms, within};
 
 const TTL: Duration = ms(2_000);
-/// After the ttl, on a machine that does other things as well.
+/// The extra time after the ttl, for a busy machine.
 const LATE: Duration = ms(6_000);
 const KILLS: usize = 10;
 const WORKERS: usize = 3;
@@ -29,7 +29,8 @@ pub fn killed_holders_are_taken_over_and_there_are_never_two(place: &Place) {
     let mut probe = place.probe();
     let mut longest = Duration::ZERO;
     for kill in 0..KILLS {
-        // Every other one in the midst of its transactions, the rest right after it acquired.
+        // Every second holder is killed in the middle of its transactions. The other holders are killed right after
+        // acquiring.
         if kill % 2 == 0 {
             within(ms(15_000), "it writes", || {
                 probe.written(&place.group, fence) > 0
@@ -52,7 +53,7 @@ pub fn killed_holders_are_taken_over_and_there_are_never_two(place: &Place) {
     let _ = std::fs::remove_file(witness(place));
 }
 
-/// Who has acquired it.
+/// The number and the fence of the process that acquires the lock next.
 fn next(children: &Children<'_>, limit: Duration) -> (usize, i64) {
     let (number, word, more) = children
         .hear(limit)
@@ -61,7 +62,7 @@ fn next(children: &Children<'_>, limit: Duration) -> (usize, i64) {
     (number, more.parse().expect("a fence"))
 }
 
-/// In one of the processes: blocking and async ones compete.
+/// Runs in each child: blocking and async holders compete.
 fn work(place: &Place) {
     end_with_parent();
     let client = place.rival();
@@ -71,7 +72,8 @@ fn work(place: &Place) {
         let guard = client.acquire(&lock, Wait::forever());
         let guard = guard.expect("the lock");
         let began = Instant::now();
-        // Free once its last holder is dead, or has seen that its lease is over: which may take a moment.
+        // The file is unlocked when the last holder is dead, or when it has seen that its lease is lost. The holder
+        // may take a moment to see that.
         while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             if guard.is_valid() && began.elapsed() > ms(3_000) {
                 say("two", "holders at once");
@@ -93,7 +95,7 @@ fn work(place: &Place) {
     }
 }
 
-/// A lock of the operating system, which ends with the process.
+/// A lock of the operating system. It ends with the process.
 fn witness(place: &Place) -> PathBuf {
     std::env::temp_dir().join(format!("diesel-locks {} witness", place.group))
 }

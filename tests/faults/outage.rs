@@ -10,15 +10,15 @@ use crate::client::{Guard, Told};
 use crate::fault::{Fault, Line};
 use crate::place::{Mode, Place, ms, side_by_side, within};
 
-/// How long after its end the work is told at the latest, on a machine that does other things as well.
+/// The longest time from the end of the trust until the work is told, on a busy machine.
 pub const LATE: Duration = ms(2_000);
 
-/// Each in a thread of its own: they mostly wait.
+/// Runs the test of each fault in a thread of its own, because the tests mostly wait.
 fn each(place: &Place, test: impl Fn(&Place, Fault) + Sync) {
     let (faults, test) = (Fault::of(place.engine), &test);
     let names = faults.iter().map(|fault| format!("{fault:?}"));
     side_by_side(names.zip(faults).map(|(name, fault)| {
-        // What happens to a file of SQLite happens to all who use it.
+        // A fault of an SQLite file affects all its users, so each fault has a file of its own.
         let work = move || {
             if place.engine.is_sqlite() {
                 test(&place.another(), *fault);
@@ -50,7 +50,7 @@ fn short(place: &Place, fault: Fault) {
             .log()
             .tells(began, |told| matches!(told, Told::Late(_)))
     };
-    // A thread that waits for its answer does not know that it will be late; an async SQLite is a thread, too.
+    // A thread that waits for its answer cannot notice that it is late. An async SQLite connection uses a thread, too.
     let is_thread = place.mode == Mode::Blocking || place.engine.is_sqlite();
     let told_meanwhile = !is_thread || !fault.keeps_waiting();
     let limit = ttl * 2;
@@ -98,7 +98,7 @@ fn long(place: &Place, fault: Fault) {
     let told = told().expect("just told");
     let late = told.saturating_duration_since(deadline);
     let early = deadline.saturating_duration_since(told);
-    // A machine that stood still for a while held up this thread, too.
+    // If the machine stood still for a while, this thread stood still, too.
     assert!(
         told.saturating_duration_since(over) < LATE && early < ms(2),
         "told {late:?} late, {early:?} early"
@@ -159,13 +159,13 @@ pub fn when_lost(guard: &dyn Held) -> impl Fn() -> Option<Instant> + use<> {
     move || *told.lock().expect("a moment")
 }
 
-/// Looks at the guard until its trust is over, and says when that was to be.
+/// Reads the guard's trust until it is over. Returns the moment at which it was to end.
 pub fn watch(guard: &dyn Held, ttl: Duration) -> Instant {
     let mut deadline = Instant::now();
     within(ttl * 2, "the end of trust", || {
         let (now, left) = (Instant::now(), guard.trusted_for());
         if !left.is_zero() {
-            // Too early by the time between the two looks, which mostly is none.
+            // This is too early by the time between the two readings, which is mostly almost nothing.
             deadline = deadline.max(now + left);
         }
         left.is_zero()
@@ -173,7 +173,7 @@ pub fn watch(guard: &dyn Held, ttl: Duration) -> Instant {
     deadline
 }
 
-/// By the database's clock, the lease lasts longer than it was trusted.
+/// By the database's clock, the lease must last longer than the holder trusted it.
 fn row_outlives_trust(place: &Place, lock: &diesel_locks::Lock, deadline: Instant) {
     let mut probe = place.probe();
     let left = probe.time_left(lock);

@@ -1,5 +1,5 @@
-//! Where a test runs: an engine, blocking or async, a database that all clients of the test share, and names that no
-//! other test knows.
+//! The surroundings of a test: an engine, blocking or async, a database that all clients of the test share, and names
+//! that no other test uses.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::proxy::Proxy;
 pub enum Mode {
     Blocking,
     Async,
-    /// Processes of both kinds; in the test itself blocking.
+    /// Child processes of both kinds. The test itself is blocking.
     Both,
 }
 
@@ -27,18 +27,18 @@ pub struct Place {
     pub mode: Mode,
     pub url: String,
     pub group: String,
-    /// What libtest calls the test.
+    /// The name of the test in libtest.
     pub path: String,
-    /// Whether this process is one that the test has started.
+    /// True in a process that the test has started.
     pub is_child: bool,
-    /// Async clients live on it.
+    /// The runtime of the async clients.
     pub runtime: Runtime,
 }
 
 impl Place {
     pub fn new(engine: Engine, mode: Mode, path: &str) -> Self {
         if let Some((url, group, number)) = child::told() {
-            // Where both kinds compete.
+            // Children with odd numbers are async, where both kinds compete.
             let mode = match mode {
                 Mode::Both if number % 2 == 1 => Mode::Async,
                 mode => mode,
@@ -55,14 +55,14 @@ impl Place {
         place
     }
 
-    /// In a database of the test's own.
+    /// In a database that belongs to the test.
     #[cfg(feature = "postgres")]
     pub fn at(engine: Engine, mode: Mode, url: &str) -> Self {
         engine.migrate(url, probe::LEDGER).expect("a ledger");
         Self::again(engine, mode, url.to_owned(), format!("faults {}", unique()))
     }
 
-    /// Another of the same kind.
+    /// Another place of the same kind.
     pub fn another(&self) -> Self {
         Self::new(self.engine, self.mode, &self.path)
     }
@@ -84,13 +84,13 @@ impl Place {
         lock.expect("a valid lock")
     }
 
-    /// A way to the database that can fail, and a client that goes it.
+    /// A network that can fail, if there is one, and a client behind it.
     pub fn line(&self, setup: &Setup) -> (Option<Proxy>, Client) {
         let (proxy, url) = self.proxy();
         (proxy, self.client(&url, setup))
     }
 
-    /// A way to the database that can fail, where there is a network.
+    /// A network that can fail, if there is one, and the URL of the database behind it.
     pub fn proxy(&self) -> (Option<Proxy>, String) {
         let Some(server) = self.server() else {
             return (None, self.url.clone());
@@ -102,7 +102,7 @@ impl Place {
         (Some(proxy), url)
     }
 
-    /// A client whose way to the database does not fail.
+    /// A client whose network does not fail.
     pub fn rival(&self) -> Client {
         self.client(&self.url, &Setup::default())
     }
@@ -123,7 +123,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // The database of a child is that of the test which has started the child.
+        // A child uses the database of the test that has started it, and must not remove it.
         if !self.is_child {
             shared::clear(&self.group);
         }
@@ -138,7 +138,7 @@ pub fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// Asks again until the answer is yes, and says how long that took.
+/// Repeats the question until the answer is yes. Returns how long that took.
 #[track_caller]
 pub fn within(limit: Duration, what: &str, mut question: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
@@ -149,7 +149,7 @@ pub fn within(limit: Duration, what: &str, mut question: impl FnMut() -> bool) -
     began.elapsed()
 }
 
-/// Each in a thread of its own, for those that mostly wait.
+/// Runs each of these in a thread of its own, because they mostly wait.
 pub fn side_by_side(works: impl Iterator<Item = (String, impl FnOnce() + Send)>) {
     std::thread::scope(|scope| {
         for (name, work) in works {

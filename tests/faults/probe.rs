@@ -1,4 +1,4 @@
-//! A look at the database past all proxies.
+//! A connection to the database that no proxy disturbs.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use diesel_locks_tests::{Engine, Number, establish, with_connection_types};
 pub trait Probe: Send {
     fn row(&mut self, lock: &Lock) -> Option<Record>;
     fn batch(&mut self, sql: &str) -> QueryResult<()>;
-    /// How many rows the ledger has of this scope and fence.
+    /// The number of rows in the ledger with this scope and fence.
     fn written(&mut self, scope: &str, fence: i64) -> i64;
 }
 
 impl dyn Probe + '_ {
-    /// Who holds it, by fence.
+    /// The fence of the holder. `None` if nobody holds the lock.
     pub fn holder(&mut self, lock: &Lock) -> Option<i64> {
         let row = self.row(lock)?;
         row.is_held().then_some(row.fence)
@@ -28,7 +28,7 @@ impl dyn Probe + '_ {
     }
 }
 
-/// Opens a connection of an engine for looking.
+/// Opens a connection for reading.
 pub fn of(engine: Engine, url: &str) -> Box<dyn Probe> {
     macro_rules! probe {
         ($blocking:ty, $asynchronous:ty) => {
@@ -44,11 +44,11 @@ pub fn of(engine: Engine, url: &str) -> Box<dyn Probe> {
     probe
 }
 
-/// The table of what is written under locks.
+/// The table for the writes under a lock.
 pub const LEDGER: &str =
     "CREATE TABLE IF NOT EXISTS faults_ledger (scope VARCHAR(255) NOT NULL, fence BIGINT NOT NULL)";
 
-/// What is written under a lock, and how many rows of a larger fence are there already.
+/// The SQL of a write under a lock, and the SQL that counts the rows with a larger fence.
 pub fn write_sql(scope: &str, fence: i64) -> [String; 2] {
     let write = format!("INSERT INTO faults_ledger (scope, fence) VALUES ('{scope}', {fence})");
     let look = format!(

@@ -1,7 +1,7 @@
-//! A network that fails on command: a proxy on loopback between the clients of one test and the server.
+//! A network that fails on command: a proxy on loopback between the clients of a test and the server.
 //!
-//! A connection that has lost a byte is worth nothing any more: nothing passes on it again, except requests while
-//! only replies are dropped.
+//! A connection that has lost a byte is useless: nothing passes on it again. The exception: while only replies are
+//! dropped, requests still pass.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,17 +13,17 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Pass,
-    /// Nothing passes, and connections stay open: new ones, too.
+    /// Nothing passes. Connections stay open, and new connections are accepted.
     Hang,
-    /// Requests pass; so many replies do, and no more.
+    /// Requests pass. This many replies pass, and later replies are dropped.
     Deaf(usize),
-    /// All connections are closed, and new ones are at once.
+    /// All connections are closed. New connections are closed at once.
     Cut,
-    /// Replies are so late.
+    /// Replies pass with this delay.
     Late(Duration),
 }
 
-/// How connections are closed: with an end, or as by a server that was killed.
+/// The way to close a connection: with an end, or with a reset as when the server is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
     Gently,
@@ -45,7 +45,7 @@ struct Shared {
 
 struct Link {
     client: TcpStream,
-    /// Not for one that was opened while the network hung.
+    /// `None` if the connection was opened while the network hung.
     server: Option<TcpStream>,
     lost: AtomicBool,
 }
@@ -81,7 +81,7 @@ impl Proxy {
         self.shared.turn(State::Hang);
     }
 
-    /// Lets so many replies pass, and drops the rest.
+    /// Lets this many replies pass, and drops the rest.
     pub fn drop_replies_after(&self, replies: usize) {
         self.shared.turn(State::Deaf(replies));
     }
@@ -90,14 +90,15 @@ impl Proxy {
         self.shared.turn(State::Late(time));
     }
 
-    /// All is well again, and connections that have lost something are closed.
+    /// Everything passes again. Connections that have lost something are closed.
     pub fn come_back(&self, how: Close) {
         self.shared.turn(State::Pass);
         self.shared
             .close(how, |link| link.server.is_none() || link.lost.load(SeqCst));
     }
 
-    /// All is well again for new connections. From old ones nothing is ever heard again, not even their end.
+    /// Everything passes again on new connections. Old connections stay open, and no reply comes on them, not even an
+    /// end.
     pub fn come_back_in_silence(&self) {
         for link in &*self.shared.links.lock().expect("links") {
             link.lost.store(true, SeqCst);
@@ -105,7 +106,7 @@ impl Proxy {
         self.shared.turn(State::Pass);
     }
 
-    /// How often something was lost.
+    /// The number of times that something was dropped.
     pub fn swallowed(&self) -> usize {
         self.shared.swallowed.load(SeqCst)
     }
@@ -115,7 +116,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.over.store(true, SeqCst);
         self.cut(Close::Gently);
-        let _ = TcpStream::connect(self.address); // wakes who accepts
+        let _ = TcpStream::connect(self.address); // wakes the accepting thread
     }
 }
 
@@ -136,7 +137,7 @@ impl Shared {
     }
 
     fn link(self: &Arc<Self>, client: TcpStream) {
-        // Held while the link is made, so that no change of state misses it.
+        // Locked while the link is made, so that no change of the state misses the link.
         let state = self.state.lock().expect("a state");
         let server = match *state {
             State::Cut => return,
@@ -156,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// Carries what goes one way, until either end is closed.
+    /// Copies the bytes of one direction until either end is closed.
     fn pump(&self, link: &Link, way: Way) {
         let (from, to) = match way {
             Way::Request => (Some(&link.client), link.server.as_ref()),
@@ -198,7 +199,7 @@ impl Shared {
         !link.lost.load(SeqCst)
     }
 
-    /// One end was closed: so is the other, unless nothing is heard on this connection any more.
+    /// One end was closed. Closes the other end, unless the client must hear nothing more on this connection.
     fn ended(&self, link: &Link, way: Way) {
         match (way, &link.server) {
             (Way::Request, Some(server)) => drop(server.shutdown(Shutdown::Both)),
@@ -226,7 +227,7 @@ impl Link {
         self.lost.store(true, SeqCst);
         let client = match how {
             Close::Gently => Shutdown::Both,
-            // Without an end; with this setting the last one to drop it resets the connection.
+            // Sends no end. With this setting, dropping the last handle resets the connection.
             Close::WithReset => {
                 let at_once = Some(Duration::ZERO);
                 let _ = rustix::net::sockopt::set_socket_linger(&self.client, at_once);

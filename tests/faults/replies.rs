@@ -1,4 +1,4 @@
-//! Replies that are lost or late: whoever asked does not know what the database did.
+//! Replies that are lost or late: the client does not know what the database did.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use crate::client::{Client, Guard, Setup, Told};
 use crate::place::{Mode, Place, ms, side_by_side, within};
 use crate::proxy::{Close, Proxy};
 
-/// Much longer than the test: what is free before was given back.
+/// Much longer than the test. A lock that is free earlier was released.
 const LONG: Duration = ms(60_000);
-/// When an async caller gives up, or the crate does.
+/// The time after which an async caller cancels its request, or the crate cancels a release.
 const PATIENCE: Duration = ms(700);
 
-/// Which of the replies is the first that is lost, and how its connection ends in the end. So many are enough for a
-/// look by the pool, and an acquisition in two steps.
+/// The number of replies that pass before the first one is lost, and the way in which the connection is closed in the
+/// end. Six replies are enough for a check by the pool and an acquisition in two steps.
 fn ways() -> impl Iterator<Item = (String, usize, Close)> {
     (0..6).map(|passing| {
         let how = [Close::Gently, Close::WithReset][passing % 2];
@@ -105,7 +105,7 @@ pub fn a_release_that_is_not_answered_frees_the_lock_in_the_end(place: &Place) {
                 next
             });
             assert!(next.fence() > fence);
-            // Whatever is still done for the old holder does nothing to the new one.
+            // What is still done for the old holder must not change anything for the new holder.
             line.client.close();
             assert_eq!(place.probe().holder(&lock), Some(next.fence()));
             assert!(next.is_valid());
@@ -166,7 +166,7 @@ pub fn an_extension_that_is_answered_too_late_changes_nothing(place: &Place) {
     let guard = line.client.acquire(&lock, Wait::never());
     let guard = guard.expect("the lock");
     line.proxy.delay_replies(ttl);
-    // The row is extended; but when we hear of it, the work was told to stop.
+    // The row is extended, but the answer comes after the work was told that the lease is lost.
     let answer = guard.try_extend();
     assert!(matches!(answer, Ok(Outcome::Lost) | Err(_)), "{answer:?}");
     assert!(!guard.is_valid() && guard.lost_within(ms(0)));
@@ -180,7 +180,8 @@ pub fn an_extension_that_is_answered_too_late_changes_nothing(place: &Place) {
     line.client.close();
 }
 
-/// However the moments of leases lie that are extended together, each request has the time that its own leases leave it.
+/// Leases that expire at different moments are extended together. Each request may take as long as its own leases are
+/// trusted.
 pub fn a_slow_database_is_not_taken_for_one_that_is_gone(place: &Place) {
     if place.engine.is_sqlite() {
         return;
@@ -209,7 +210,8 @@ pub fn a_slow_database_is_not_taken_for_one_that_is_gone(place: &Place) {
     line.client.close();
 }
 
-/// A client that has done everything once on its one connection: what it asks now is nothing but what it is to do.
+/// A client that has already done every operation once on its only connection. So its next request sends only the
+/// statements of the operation itself.
 struct Warm {
     client: Client,
     proxy: Proxy,
@@ -233,7 +235,7 @@ impl Warm {
         }
     }
 
-    /// Acquires it while so many replies pass.
+    /// Acquires the lock while only this many replies pass.
     fn acquire_deaf(&self, place: &Place, lock: &Lock, passing: usize, how: Close) -> Asked {
         self.proxy.drop_replies_after(passing);
         std::thread::scope(|scope| {
@@ -254,14 +256,14 @@ impl Warm {
     }
 }
 
-/// What became of a request.
+/// The result of a request.
 struct Asked {
-    /// Who held the lock when no more replies came.
+    /// The fence of the holder at the moment when no more replies came.
     holder: Option<i64>,
     guard: Option<Guard>,
 }
 
-/// Somebody else gets it, with one try.
+/// Another client acquires the lock with a single try.
 fn take_at_once(place: &Place, lock: &Lock) -> Guard {
     match place.rival().try_acquire(lock) {
         Ok(Attempt::Acquired(guard)) => guard,

@@ -1,4 +1,4 @@
-//! The database is gone, with a real server that is stopped and continued: a private PostgreSQL of the test's own.
+//! The database is gone: a real server is stopped and continued. It is a private PostgreSQL of the test.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -65,7 +65,7 @@ impl Server {
             std::env::temp_dir().join(format!("diesel-locks-stopped-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a private folder");
-        // It refuses to run as root.
+        // The server refuses to run as root.
         let user = getuid().is_root().then(|| user("postgres"));
         if let Some((user, group)) = user {
             chown(&folder, Some(user), Some(group)).expect("another owner");
@@ -116,10 +116,10 @@ impl Server {
         Some(server)
     }
 
-    /// To the server and all of its processes; how many they are.
+    /// Sends a signal to the server and its child processes. Returns the number of processes.
     fn signal(&self, signal: Signal) -> usize {
         let server = Pid::from_child(&self.process);
-        // First the one that would start others.
+        // The server itself comes first, because it would start new child processes.
         kill_process(server, signal).expect("a signal");
         let list = format!("/proc/{0}/task/{0}/children", self.process.id());
         let list = fs::read_to_string(list).expect("its processes");
@@ -146,7 +146,7 @@ impl Drop for Server {
     }
 }
 
-/// Where `initdb` is: Debian keeps it out of the path.
+/// The folder with `initdb`. Debian keeps it out of the path.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -162,7 +162,7 @@ fn is_in(bin: &Path) -> bool {
     bin.join("initdb").is_file() && bin.join("postgres").is_file()
 }
 
-/// The numbers of a user and its group; `nobody` if there is none.
+/// The ids of a user and its group. Those of `nobody` if there is no such user.
 fn user(name: &str) -> (u32, u32) {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let numbers = users.lines().find_map(|line| {

@@ -1,4 +1,4 @@
-//! Connections that are worth nothing any more, in a pool that does not look before it hands them out.
+//! Useless connections, in a pool that does not check its connections.
 
 use std::time::Instant;
 
@@ -8,8 +8,9 @@ use crate::client::{Setup, Told};
 use crate::place::{Place, ms, side_by_side, within};
 use crate::proxy::Close;
 
-/// From these nothing is heard any more, not even their end, although the database is back: as after a firewall has
-/// forgotten them. A thread that waits for an answer cannot be told to stop, so this is about tasks.
+/// No reply comes on the old connections any more, not even their end, although the database is back. A firewall that
+/// has forgotten a connection has this effect. A thread that waits for an answer cannot be stopped, so this is about
+/// tasks.
 pub fn connections_that_hang_are_not_used_again(place: &Place) {
     if place.engine.is_sqlite() {
         return;
@@ -21,9 +22,9 @@ pub fn connections_that_hang_are_not_used_again(place: &Place) {
     side_by_side(works.into_iter());
 }
 
-/// The one connection hangs for the keeper, or for somebody who gives up waiting.
+/// The only connection hangs for the keeper, or for a caller that gives up.
 fn hang(place: &Place, gives_up: bool) {
-    // A pool that looks before would keep them, and hide what the locks do.
+    // A pool that checks its connections would find them itself, and hide the behaviour of the locks.
     let setup = Setup {
         pool_size: 1,
         checks: false,
@@ -57,7 +58,7 @@ fn hang(place: &Place, gives_up: bool) {
     client.close();
 }
 
-/// A pool must learn from the locks that a connection has broken.
+/// The pool must learn from the locks that a connection is broken.
 pub fn connections_that_broke_are_not_used_again(place: &Place) {
     if place.engine.is_sqlite() {
         return;

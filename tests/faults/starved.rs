@@ -12,7 +12,7 @@ use crate::client::{Setup, tasks};
 use crate::place::{Place, ms, within};
 
 const TTL: Duration = ms(3_000);
-/// How long after it woke a process knows, on a machine that does other things as well.
+/// The longest time from waking until the process is told, on a busy machine.
 const SOON: Duration = ms(2_000);
 
 pub fn a_process_that_was_stopped_is_told_on_waking(place: &Place) {
@@ -55,7 +55,7 @@ pub fn a_process_that_was_stopped_is_told_on_waking(place: &Place) {
     );
     children.expect("end", ms(20_000));
     assert!(children.ends_well(child));
-    // Whatever the old holder did on its way out did nothing to the new one.
+    // What the old holder did at its end must not change anything for the new holder.
     let mut probe = place.probe();
     assert_eq!(probe.holder(&lock), Some(next.fence()));
     assert_eq!(probe.written(&place.group, fence), 0);
@@ -63,7 +63,7 @@ pub fn a_process_that_was_stopped_is_told_on_waking(place: &Place) {
     rival.close();
 }
 
-/// In the process that is stopped.
+/// Runs in the process that is stopped.
 fn hold(place: &Place) {
     end_with_parent();
     let client = place.rival();
@@ -74,7 +74,7 @@ fn hold(place: &Place) {
     guard.on_lost(Box::new(move || {
         *tells.lock().expect("a moment") = Some(Instant::now());
     }));
-    // This clock goes on while the process is stopped, which may be at once.
+    // This clock goes on while the process is stopped. The process may be stopped at once.
     let mut last = Instant::now();
     say("held", guard.fence());
     while last.elapsed() < TTL / 2 {
@@ -97,7 +97,7 @@ fn hold(place: &Place) {
     say("end", "");
 }
 
-/// A thread that computes starves no other thread, so this is about tasks.
+/// A thread that computes does not starve other threads, so this is about tasks.
 pub fn after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place: &Place) {
     let ttl = ms(2_000);
     let lock = place.lock("busy", ttl);
@@ -106,7 +106,7 @@ pub fn after_a_busy_time_of_the_runtime_the_lock_is_lost_at_the_first_look(place
     let tasks = tasks(place.engine, &place.url, &Setup::default());
     let told = runtime.block_on(async {
         let guard = tasks.acquire(&lock, Wait::never()).await.expect("the lock");
-        // So that the keeper has begun.
+        // Gives the keeper time to start.
         tokio::time::sleep(ms(50)).await;
         assert!(guard.is_valid());
         let began = Instant::now();

@@ -1,4 +1,4 @@
-//! An observer that remembers what it was told.
+//! An observer that records its events.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use super::traffic::Threads;
 #[derive(Clone, Default)]
 pub struct Recorder {
     told: Arc<Mutex<Vec<Told>>>,
-    /// The threads that told it.
+    /// The background threads that called the observer.
     pub threads: Threads,
 }
 
@@ -45,12 +45,12 @@ impl Recorder {
         self.told.lock().unwrap().clone()
     }
 
-    /// What happened, in order.
+    /// The kinds of all events, in order.
     pub fn words(&self) -> Vec<&'static str> {
         self.told().iter().map(|told| told.what).collect()
     }
 
-    /// What happened but for extensions, which come at their own times.
+    /// The kinds of all events except extensions, whose moments vary.
     pub fn words_without_beats(&self) -> Vec<&'static str> {
         let mut words = self.words();
         words.retain(|word| *word != "renewed");
@@ -62,7 +62,7 @@ impl Recorder {
         told.iter().filter(|told| told.what == word).count()
     }
 
-    /// What happened to one lock, but for extensions.
+    /// The kinds of a lock's events, except extensions.
     pub fn of(&self, key: &str) -> Vec<&'static str> {
         let told = self.told().into_iter();
         told.filter(|told| told.key == key && told.what != "renewed")

@@ -1,4 +1,4 @@
-//! What the connections of a `Locker` do: how many are open, and which statements they run on the locks' tables.
+//! Counts what the connections of a `Locker` do: the open connections, and their statements on the tables of the locks.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -9,13 +9,13 @@ use crate::session::Answer;
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Shared by all connections of a `Locker`.
+/// The counts. All connections of a `Locker` share them.
 pub struct Traffic {
-    /// So many connections may be open, where there is no pool that says so.
+    /// Limits the number of open connections where there is no pool with a limit.
     slots: Arc<Semaphore>,
     open: AtomicUsize,
     opened: AtomicUsize,
-    /// Statements on locks whose answer has not come.
+    /// The number of statements on locks that are not answered yet.
     at_work: AtomicUsize,
     statements: Mutex<Vec<String>>,
     slow_beats: AtomicBool,
@@ -39,37 +39,38 @@ impl Traffic {
         })
     }
 
-    /// How many connections are open now.
+    /// The number of connections that are open now.
     pub fn open(&self) -> usize {
         self.open.load(SeqCst)
     }
 
-    /// How many were ever opened.
+    /// The number of connections that were opened so far.
     pub fn opened(&self) -> usize {
         self.opened.load(SeqCst)
     }
 
-    /// How many statements on locks are under way.
+    /// The number of statements on locks that are under way.
     pub fn at_work(&self) -> usize {
         self.at_work.load(SeqCst)
     }
 
-    /// From now on the database takes its time to extend leases.
+    /// From now on, every extension of leases takes longer.
     pub fn slow_beats(&self) {
         self.slow_beats.store(true, SeqCst);
     }
 
-    /// The statements on locks since the last time.
+    /// The statements on locks since the last call.
     pub fn spent(&self) -> Vec<String> {
         std::mem::take(&mut self.statements.lock().unwrap())
     }
 
-    /// How many of the statements since the last time kept leases alive.
+    /// The number of heartbeats among the statements since the last call.
     pub fn beats(&self) -> usize {
         self.spent().iter().filter(|sql| is_beat(sql)).count()
     }
 
-    /// What opens connections panics the next time. A pool's own threads open them by themselves, so it does not.
+    /// Makes the next opening of a connection panic. Connections of a pool are opened in the background, without a
+    /// panic.
     pub fn panic_in_the_background(&self) {
         self.panicked.store(false, SeqCst);
         self.panics.store(true, SeqCst);
@@ -86,7 +87,7 @@ impl Traffic {
         }
     }
 
-    /// This happens while the next connection is opened.
+    /// Runs this future while the next connection is opened.
     pub fn meanwhile(&self, happens: Answer<'static, ()>) {
         *self.meanwhile.lock().unwrap() = Some(happens);
     }
@@ -98,14 +99,14 @@ impl Traffic {
         }
     }
 
-    /// Leave to open a connection.
+    /// Waits for permission to open a connection.
     pub async fn slot(&self) -> OwnedSemaphorePermit {
         self.panic_if_asked_to();
         let slot = self.slots.clone().acquire_owned().await;
         slot.expect("never closed")
     }
 
-    /// The same for a thread.
+    /// Waits for permission to open a connection, and blocks the thread meanwhile.
     pub fn slot_of_a_thread(&self) -> OwnedSemaphorePermit {
         self.panic_if_asked_to();
         loop {
@@ -116,7 +117,7 @@ impl Traffic {
         }
     }
 
-    /// Watches a connection until it is closed.
+    /// Observes a connection until it is closed.
     pub fn watch(self: &Arc<Self>, slot: Option<OwnedSemaphorePermit>) -> Box<dyn Instrumentation> {
         self.open.fetch_add(1, SeqCst);
         self.opened.fetch_add(1, SeqCst);
@@ -128,7 +129,7 @@ impl Traffic {
     }
 }
 
-/// Lives as long as the connection that it watches.
+/// Lives as long as the connection that it observes.
 struct Connection {
     traffic: Arc<Traffic>,
     _slot: Option<OwnedSemaphorePermit>,
@@ -162,7 +163,7 @@ fn is_ours(sql: &str) -> bool {
     sql.contains("diesel_locks")
 }
 
-/// Keeps leases alive. (Async `SQLite` shows the plain JSON of the leases.)
+/// Returns whether the statement is a heartbeat. (Async `SQLite` shows the plain JSON of the leases.)
 fn is_beat(sql: &str) -> bool {
     let has_leases = sql.contains("<leases>") || sql.contains("FROM json_each(?) asked");
     has_leases && sql.contains(" SET ")
@@ -174,7 +175,7 @@ impl Drop for Connection {
     }
 }
 
-/// The threads of the background that were seen at work, by their numbers in `/proc`.
+/// The background threads that called the observer, by their path in `/proc`.
 #[derive(Clone, Default)]
 pub struct Threads(Arc<Mutex<BTreeSet<String>>>);
 
@@ -192,7 +193,7 @@ impl Threads {
         self.0.lock().unwrap().len()
     }
 
-    /// How many of them still live.
+    /// The number of these threads that are still alive.
     pub fn alive(&self) -> usize {
         let threads = self.0.lock().unwrap();
         let name = |thread: &String| std::fs::read_to_string(format!("/proc/{thread}/comm"));

@@ -1,10 +1,10 @@
-//! What the racers tell the referee: a line for each event, on standard output.
+//! The messages from the racers to the referee: one line on the standard output for each event.
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::ledger::Seen;
 
-/// Microseconds on the clock that all processes of a machine share.
+/// Microseconds of the clock that all processes of a machine share.
 pub type Time = i64;
 
 pub fn now() -> Time {
@@ -15,32 +15,32 @@ pub fn now() -> Time {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     Acquired(Acquired),
-    /// Told only after the commit has returned.
+    /// Reported only after the commit has returned.
     Committed(Committed),
     Released(i64),
-    /// The holder is dead, its workers go on, and its lease is over at this time.
+    /// The holder is dead, and its workers go on. The lease expires at this time.
     Orphaned(i64, Time),
-    /// The connection was closed in a transaction that was pinned and had written.
+    /// The connection was closed in a transaction that had pinned and written.
     Vanished,
     /// A pin was refused because the lease was taken over.
     Lost,
-    /// A pin was refused because the lease has run out.
+    /// A pin was refused because the lease has expired.
     Expired,
-    /// The lock was won, and the answer came too late to be trusted.
+    /// The lock was acquired, but the answer came too late to be trusted.
     Late,
-    /// The database asks to try again.
+    /// The database asks to try the transaction again.
     Contention,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acquired {
     pub fence: i64,
-    /// Since when the lock was neither had nor anybody named who had it: its lease was over.
+    /// Since this time, every try was answered busy without a holder: the earlier lease had expired.
     pub since: Time,
-    /// When the request that won it was sent.
+    /// The time at which the successful request was sent.
     pub sent: Time,
     pub at: Time,
-    /// What was in the ledger right afterwards.
+    /// The content of the ledger right after the acquisition.
     pub seen: Seen,
 }
 
@@ -48,17 +48,17 @@ pub struct Acquired {
 pub struct Committed {
     pub fence: i64,
     pub pinned: Time,
-    /// Before the commit was sent.
+    /// The time right before the commit was sent.
     pub ended: Time,
-    /// Whether the lease was over by then.
+    /// Whether the lease had expired by then.
     pub overran: bool,
 }
 
-/// What libtest prints does not begin like this.
+/// No line that libtest prints begins like this.
 const MARK: &str = "race:";
 
 impl Event {
-    /// Tells it, and gives it back.
+    /// Prints the event, and returns it.
     pub fn tell(self) -> Self {
         let (word, numbers) = self.parts();
         let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
@@ -87,7 +87,7 @@ impl Event {
         }
     }
 
-    /// `None` for a line of somebody else.
+    /// `None` if the line is not an event.
     pub fn read(line: &str) -> Option<Self> {
         let (word, numbers) = line.strip_prefix(MARK)?.trim_start().split_once(' ')?;
         let numbers = numbers.split_whitespace().map(str::parse);

@@ -1,4 +1,4 @@
-//! Where a race is run: the connections of an engine, and tables that no other race knows.
+//! The surroundings of a race: the connections of an engine, and tables that no other race uses.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use diesel_locks_tests::{Engine, establish, shared, unique};
 
 use crate::ledger::{Ledger, Row};
 
-/// A connection as a host sets it up.
+/// A connection, set up as a host does it.
 pub trait Racing: Connection<Backend: Dialect> + LockConnection + SimpleConnection {
-    /// Whether a transaction that has checked something cannot write once others have written.
+    /// Whether the engine itself refuses the write of a transaction that has read, if others have written since.
     const REFUSES_BY_ITSELF: bool = false;
-    /// The settings of an even and of an odd racer: two isolation levels, where there are.
+    /// The settings of racers with an even and with an odd number: two isolation levels, if the engine has them.
     const SETTINGS: [&str; 2];
 
     fn rows(&mut self, sql: &str) -> QueryResult<Vec<Row>>;
 
-    /// Does this in a transaction that is going to write.
+    /// Runs the work in a transaction that is going to write.
     fn writing<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.transaction(work)
     }
@@ -64,11 +64,11 @@ impl Racing for diesel::SqliteConnection {
     }
 }
 
-/// What the referee and the racers of one race must agree on.
+/// The values that the referee and the racers of a race share.
 #[derive(Clone, Debug)]
 pub struct Ground {
     pub url: String,
-    /// In the names of the tables.
+    /// A part of the names of the tables.
     scope: String,
 }
 
@@ -79,7 +79,7 @@ impl Ground {
         Self { url, scope }
     }
 
-    /// Reads what [`variables`](Self::variables) says in a racer's environment.
+    /// Reads the values of [`variables`](Self::variables) from the environment of a racer. `None` in the referee.
     pub fn of_racer() -> Option<(Self, usize)> {
         let [url, scope, number] = VARIABLES.map(|name| std::env::var(name).ok());
         let (url, scope) = (url?, scope?);
@@ -98,7 +98,7 @@ impl Ground {
         self.ledger().create(&mut conn).expect("a ledger");
     }
 
-    /// Only after a race that went well: otherwise people want to look at the tables.
+    /// Removes the tables. This is done only after a successful race: after a failure, people want to look at them.
     pub fn clear<C: Racing>(&self) {
         let mut conn = self.connect::<C>(0);
         let sql = self.migrations().down_sql::<C::Backend>();
@@ -117,7 +117,7 @@ impl Ground {
         conn
     }
 
-    /// The one lock of the race.
+    /// The only lock of the race.
     pub fn lock(&self, ttl: Duration) -> Lock {
         let lock = Lock::new("the lock").and_then(|lock| lock.with_ttl(ttl));
         lock.expect("a valid lock").in_table(self.table())

@@ -1,5 +1,5 @@
-//! The table that the racers write to. Each row says what its transaction saw of the earlier holders' rows, so that
-//! the rows alone tell the order of the commits.
+//! The table for the racers' writes. Each row has what its transaction saw of the earlier holders' rows. So the rows
+//! alone show the order of the commits.
 
 use diesel::QueryableByName;
 use diesel::result::QueryResult;
@@ -12,16 +12,16 @@ pub struct Ledger {
     pub table: String,
 }
 
-/// What a look at the ledger shows to the holder of a fence.
+/// The part of the ledger that the holder of a fence has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
 pub struct Seen {
-    /// The largest fence below that one, or 0.
+    /// The largest fence in the ledger below the holder's own fence, or 0.
     #[diesel(sql_type = BigInt)]
     pub previous: i64,
-    /// How many rows have that fence.
+    /// The number of rows with that previous fence.
     #[diesel(sql_type = BigInt)]
     pub previous_rows: i64,
-    /// How many rows have a fence above that one.
+    /// The number of rows with a fence above the holder's own.
     #[diesel(sql_type = BigInt)]
     pub later: i64,
 }
@@ -48,7 +48,8 @@ impl Ledger {
         conn.batch_execute(&format!("DROP TABLE {}", self.table))
     }
 
-    /// Only the holder right before is counted: whoever wrote last has seen all of those before it.
+    /// Counts only the rows of the last holder that wrote. Those rows have what that holder saw of the holder before
+    /// it.
     pub fn look<C: Racing>(&self, conn: &mut C, fence: i64) -> QueryResult<Seen> {
         let table = &self.table;
         let rows = conn.rows(&format!(

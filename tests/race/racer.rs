@@ -1,5 +1,6 @@
-//! One of the processes: acquires the lock, writes under its lease in all the ways there are, and mostly lets it run
-//! out for another to take over. Holds it too long now and then, dies, and leaves workers behind.
+//! One of the racing processes. It acquires the lock, writes under its lease in every possible way, and mostly lets the
+//! lease expire, so that another process takes over. Sometimes it holds the lock too long, or it dies and leaves
+//! workers behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +14,17 @@ use diesel_locks_tests::{ms, process};
 use crate::event::{Acquired, Committed, Event, Time, now};
 use crate::ground::{Ground, Racing};
 
-/// What a transaction relies on.
+/// The proof that a transaction relies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     Pin,
-    /// The lease was mine a moment ago.
+    /// A moment ago, the lease was still ours.
     Check,
 }
 
-/// So many go on working under the lease of a holder that is dead.
+/// The number of workers that go on under the lease of a dead holder.
 const WORKERS: usize = 3;
-/// A ttl is this or a few times as much, where the database is quick enough for it.
+/// The shortest ttl, if the database is fast enough for it. Other ttls are a small multiple of it.
 const SHORTEST_TTL: Duration = Duration::from_millis(4);
 const LONGEST_TTL: Duration = Duration::from_millis(400);
 
@@ -34,18 +35,19 @@ struct Racer<C> {
     conn: C,
     workers: Vec<C>,
     over: Arc<AtomicBool>,
-    /// Grows with every late reply, and shrinks again: so short that some replies are late, and not most.
+    /// The unit of the ttls. It grows with every late reply and shrinks with every acquisition. So some replies are
+    /// late, but most are not.
     unit: Duration,
 }
 
-/// A lease, with what only who acquired it knows.
+/// A lease, and values that only its acquirer knows.
 struct Held {
     lease: Lease,
     ttl: Duration,
     at: Time,
 }
 
-/// Races until standard input ends, which it also does when the referee is gone.
+/// Races until the standard input ends. It also ends when the referee is gone.
 pub fn race<C: Racing>(ground: Ground, number: usize, proof: Proof) {
     println!(); // libtest may have begun a line
     let over = Arc::new(AtomicBool::new(false));
@@ -93,7 +95,7 @@ impl<C: Racing> Racer<C> {
         }
     }
 
-    /// Tries until it wins, without a wait of the crate's, to see every answer.
+    /// Tries until the lock is acquired. It does not use the crate's wait, so that it sees every answer.
     fn acquire(&mut self) -> Option<Held> {
         let (mut since, times) = (None, [1, 2, 3, 5][below(4)]);
         while !self.is_over() {
@@ -119,7 +121,7 @@ impl<C: Racing> Racer<C> {
         None
     }
 
-    /// The whole round in one call.
+    /// Does the whole round in one call.
     fn one_call(&mut self) {
         let ttl = self.unit * 5;
         let (lock, hold) = (self.ground.lock(ttl), hold(ttl));
@@ -139,7 +141,7 @@ impl<C: Racing> Racer<C> {
         }
     }
 
-    /// One guarded transaction, sometimes much longer than the lease.
+    /// One guarded transaction. Sometimes it takes longer than the lease.
     fn write(&mut self, lease: &mut Lease, ttl: Duration) -> Event {
         let (ground, copy, hold) = (&self.ground, lease.clone(), hold(ttl));
         let conn = &mut self.conn;
@@ -159,7 +161,7 @@ impl<C: Racing> Racer<C> {
         event.tell();
     }
 
-    /// The last transaction, which releases.
+    /// The last transaction. It releases the lock.
     fn finish(&mut self, lease: &mut Lease) {
         if self.proof == Proof::Check {
             return;
@@ -172,7 +174,7 @@ impl<C: Racing> Racer<C> {
         }
     }
 
-    /// Is gone in the middle of a transaction, as by a crash: what it wrote must not be there.
+    /// Disappears in the middle of a transaction, as after a crash. Rows of that transaction must not be in the ledger.
     fn vanish(&mut self, lease: &Lease) {
         let begun = C::TransactionManager::begin_transaction(&mut self.conn);
         begun.expect("a transaction");
@@ -182,8 +184,8 @@ impl<C: Racing> Racer<C> {
         event.tell();
     }
 
-    /// Dies, while workers that have got the lease as text go on with it until it is lost. Their transactions
-    /// overlap, and a pin that is refused is tried again at once.
+    /// The holder dies. Its workers have the lease as text, and go on with it until it is lost. Their transactions
+    /// overlap, and a refused pin is tried again at once.
     fn orphan(&mut self, lease: &Lease, dead: Time) {
         Event::Orphaned(lease.fence(), dead).tell();
         let (ground, over, proof) = (&self.ground, &*self.over, self.proof);
@@ -202,7 +204,8 @@ impl<C: Racing> Racer<C> {
     }
 }
 
-/// Right after the answer, which is when every commit of earlier holders must be there.
+/// Reports an acquisition. It reads the ledger right after the answer: by then, every commit of earlier holders must be
+/// visible.
 fn tell_acquired<C: Racing>(
     ground: &Ground,
     conn: &mut C,
@@ -223,7 +226,7 @@ fn tell_acquired<C: Racing>(
     at
 }
 
-/// A transaction of the host's own that pins by hand, or relies on a check.
+/// A transaction of the host that pins by hand, or that relies on a check.
 fn guarded<C: Racing>(
     ground: &Ground,
     conn: &mut C,
@@ -236,7 +239,7 @@ fn guarded<C: Racing>(
             lease.pin(conn)?;
             write(ground, conn, lease, hold)
         }),
-        // Where the check would do for a pin in a transaction, it comes before.
+        // On such an engine, a check inside the transaction protects as well as a pin. So the check comes before it.
         Proof::Check if C::REFUSES_BY_ITSELF => {
             check(conn, lease)?;
             std::thread::sleep(hold);
@@ -256,7 +259,7 @@ fn check<C: Racing>(conn: &mut C, lease: &Lease) -> Result<()> {
     Err(diesel::result::Error::RollbackTransaction.into()) // only the crate makes `Lost`
 }
 
-/// The protected write: looks, works, writes.
+/// The protected write: reads the ledger, works, and writes.
 fn write<C: Racing>(
     ground: &Ground,
     conn: &mut C,
@@ -286,7 +289,7 @@ fn tell(done: Result<Committed>) -> Event {
         .tell()
 }
 
-/// What an error means in the race; any other ends the process, and with it the race.
+/// The event for an error that the race expects. Any other error ends the process, and so the race.
 fn refused(error: &Error) -> Event {
     match error {
         Error::Lost { .. } | Error::Database(diesel::result::Error::RollbackTransaction) => {
@@ -299,7 +302,7 @@ fn refused(error: &Error) -> Event {
     }
 }
 
-/// How long a transaction takes: a moment, or longer than its lease.
+/// The duration of a transaction: a moment, or longer than its lease.
 fn hold(ttl: Duration) -> Duration {
     if one_in(5) {
         ttl + ms(3)

@@ -1,4 +1,4 @@
-//! The test itself: starts the racers, stops them in the middle of whatever they do, and hears what they tell.
+//! The test itself: it starts the racers, stops them at arbitrary moments, and receives their events.
 
 use std::io::Write;
 use std::process::Child;
@@ -15,24 +15,24 @@ use crate::racer::{self, Proof, below};
 use crate::verdict::Verdict;
 
 const RACERS: usize = 5;
-/// In the normal run.
+/// The number of takeovers in the normal run.
 const TAKEOVERS: usize = 200;
-/// Without the pin a few show it.
+/// The number of takeovers in the control. Without the pin, a few takeovers are enough to show stale commits.
 const TAKEOVERS_OF_CONTROL: usize = 60;
-/// Nothing that is waited for takes so long.
+/// The race fails if it has to wait longer than this.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// One race after the other: each wants the machine to itself.
+/// Only one race runs at a time, because each race needs the whole machine.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub struct Test {
     pub engine: Engine,
-    /// What libtest calls it, to start it again in the racers.
+    /// The name of the test in libtest. The racers are started with it.
     pub path: &'static str,
     pub proof: Proof,
 }
 
-/// What was heard, in the order in which it came.
+/// The events, in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Heard {
     pub events: Vec<Event>,
@@ -41,7 +41,7 @@ pub struct Heard {
 }
 
 impl Test {
-    /// The race; or in the processes that it starts, one racer.
+    /// Runs the race. In a process that the race has started, runs one racer.
     pub fn run<C: Racing>(&self) {
         if let Some((ground, number)) = Ground::of_racer() {
             return racer::race::<C>(ground, number, self.proof);
@@ -66,7 +66,7 @@ impl Test {
         ground.clear::<C>();
     }
 
-    /// Past libtest, which keeps what is printed from a test that succeeds.
+    /// Prints the verdict past libtest, which hides the output of a successful test.
     fn say(&self, verdict: &Verdict) {
         let form = match self.proof {
             Proof::Pin => "",
@@ -77,13 +77,13 @@ impl Test {
     }
 }
 
-/// The racers, which never outlive it.
+/// The racers. They are killed when this is dropped.
 struct Race {
     racers: Vec<Child>,
     events: Receiver<(usize, Event)>,
     heard: Heard,
     stopped: Option<usize>,
-    /// Who has acquired last.
+    /// The number of the racer that acquired last.
     holder: usize,
 }
 
@@ -110,7 +110,7 @@ impl Race {
     fn run(mut self, takeovers: usize) -> Heard {
         let begun = Instant::now();
         let (mut going, mut next, mut acquired) = (0, begun, begun);
-        // Those who hold it now may still release.
+        // The last holders may still release, so a few more acquisitions are needed.
         while going < takeovers + RACERS + 1 {
             if next <= Instant::now() {
                 next = Instant::now() + self.stop_or_go();
@@ -127,7 +127,7 @@ impl Race {
         std::mem::take(&mut self.heard)
     }
 
-    /// One event, unless none comes until then.
+    /// The next event. `None` if no event comes until then.
     fn hear(&mut self, until: Instant) -> Option<Event> {
         let rest = until.saturating_duration_since(Instant::now());
         let (number, event) = match self.events.recv_timeout(rest) {
@@ -142,7 +142,8 @@ impl Race {
         Some(event)
     }
 
-    /// Stops one, the holder every other time, or lets it go on; returns for how long.
+    /// Lets the stopped racer go on. If no racer is stopped, stops one: the holder or any racer, with equal chances.
+    /// Returns the time until the next call.
     fn stop_or_go(&mut self) -> Duration {
         let (signal, number, pause) = match self.stopped.take() {
             Some(number) => (Signal::CONT, number, 10 + below(50)),
@@ -157,7 +158,7 @@ impl Race {
         Duration::from_millis(pause as u64)
     }
 
-    /// Lets them finish what they do, and hears the rest.
+    /// Lets the racers finish their work, and receives the remaining events.
     fn end(&mut self) {
         for racer in &mut self.racers {
             let _ = process::signal(racer, Signal::CONT);

@@ -1,4 +1,4 @@
-//! What must be true when the race is over, and how often each interesting thing happened.
+//! The conditions that must hold when the race is over, and the number of times that each interesting thing happened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::event::{Acquired, Committed, Event, Time};
 use crate::ledger::{Row, Seen};
 use crate::referee::Heard;
 
-/// Generous: what a dead holder's workers may delay a takeover.
+/// The longest time by which the workers of a dead holder may delay a takeover. It is generous.
 const STARVED: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -48,7 +48,8 @@ impl Verdict {
         }
     }
 
-    /// In the long form everything must have happened: otherwise it proved nothing about that.
+    /// Checks that nothing is wrong. In the long form, everything that is counted must have happened: otherwise the
+    /// race proves nothing about it.
     pub fn assert_right(&self, long: bool) {
         assert!(self.wrong.is_empty(), "{:#?}", self.first());
         assert!(self.starved < STARVED, "starved: {:?}", self.starved);
@@ -58,7 +59,8 @@ impl Verdict {
         }
     }
 
-    /// Without the pin it must go wrong: otherwise the race could not have shown it.
+    /// Checks, in the long form, that the control shows something wrong. Otherwise the race could not find a stale
+    /// commit.
     pub fn assert_wrong(&self, long: bool) {
         assert!(
             !(long && self.wrong.is_empty()),
@@ -87,7 +89,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The events, by what they are.
+/// The events by kind.
 struct Story {
     acquisitions: Vec<Acquired>,
     commits: Vec<Committed>,
@@ -116,7 +118,7 @@ impl Story {
         story
     }
 
-    /// Each acquisition, and the fence before it, whose holder did not release.
+    /// The acquisitions whose earlier holder did not release, each with the fence of that holder.
     fn takeovers(&self) -> impl Iterator<Item = (i64, &Acquired)> {
         let pairs = self.acquisitions.windows(2);
         let pairs = pairs.map(|pair| (pair[0].fence, &pair[1]));
@@ -127,8 +129,8 @@ impl Story {
         self.commits.iter().filter(|commit| commit.overran)
     }
 
-    /// How many takeovers were asked for while a transaction of the holder before was open, which kept it beyond
-    /// the end of its lease.
+    /// The number of takeovers that had to wait: an open transaction of the earlier holder kept the lock after its
+    /// lease had expired.
     fn waited(&self) -> usize {
         let mut open: BTreeMap<i64, Vec<&Committed>> = BTreeMap::new();
         for commit in self.overran() {
@@ -142,7 +144,7 @@ impl Story {
         self.takeovers().filter(waited).count()
     }
 
-    /// The longest time from the end of a dead holder's lease to the next acquisition.
+    /// The longest time from the expiry of a dead holder's lease to the next acquisition.
     fn starved(&self) -> Duration {
         let at: BTreeMap<i64, Time> = self
             .takeovers()
@@ -171,7 +173,7 @@ impl Story {
             wrong.extend(out_of_order(row.fence, row.seen, &written));
         }
         for it in &self.acquisitions {
-            // Nothing keeps the next holder from writing before this look.
+            // The next holder may have written before this look, so `later` is not compared.
             let seen = Seen {
                 later: 0,
                 ..it.seen
@@ -182,7 +184,7 @@ impl Story {
         wrong
     }
 
-    /// Fences are different, and one that was answered before another was asked for is smaller.
+    /// All fences differ. An acquisition that was answered before another was requested has the smaller fence.
     fn fences_out_of_order(&self) -> Vec<String> {
         let (mut wrong, mut latest) = (Vec::new(), Time::MIN);
         for pair in self.acquisitions.windows(2) {
@@ -203,7 +205,8 @@ fn counted(fences: impl Iterator<Item = i64>) -> BTreeMap<i64, i64> {
     counts
 }
 
-/// Whoever holds this fence must have seen all that there is of the holder before it, and nothing of a later one.
+/// Returns a message unless the holder of this fence has seen all rows of the last holder before it, and no row of a
+/// later holder.
 fn out_of_order(fence: i64, seen: Seen, written: &BTreeMap<i64, i64>) -> Option<String> {
     let before = written.range(..fence).next_back();
     let (&previous, &previous_rows) = before.unwrap_or((&0, &0));

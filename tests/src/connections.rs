@@ -1,4 +1,4 @@
-//! The types of connections of each engine.
+//! The connection types of each engine.
 
 #[cfg(feature = "mysql")]
 pub type AsyncMysql = diesel_async::AsyncMysqlConnection;
@@ -8,7 +8,7 @@ pub type AsyncPostgres = diesel_async::AsyncPgConnection;
 pub type AsyncSqlite =
     diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection>;
 
-/// Calls a macro with the two types of connections of an engine, the blocking one and the async one.
+/// Calls a macro with the two connection types of an engine: the blocking one and the async one.
 #[macro_export]
 macro_rules! with_connection_types {
     ($engine:expr, $work:ident) => {

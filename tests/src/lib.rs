@@ -1,7 +1,7 @@
-//! What all suites of this package share: engines, their databases and connections, names that no other test uses, and
-//! this program started again. `session` and `managed` are the words of the crate behind traits, so that a test is
-//! written once for blocking and async. What only one suite needs stays with that suite.
-// No API, but helpers of tests; and lists of operations that write the lifetime of every answer.
+//! Code that all suites of this package share: engines, their databases and connections, unique names, and starting
+//! this program again as another process. `session` and `managed` put the crate's operations behind traits, so that a
+//! test is written once for blocking and async. Code that only one suite needs stays in that suite.
+// These are helpers of tests, not an API. The lists of operations write out the lifetime of every answer.
 #![allow(
     clippy::elidable_lifetime_names,
     clippy::missing_errors_doc,
@@ -10,7 +10,8 @@
 )]
 
 pub mod connections;
-/// Not below `src`, because the suite of the program, a part of another package, has this file as a module of its own.
+/// The file is not below `src`, because the tests of the program, which are in another package, use it as a module,
+/// too.
 #[path = "../database.rs"]
 pub mod database;
 pub mod managed;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 pub use database::{Engine, Number, establish, unique};
 
-/// The future of an operation behind a trait.
+/// The future that a trait method of an operation returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 pub const fn secs(number: u64) -> Duration {

@@ -1,5 +1,5 @@
-//! A `Locker` of some world and its guards, behind two traits, as [`Session`](crate::session::Session) is for connections:
-//! each case is written once, in the crate's own words.
+//! The `Locker` of a world and its guards, behind two traits. [`Session`](crate::session::Session) does this for
+//! connections. So each case is written once, with the crate's own method names.
 
 mod asynchronous;
 mod blocking;
@@ -16,16 +16,16 @@ use diesel_locks::{
 use crate::Answer;
 use crate::session::Work;
 
-/// A guard.
+/// A guard of either mode.
 pub type AnyGuard = Box<dyn Held>;
 
-/// What is done under a guard of [`Managed::run`].
+/// The work that [`Managed::run`] does under a guard.
 pub type Job = Box<dyn for<'g> FnOnce(&'g dyn Held) -> Answer<'g, i64> + Send>;
 
 pub type Observer = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
-/// What a `Locker` can do. A setting, or an operation, is one line here: the trait and both modes take it from this list.
-/// Behind an operation stands what its guards become.
+/// The operations of a `Locker`. A setting or an operation is one line here: the trait and both modes are built from
+/// this list. The word at the end of an operation names the function of [`become_any`] that converts its guards.
 macro_rules! operations {
     ($make:ident $wait:tt) => {
         $make! { $wait
@@ -62,7 +62,7 @@ macro_rules! operations {
 }
 use operations;
 
-/// What a guard can do, as a list in the same way.
+/// The operations of a guard, as a list.
 macro_rules! guard_operations {
     ($make:ident $wait:tt) => {
         $make! { $wait
@@ -139,7 +139,7 @@ macro_rules! implement {
 }
 use implement;
 
-/// A `Locker`. Settings make another handle, as on a clone.
+/// A `Locker`. A setting returns a changed copy.
 pub trait Managed: Debug + Send + Sync {
     operations! { declare [] }
 
@@ -151,13 +151,13 @@ pub trait Managed: Debug + Send + Sync {
     fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging;
 }
 
-/// What a guard can do.
+/// A guard.
 pub trait Held: Debug + Send + Sync {
     guard_operations! { declare [] }
 
     fn lock(&self) -> &Lock;
     fn into_lease(self: Box<Self>) -> Lease;
-    /// `lost_within`, or `lost` with a timeout.
+    /// Calls the blocking `lost_within`, or the async `lost` with a timeout.
     fn lost_within(&self, time: Duration) -> Answer<'_, bool>;
     fn transaction(&self, work: Work) -> Answer<'_, Result<()>>;
     fn finish(self: Box<Self>, work: Work) -> Answer<'static, Result<()>>;
@@ -165,7 +165,7 @@ pub trait Held: Debug + Send + Sync {
 }
 
 impl dyn Managed + '_ {
-    /// Acquires a lock that is to be had.
+    /// Acquires a lock that must be free.
     pub async fn take(&self, lock: &Lock) -> AnyGuard {
         match self.try_acquire(lock).await.expect("an answer") {
             Attempt::Acquired(guard) => guard,
@@ -173,7 +173,7 @@ impl dyn Managed + '_ {
         }
     }
 
-    /// Tries to acquire a lock that is not to be had.
+    /// Tries to acquire a lock that must be busy. Returns the holder.
     pub async fn told_busy(&self, lock: &Lock) -> Option<Holder> {
         match self.try_acquire(lock).await.expect("an answer") {
             Attempt::Acquired(guard) => panic!("acquired: {guard:?}"),
@@ -182,7 +182,7 @@ impl dyn Managed + '_ {
     }
 }
 
-/// What an operation of a mode answers, with guards of any mode in place of that mode's.
+/// Converts the answers of an operation: guards of one mode become [`AnyGuard`].
 mod become_any {
     use super::{AnyGuard, Attempt, Held, Result};
 
@@ -217,7 +217,7 @@ mod become_any {
     }
 }
 
-/// How the `Locker` of a mode are `Managed`; `[.await]` for the async ones.
+/// Implements the traits for the `Locker` and the guard of a mode; `[.await]` for the async ones.
 macro_rules! managed {
     ($connections:ident, [$($wait:tt)*]) => {
         impl<P: $connections> Managed for Locker<P>

@@ -1,11 +1,12 @@
-//! This program again, as another process that runs one test and is told by its environment that it is the other.
+//! Starts this program again as another process that runs one test. Its environment tells it that it is the other
+//! process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Starts a process that runs the test of this path, and hears what it prints, line by line, in a thread.
+/// Starts a process that runs the test of this path. A thread passes each line that the process prints to `hear`.
 pub fn start(
     path: &str,
     variables: impl IntoIterator<Item = (&'static str, String)>,
@@ -28,18 +29,18 @@ pub fn start(
     child
 }
 
-/// Sends a signal to a child that was not waited for, so that its number belongs to no other process.
+/// Sends a signal to a child. Nobody has waited for the child yet, so its number belongs to no other process.
 pub fn signal(child: &Child, signal: Signal) -> rustix::io::Result<()> {
     kill_process(Pid::from_child(child), signal)
 }
 
-/// Ends a child at once. A child that has ended already is left alone.
+/// Kills a child. A child that has ended already is left alone.
 pub fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// In a child: does this when the standard input ends, which also happens when the process that started it is gone.
+/// Runs in a child: calls `then` when the standard input ends. It also ends when the parent process ends.
 pub fn when_input_ends(then: impl FnOnce() + Send + 'static) {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());

@@ -1,8 +1,8 @@
-//! A connection of some world, behind one trait, so that each case is written once: the crate's operations
-//! in their own words, and what a host application does with its connection.
+//! A connection of a world, behind one trait, so that each case is written once. The trait has the crate's operations
+//! under their own names, and the operations that a host application uses on its connection.
 //!
-//! The two kinds of connections differ in the traits they import and in `.await`; a blocking connection's
-//! futures are ready at once, as in the crate itself.
+//! The two kinds of connections differ in the traits that they import and in `.await`. As in the crate itself, the
+//! futures of a blocking connection are ready at once.
 
 mod asynchronous;
 mod blocking;
@@ -18,11 +18,11 @@ use diesel_locks::{
 
 pub use crate::Answer;
 
-/// What is done inside a guarded transaction.
+/// The work of a guarded transaction.
 pub type Work = Box<dyn for<'c> FnOnce(&'c mut dyn Session) -> Answer<'c, Result<()>> + Send>;
 
-/// The crate's operations on a connection. An operation is one line here: the trait and each type of connections take it
-/// from this list.
+/// The crate's operations on a connection. An operation is one line here: the trait and its implementation for each
+/// connection type are built from this list.
 macro_rules! operations {
     ($make:ident $wait:tt) => {
         $make! { $wait
@@ -70,7 +70,7 @@ macro_rules! implement {
 }
 use implement;
 
-/// What an operation answers, waited for in an async mode.
+/// The answer of an operation, awaited in async mode.
 macro_rules! answer {
     ([], $answer:expr) => {
         $answer
@@ -84,7 +84,7 @@ pub(crate) use answer;
 pub trait Session: Send {
     operations! { declare [] }
 
-    /// The host's jobs of a scope whose locks are free, or are not.
+    /// The host's jobs of a scope whose locks are held, or those whose locks are free.
     fn jobs<'a>(&'a mut self, scope: &'a str, held: bool) -> Answer<'a, QueryResult<Vec<String>>>;
 
     /// [`transaction`](diesel_locks::blocking::LockDsl::transaction) on a lock.
@@ -102,16 +102,16 @@ pub trait Session: Send {
     ) -> Answer<'a, Result<()>>;
     fn finish<'a>(&'a mut self, lease: &'a mut Lease, work: Work) -> Answer<'a, Result<()>>;
 
-    /// Opens a transaction, or in one a savepoint, as Diesel does.
+    /// Opens a transaction. In a transaction it opens a savepoint, as Diesel does.
     fn begin(&mut self) -> Answer<'_, QueryResult<()>>;
     fn commit(&mut self) -> Answer<'_, QueryResult<()>>;
     fn rollback(&mut self) -> Answer<'_, QueryResult<()>>;
     fn begin_test_transaction(&mut self) -> Answer<'_, QueryResult<()>>;
-    /// Runs SQL of the host, and counts the rows that it changed.
+    /// Runs SQL of the host, and returns the number of changed rows.
     fn sql<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<usize>>;
-    /// Runs SQL of the host that cannot be prepared, or is several statements.
+    /// Runs SQL of the host that cannot be prepared, or that has several statements.
     fn batch<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<()>>;
-    /// The number in the column `number` of the one row of the host's query.
+    /// The value of the column `number` in the only row of the host's query.
     fn number<'a>(&'a mut self, sql: &'a str) -> Answer<'a, QueryResult<i64>>;
     /// Watches or delays the statements of this connection.
     fn instrument(&mut self, instrumentation: Box<dyn Instrumentation>);
@@ -124,13 +124,13 @@ impl dyn Session + '_ {
         Ok(self.status(lease).await?.is_held())
     }
 
-    /// The label of the holder, if there is one.
+    /// The label of the holder. `None` if nobody holds the lock.
     pub async fn current_owner(&mut self, lock: &Lock) -> Result<Option<String>> {
         let held = self.inspect(lock).await?.filter(Record::is_held);
         Ok(held.map(|record| record.owner))
     }
 
-    /// The time until the lease expires; zero where nobody holds the lock.
+    /// The time until the lease expires. Zero if nobody holds the lock.
     pub async fn time_left(&mut self, lock: &Lock) -> Result<Duration> {
         let record = self.inspect(lock).await?;
         Ok(record
@@ -138,13 +138,13 @@ impl dyn Session + '_ {
             .unwrap_or_default())
     }
 
-    /// The text left with the lock.
+    /// The text that a holder has left with the lock.
     pub async fn read_data(&mut self, lock: &Lock) -> Result<Option<String>> {
         let record = self.inspect(lock).await?;
         Ok(record.and_then(|record| record.data))
     }
 
-    /// Acquires a lock that is to be had.
+    /// Acquires a lock that must be free.
     pub async fn take(&mut self, lock: &Lock) -> Lease {
         match self.try_acquire(lock).await.expect("an answer") {
             Attempt::Acquired(lease) => lease,
@@ -152,8 +152,8 @@ impl dyn Session + '_ {
         }
     }
 
-    /// Takes a held lock away from its holder. A heartbeat that is under way has the row locked for a moment, and the lock
-    /// is in use then: try again.
+    /// Forces the release of a held lock. A heartbeat locks the row for a moment, and then the lock is in use: so this
+    /// tries again.
     pub async fn take_away(&mut self, lock: &Lock) {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -166,7 +166,7 @@ impl dyn Session + '_ {
         }
     }
 
-    /// Tries to acquire a lock that is not to be had.
+    /// Tries to acquire a lock that must be busy. Returns the holder.
     pub async fn told_busy(&mut self, lock: &Lock) -> Option<Holder> {
         match self.try_acquire(lock).await.expect("an answer") {
             Attempt::Acquired(lease) => panic!("acquired: {lease:?}"),
@@ -174,13 +174,13 @@ impl dyn Session + '_ {
         }
     }
 
-    /// The row of a lock that was used.
+    /// The row of a lock that was used before.
     pub async fn row(&mut self, lock: &Lock) -> Record {
         self.inspect(lock).await.expect("an answer").expect("a row")
     }
 
-    /// Tries all that can be done with a lease, and finds it lost and nothing done; then once more inside a
-    /// transaction, where an engine may go another way.
+    /// Tries every operation on a lease, and checks that the lease is lost and that nothing changes. Does the same
+    /// inside a transaction, where an engine may use other statements.
     pub async fn assert_lost(&mut self, lease: &Lease) {
         self.try_all_in_vain(lease).await;
         self.begin().await.unwrap();
@@ -226,7 +226,7 @@ impl dyn Session + '_ {
         }
     }
 
-    /// The row without what changes all the time.
+    /// The row without the value that changes all the time.
     async fn still(&mut self, lock: &Lock) -> Option<Record> {
         let mut record = self.inspect(lock).await.unwrap()?;
         record.time_left = None;
@@ -237,14 +237,14 @@ impl dyn Session + '_ {
 const TTL: Duration = Duration::from_secs(50);
 
 diesel::table! {
-    /// A table of the host's.
+    /// A table of the host.
     host_jobs (scope, name) {
         scope -> Text,
         name -> Text,
     }
 }
 
-/// A closure of the kind that the connection wants. In a blocking one the work is done at once, whatever it waits for.
+/// A closure of the kind that the connection expects. A blocking closure runs the work to its end on its thread.
 macro_rules! closure {
     ([$($arg:ident),+], $work:expr, []) => {
         |$($arg),+| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on($work))
@@ -253,7 +253,7 @@ macro_rules! closure {
 }
 pub(crate) use closure;
 
-/// How a type of connections is a session; `[.await]` for the async ones.
+/// Implements `Session` for a connection type; `[.await]` for the async ones.
 macro_rules! session {
     ($connection:ty, [$($wait:tt)*]) => {
         impl Session for $connection {

@@ -1,5 +1,5 @@
-//! Databases that tests share: one on each server, kept apart by the names in it. SQLite's are files, one for each
-//! scope.
+//! Databases that tests share. A server has one database for all tests, whose names keep the tests apart. SQLite has a
+//! file for each scope.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use diesel::result::QueryResult;
 use crate::Engine;
 
 impl Engine {
-    /// The database is a file, and no network is between.
+    /// Returns whether the database is a file, without a network in between.
     pub fn is_sqlite(self) -> bool {
         self.name() == "sqlite"
     }
@@ -19,7 +19,8 @@ impl Engine {
         self.name() == "postgres"
     }
 
-    /// The URL of the database of a scope: the server's, or a file in a folder that [`clear`] removes.
+    /// The URL of the database of a scope. On a server it is the server's URL. On SQLite it is a file in a folder that
+    /// [`clear`] removes.
     pub fn url(self, scope: &str) -> String {
         self.server().unwrap_or_else(|| {
             let folder = folder(scope);
@@ -28,8 +29,8 @@ impl Engine {
         })
     }
 
-    /// Creates the tables of the locks and a table of the host's, once for each database. The host's can fail where
-    /// another process is creating it.
+    /// Creates the tables of the locks and a table of the host, once for each database. Creating the host's table can
+    /// fail if another process creates it at the same time.
     pub fn migrate(self, url: &str, host_table: &str) -> QueryResult<()> {
         static MIGRATED: Mutex<Vec<String>> = Mutex::new(Vec::new());
         let mut migrated = MIGRATED.lock().expect("no panic while migrating");

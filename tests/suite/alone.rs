@@ -1,4 +1,4 @@
-//! The threads of the background, seen in a process that does nothing else.
+//! The threads of the background, observed in a process that does nothing else.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use diesel::{Connection, SqliteConnection};
 use diesel_locks::blocking::Locker;
 use diesel_locks::{Lock, Released, Wait};
 
-/// Says to this test binary that it is the process that is looked at.
+/// Set in the process whose threads are observed.
 const ALONE: &str = "DIESEL_LOCKS_ALONE";
 
 #[test]
@@ -72,7 +72,7 @@ fn become_true(what: &str, question: impl Fn() -> bool) {
     }
 }
 
-/// The threads of this process that bear the name of the background's.
+/// The number of threads in this process with the name of the background threads.
 fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));

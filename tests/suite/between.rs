@@ -1,5 +1,5 @@
-//! What another process does between two statements of one operation. Where an operation is one statement,
-//! there is no between, and nothing is done.
+//! Another process acts between two statements of an operation. If the operation is a single statement, nothing happens
+//! in between.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::session::Session;
 use crate::world::{World, secs};
 
-/// Another process, and the lease that it has got.
+/// Another process, and the lease that it has acquired.
 struct Other {
     conn: Box<dyn Session>,
     lease: Option<Lease>,
@@ -67,7 +67,7 @@ impl Other {
     }
 }
 
-/// Does something just before the connection sends its statement of this number.
+/// Lets the other process act just before the connection sends the statement with this number.
 fn before(
     number: u32,
     conn: &mut dyn Session,
@@ -143,7 +143,7 @@ pub async fn whatever_happens_between_the_steps_of_a_try_only_one_holds_the_lock
     }
 }
 
-/// Brings a lock into a state, and says its fence.
+/// Brings a lock into a state. Returns its fence.
 async fn bring(world: &World, conn: &mut dyn Session, lock: &Lock, state: &str) -> i64 {
     if state == "never used" {
         return 0;
@@ -157,7 +157,7 @@ async fn bring(world: &World, conn: &mut dyn Session, lock: &Lock, state: &str) 
     lease.fence()
 }
 
-/// A lease is lost exactly when its row says so, whoever changed that in between.
+/// A lease is lost exactly if its row says so, even if another process has changed the row in between.
 pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps(world: &World) {
     let mut conn = world.session().await;
     let other = Other::of(world.session().await, None);
@@ -199,7 +199,8 @@ pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps
             assert_eq!(!outcome.is_lost(), done, "{case}");
             let kept = matches!(deed, Deed::ExtendCopy) || !late || world.is_postgres();
             assert_eq!(done, kept, "{case}");
-            // Where a release looks again before it writes, it finds the lease that a copy has extended in time.
+            // On MySQL and MariaDB, a release reads the row again before it writes. If a copy has extended the lease
+            // meanwhile, the release is not late.
             let looks_again = world.is_mysql() && what == "release";
             let in_time = looks_again && matches!(deed, Deed::ExtendCopy);
             assert_eq!(
@@ -211,7 +212,7 @@ pub async fn an_answer_about_a_lease_is_right_whatever_happens_between_its_steps
     }
 }
 
-/// An agreed token can be in the hands of a third process, which releases and acquires with it again.
+/// A third process may have the agreed token. It releases the lock, and acquires it again with that token.
 pub async fn the_same_token_acquired_anew_in_between_is_not_the_same_acquisition(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").with_token("agreed").unwrap();

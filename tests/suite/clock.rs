@@ -1,4 +1,4 @@
-//! Whose clock decides, and that it is read live.
+//! Only the database's clock decides, and it is read live.
 
 use std::path::Path;
 
@@ -14,15 +14,15 @@ pub async fn the_times_in_the_row_come_from_the_database(world: &World) {
     let after = world.clock(&mut *conn).await;
     let acquired_at = world.column(&mut *conn, &lock, "acquired_at").await;
     assert!((before..=after).contains(&acquired_at));
-    // SQLite's clock shows whole milliseconds, its fences microseconds.
+    // SQLite's clock has milliseconds, its fences have microseconds.
     assert!(
         (before..after + 1_000).contains(&lease.fence()),
         "the first fence is a time"
     );
 }
 
-/// A client whose clock is off sees what one sees whose database's clock is off. SQLite's database has no other clock
-/// than the client's, and its fences ask `clock.rs` for it.
+/// A wrong clock of a client must not matter, so no other file of the crate than `clock.rs` reads the wall clock. The
+/// fences on SQLite need it: there the database has no other clock than the client's.
 #[test]
 fn the_clock_on_the_wall_is_read_nowhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
@@ -45,7 +45,8 @@ fn the_clock_on_the_wall_is_read_nowhere() {
     }
 }
 
-/// What began long ago is a transaction's idea of now, in PostgreSQL and in a snapshot.
+/// In PostgreSQL, `now()` is the start of the transaction, and a snapshot can be just as old. A lease must not count
+/// from there.
 pub async fn acquired_late_in_a_transaction_a_lease_has_its_full_ttl(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x");
@@ -67,7 +68,7 @@ pub async fn acquired_late_in_a_transaction_a_lease_has_its_full_ttl(world: &Wor
     assert_eq!(other.told_busy(&lock).await.unwrap().fence, lease.fence());
 }
 
-/// `SQLite` has no time zones.
+/// The name for PostgreSQL, and the offset for MySQL and MariaDB. `SQLite` has no time zones.
 const ZONES: [(&str, &str); 3] = [
     ("UTC", "+00:00"),
     ("Asia/Tokyo", "+09:00"),
@@ -105,11 +106,12 @@ pub async fn sessions_in_different_time_zones_agree(world: &World) {
     }
 }
 
-/// The hours around a change: 2025's beginning and end of daylight saving time in New York, and midnight.
+/// The instants of a change: the beginning and the end of daylight saving time in New York in 2025, and midnight in UTC
+/// and in Tokyo.
 const CHANGES: [i64; 4] = [1_741_503_600, 1_762_063_200, 1_767_225_600, 1_767_279_600];
 
-/// MySQL and MariaDB let a session choose its instant, and then it stands still; elsewhere time moves under
-/// the row.
+/// Sets the time. On MySQL and MariaDB, a connection can choose its instant, and then its clock stands still. On the
+/// other engines the row is made older instead.
 async fn at(world: &World, conn: &mut dyn Session, lock: &Lock, instant: i64, moved: i64) {
     if world.is_mysql() {
         let sql = format!("SET timestamp = {}", instant + moved);

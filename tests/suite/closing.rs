@@ -1,4 +1,4 @@
-//! The end of a `Locker`: what is held is given back, nothing is acquired any more, and nothing goes on.
+//! The end of a `Locker`: its locks are released, it acquires no more locks, and nothing runs any more.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub async fn closing_gives_all_back_and_acquires_nothing_more(world: &World) {
             Err(Error::Lost { .. })
         ));
     }
-    // A thread that has nothing to do any more takes a moment to be gone.
+    // A thread that has finished its work takes a moment to end.
     soon("no thread is left", async || recorder.threads.alive() == 0).await;
     if world.opens_its_own() {
         assert_eq!(traffic.open(), 0);
@@ -50,7 +50,7 @@ pub async fn closing_gives_all_back_and_acquires_nothing_more(world: &World) {
     clone.close().await;
 }
 
-/// A beat has a connection, which belongs to an application that may be about to take the database down.
+/// A heartbeat uses a connection of the application, and the application may be about to stop the database.
 pub async fn closing_waits_for_the_beat_that_is_under_way(world: &World) {
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = locks.renew_every(ms(100));
@@ -104,7 +104,7 @@ pub async fn closing_takes_nothing_from_whoever_holds_a_lease_that_is_adopted_to
     );
 }
 
-/// Closed after the request was begun, and before its answer came.
+/// The `Locker` is closed after the request was begun and before its answer comes.
 pub async fn what_is_acquired_while_it_is_closed_is_given_back(world: &World) {
     let mut other = world.session().await;
     let (locks, traffic) = world.watched_locks(3).await;

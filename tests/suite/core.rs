@@ -114,7 +114,7 @@ pub async fn a_second_release_says_that_the_lock_was_not_held(world: &World) {
     conn.assert_lost(&lease).await;
 }
 
-/// The other process has nothing but the text: not the connection, and no trust until it extends.
+/// The other process has only the text. It has another connection, and no trust until it extends the lease.
 pub async fn a_lease_can_be_handed_to_another_process(world: &World) {
     let (mut here, mut there) = (world.session().await, world.session().await);
     let lease = here.take(&world.lock("x")).await;
@@ -126,7 +126,7 @@ pub async fn a_lease_can_be_handed_to_another_process(world: &World) {
     here.assert_lost(&lease).await;
 }
 
-/// Diesel's way to test an application against a real database.
+/// A test transaction is Diesel's way to test an application against a real database.
 pub async fn in_a_test_transaction_locks_work_and_leave_nothing(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x");

@@ -1,4 +1,4 @@
-//! How many statements an operation is, counted by Diesel.
+//! The number of statements of each operation, counted by Diesel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use diesel_locks::{Outcome, Released};
 use crate::session::Session;
 use crate::world::{World, secs};
 
-/// The statements of a connection.
+/// A counter of the statements of a connection.
 pub struct Statements(Arc<AtomicU32>);
 
 pub fn count(conn: &mut dyn Session) -> Statements {
@@ -28,18 +28,18 @@ impl Statements {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// How many since the last time.
+    /// The number of statements since the last call.
     pub fn spent(&self) -> u32 {
         self.0.swap(0, Ordering::SeqCst)
     }
 }
 
-/// What the operations of an engine cost.
+/// The number of statements of each operation on an engine.
 struct Prices {
     first_use: u32,
     win: u32,
     busy: u32,
-    /// To extend, to release, to replace the data.
+    /// Extending, releasing, and replacing the data.
     lease: u32,
 }
 
@@ -58,7 +58,8 @@ impl Prices {
         }
     }
 
-    /// `SQLite` writes first there, so it is the loser who pays; MySQL and MariaDB look at the identity first.
+    /// Inside a transaction, `SQLite` writes first, so a busy answer takes the second statement. MySQL and MariaDB read
+    /// the identity first.
     fn inside_a_transaction(world: &World) -> Self {
         let (first_use, win, busy, lease) = match world.engine.name() {
             "postgres" => (1, 1, 1, 1),
@@ -98,14 +99,14 @@ pub async fn each_operation_costs_what_is_promised_in_a_transaction(world: &Worl
     conn.rollback().await.unwrap();
 }
 
-/// Who waits asks again and again: that must not cost the log anything.
+/// A waiter asks again and again. That must not write to the database's log.
 pub async fn a_busy_try_writes_nothing(world: &World) {
     let (mut holder, mut conn) = (world.session().await, world.session().await);
     let (lock, free) = (world.lock("held"), world.lock("free"));
     let (lease, used) = (holder.take(&lock).await, holder.take(&free).await);
     holder.release(&used).await.unwrap();
     if world.is_postgres() {
-        // What it counts is in a transaction, where a try is the same.
+        // `written` shows only the current transaction. A try in a transaction is the same statement.
         conn.begin().await.unwrap();
     }
     let before = written(world, &mut *conn).await;
@@ -119,7 +120,7 @@ pub async fn a_busy_try_writes_nothing(world: &World) {
     holder.release(&lease).await.unwrap();
 }
 
-/// How many rows this connection has changed; on `PostgreSQL` whether its transaction has written anything.
+/// The number of rows that this connection has changed. On `PostgreSQL`: 1 if its transaction has written anything.
 async fn written(world: &World, conn: &mut dyn Session) -> i64 {
     let query = match world.engine.name() {
         "postgres" => "SELECT COUNT(pg_current_xact_id_if_assigned()) AS number",

@@ -1,4 +1,4 @@
-//! Many clients, many names: counters that nothing but the locks protects.
+//! Many clients and many names: counters that only the locks protect.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::world::{World, ms, own_table, secs, spawn};
 
 const CLIENTS: usize = 100;
 
-/// A counter of the host's for each name, which is read, raised and written back, with nothing but the lock around it.
+/// The host has a counter for each name. Clients read it, add one and write it back, protected only by the lock.
 pub async fn a_counter_that_only_holders_raise_is_exact(world: &World) {
     let mut other = world.session().await;
     let table = own_table("counters").name().to_owned();
@@ -32,7 +32,7 @@ pub async fn a_counter_that_only_holders_raise_is_exact(world: &World) {
         .map(|client| {
             let locks = handles[client % 2].another();
             let (conn, table) = (conns[client % conns.len()].clone(), table.clone());
-            // Its own name, its neighbour's, and one that all want.
+            // Its own name, its neighbour's name, and one name that all clients want.
             let wanted = [client, (client + 1) % CLIENTS, 0];
             let lock = |name: &str| world.lock(name).with_ttl(secs(600)).unwrap();
             let wanted = wanted.map(|name| (names[name].clone(), lock(&names[name])));

@@ -1,4 +1,4 @@
-//! The table that makes itself, and the look at start-up whether it will do.
+//! The table that creates itself, and the check at start-up that it is ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@ async fn remove(world: &World, conn: &mut dyn Session, table: &Table) {
     conn.batch(&format!("DROP TABLE {setup}")).await.unwrap();
 }
 
-/// How many steps are noted.
+/// The number of migrations that are noted as done.
 async fn noted(world: &World, conn: &mut dyn Session, table: &Table) -> i64 {
     let setup = quoted(world, &format!("{}_setup", table.name()));
     let sql = format!("SELECT COUNT(*) AS number FROM {setup}");
@@ -70,7 +70,7 @@ pub async fn a_table_that_others_made_is_left_alone(world: &World) {
     conn.verify(&table).await.unwrap();
     let refused = conn.migrate(&table).await;
     assert_unfit(refused, &["not made by `migrate`", "verify", table.name()]);
-    // Handed over, as the guide says.
+    // Hands the table over to `migrate`, as the guide describes.
     let setup = quoted(world, &format!("{}_setup", table.name()));
     let note = format!(
         "CREATE TABLE {setup} (version BIGINT NOT NULL PRIMARY KEY); \
@@ -83,7 +83,8 @@ pub async fn a_table_that_others_made_is_left_alone(world: &World) {
     remove(world, &mut *conn, &table).await;
 }
 
-/// MySQL and MariaDB commit each statement; elsewhere nothing can be half made, except for the note itself.
+/// MySQL and MariaDB commit each statement. On the other engines nothing can be half done, except that the table of the
+/// notes may be empty.
 pub async fn a_run_that_was_cut_off_is_completed(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("cut_off"));
     let setup = quoted(world, &format!("{}_setup", table.name()));
@@ -112,7 +113,7 @@ pub async fn sixteen_connections_that_migrate_at_once_all_succeed(world: &World)
         for _ in 0..16 {
             let mut starter = world.session().await;
             if world.is_sqlite() {
-                // Diesel's own default: nobody waits for the writer.
+                // Diesel's default: a connection does not wait for the writer.
                 starter.batch("PRAGMA busy_timeout = 0").await.unwrap();
             }
             let table = table.clone();
@@ -162,7 +163,7 @@ const FOLDED: &str = "another collation takes different names for one";
 
 type Damage = (&'static str, &'static str, &'static [&'static str]);
 
-/// What can be wrong with a table, how it comes about, and what the error says.
+/// Each kind of damage: its name, the SQL that causes it, and parts of the error.
 fn damages(world: &World) -> Vec<Damage> {
     let column: Damage = (
         "old",
@@ -244,7 +245,7 @@ pub async fn verifying_and_migrating_work_in_odd_places(world: &World) {
     conn.batch(&drop_it).await.unwrap();
 }
 
-/// Diesel caches a statement by its text, and each table has texts of its own.
+/// Diesel caches a statement by its text. Each table has its own texts.
 pub async fn statements_on_another_table_are_prepared_once(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("cached"));
     conn.migrate(&table).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the end of a ttl means.
+//! The end of the ttl: a lease expires.
 
 use std::time::Duration;
 
@@ -202,7 +202,8 @@ pub async fn a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end(world: &Wor
     );
 }
 
-/// The shortest ttl cannot be trusted for any time at all: the answer is clear, and the lock stays free.
+/// With the shortest ttl there is no time at all in which the lease can be trusted. The error says so, and the lock
+/// stays free.
 pub async fn a_ttl_too_short_for_the_way_to_the_database_says_so(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").with_ttl(ms(1)).unwrap();
@@ -212,7 +213,7 @@ pub async fn a_ttl_too_short_for_the_way_to_the_database_says_so(world: &World) 
     assert!(!conn.is_held(&lock).await.unwrap());
 }
 
-/// So much, or less by what the test took since.
+/// Checks that the time left is this much, or less by the time that the test has taken since.
 async fn assert_left(conn: &mut dyn Session, lock: &Lock, most: Duration) {
     let left = conn.time_left(lock).await.unwrap();
     assert!(

@@ -1,11 +1,11 @@
-//! The number that grows with every acquisition.
+//! The fence: a number that grows with every acquisition.
 
 use diesel_locks::{Forced, Lease, Lock, Outcome, Released};
 
 use crate::session::Session;
 use crate::world::{World, eventually, secs};
 
-/// Acquires, and finds the fence larger than all before.
+/// Acquires the lock, and checks that the fence is larger than all earlier fences.
 async fn next(conn: &mut dyn Session, lock: &Lock, last: &mut i64) -> Lease {
     let lease = conn.take(lock).await;
     assert!(lease.fence() > *last, "{} after {last}", lease.fence());
@@ -111,7 +111,7 @@ pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &Worl
     assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
 }
 
-/// The fence tells two acquisitions with the same token of the caller's own.
+/// Two acquisitions with the same token of the caller differ in their fence.
 pub async fn a_lease_stays_lost_though_its_token_comes_back(world: &World) {
     let mut conn = world.session().await;
     let lock = world.lock("x").with_token("agreed").unwrap();

@@ -1,5 +1,5 @@
-//! A connection without `CLIENT_FOUND_ROWS`, which Diesel's drivers set: an UPDATE counts only the rows that
-//! it changed.
+//! A connection without `CLIENT_FOUND_ROWS`, which Diesel's drivers set. On such a connection, an UPDATE counts only
+//! the rows that it has really changed.
 
 use diesel_async::AsyncMysqlConnection;
 

@@ -45,7 +45,8 @@ pub async fn the_one_call_form_sees_what_the_last_holder_wrote(world: &World) {
     }
 }
 
-/// At all levels at once, because the time is real: what the end of the transaction does is decided by a local clock.
+/// Tests all levels in parallel, because the test waits in real time: a local clock decides about the end of the
+/// transaction.
 pub async fn a_guarded_transaction_longer_than_the_ttl_leaves_the_lease_held(world: &World) {
     let mut transactions = Vec::new();
     for level in world.levels() {
@@ -245,7 +246,7 @@ pub async fn a_nested_guarded_transaction_never_loses_the_one_around_it(world: &
 pub async fn what_the_transaction_around_takes_back_is_not_trusted(world: &World) {
     let mut conn = world.session().await;
     let lease = conn.take(&world.lock("x")).await;
-    let mut lease: Lease = lease.to_text().parse().unwrap(); // so that its time is short
+    let mut lease: Lease = lease.to_text().parse().unwrap(); // a parsed lease is not trusted
     conn.begin().await.unwrap();
     conn.transaction_under(&mut lease, Box::new(|_| Box::pin(async { Ok(()) })))
         .await

@@ -1,4 +1,4 @@
-//! What a `Locker` does beside waiting and keeping: sets, hand-over, settings, looking, and telling an observer.
+//! The rest of a `Locker`, besides waiting and keeping alive: sets, hand-over, settings, inspecting, and the observer.
 
 use std::time::{Duration, Instant};
 
@@ -93,7 +93,7 @@ pub async fn a_set_is_acquired_and_kept_together_or_not_at_all(world: &World) {
     .await;
 }
 
-/// Whatever the order of the rows.
+/// The order of the rows in the table does not matter.
 pub async fn the_guards_of_a_set_come_in_the_order_of_their_keys(world: &World) {
     let (mut other, locks) = (world.session().await, world.locks().await);
     for round in 0..10 {
@@ -355,7 +355,7 @@ pub async fn what_was_extended_to_is_kept_alive_in_its_own_rhythm(world: &World)
     assert!(guard.is_valid());
 }
 
-/// A lock that may be held for so long at most is trusted no longer than that.
+/// A lock with a longest time is trusted no longer than that.
 pub async fn a_longest_time_bounds_trust(world: &World) {
     let mut other = world.session().await;
     let locks = world
@@ -380,7 +380,8 @@ pub async fn a_longest_time_bounds_trust(world: &World) {
     assert!(!other.is_held(&world.lock("x")).await.unwrap());
 }
 
-/// Losing a release in a crash only costs the ttl, so PostgreSQL need not wait for its disk, unless it is told to.
+/// If a crash forgets a release, that only costs the ttl. So PostgreSQL does not wait for its disk, unless it is told
+/// to.
 pub async fn giving_back_waits_for_the_disk_if_it_is_to(world: &World) {
     let (locks, traffic) = world.watched_locks(3).await;
     for durably in [false, true] {
@@ -398,7 +399,8 @@ pub async fn giving_back_waits_for_the_disk_if_it_is_to(world: &World) {
     }
 }
 
-/// Somebody has the row in an open transaction. A thread that asks the database waits all the same.
+/// Another connection has locked the row in an open transaction. An async release gives up after its time limit. A
+/// blocking release waits for the row.
 pub async fn giving_back_takes_no_longer_than_it_may(world: &World) {
     let mut other = world.session().await;
     let locks = world.locks().await.release_within(ms(300));

@@ -1,4 +1,5 @@
-//! On `PostgreSQL` the row of a lock changes in place: an update that is not HOT would leave an entry in the index each time.
+//! On `PostgreSQL`, the row of a lock is changed in place. An update that is not HOT would add an index entry each
+//! time.
 
 use diesel_locks::{Outcome, Released, Table};
 
@@ -16,7 +17,7 @@ async fn cycles(world: &World) {
     let (mut conn, table) = (world.session().await, own_table("locks"));
     let (up, down) = setup::sql(world, &table);
     conn.batch(&up).await.unwrap();
-    // So few that they fit on a page: an open transaction anywhere on the server keeps their old versions.
+    // Few enough to fit on one page. An open transaction anywhere on the server keeps their old versions.
     for cycle in 0..8 {
         let lock = world
             .lock(&format!("{}", cycle % 2))
@@ -40,7 +41,7 @@ async fn cycles(world: &World) {
     );
     assert_eq!(updated, 38, "the first use of each name inserts");
     assert_eq!(hot, updated);
-    // What the count would say if a column that changes had an index.
+    // The control: with an index on a column that changes, the count differs.
     conn.batch(&format!("CREATE INDEX ON {} (expires_at)", table.name()))
         .await
         .unwrap();
@@ -51,7 +52,8 @@ async fn cycles(world: &World) {
     conn.batch(&down).await.unwrap();
 }
 
-/// Since the session's statistics were last sent: it sends them when it is idle, and this one is told to at once.
+/// The number of such updates, from the server's statistics. A connection sends its statistics when it is idle. This
+/// one is told to send them at once.
 async fn updates(conn: &mut dyn Session, table: &Table, which: &str) -> i64 {
     conn.batch("SELECT pg_stat_force_next_flush()")
         .await

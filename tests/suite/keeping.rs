@@ -1,4 +1,4 @@
-//! Guards are kept alive, told when they are lost, and given back whatever happens.
+//! Guards are kept alive, told when they are lost, and released in every case.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,7 +12,7 @@ use crate::managed::{AnyGuard, Managed};
 use crate::session::Session;
 use crate::world::{World, ms, secs, soon, spawn};
 
-/// Counts how often it is called.
+/// Counts the calls of a callback.
 #[derive(Clone, Default)]
 pub struct Calls(Arc<AtomicUsize>);
 
@@ -61,7 +61,7 @@ pub async fn a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over(wor
     assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
-/// However soon it would be over without them, beats that are answered are in time.
+/// A lease whose heartbeats are answered is never reported late, however short the interval is.
 pub async fn a_lease_that_is_extended_all_the_time_is_never_late(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.renew_every(ms(5));
@@ -75,7 +75,7 @@ pub async fn a_lease_that_is_extended_all_the_time_is_never_late(world: &World) 
     assert!(guard.is_valid() && recorder.count("renewed") > 20);
 }
 
-/// How a holder can lose its lock.
+/// The ways in which a holder can lose its lock.
 const LOSSES: [&str; 3] = ["taken over", "taken away", "row removed"];
 
 async fn lose(world: &World, other: &mut dyn Session, guard: &AnyGuard, how: &str) {
@@ -166,7 +166,7 @@ pub async fn lost_is_lost_even_if_the_row_is_mended(world: &World) {
     assert_eq!(recorder.count("lost"), 1);
 }
 
-/// Until a lease was extended so often again.
+/// Waits until the lease was extended this many times more.
 async fn beats(recorder: &Recorder, key: &str, times: usize) {
     let count = || {
         let told = recorder.told().into_iter();
@@ -239,7 +239,7 @@ pub async fn an_observer_that_panics_does_not_stop_the_keeper(world: &World) {
     assert_eq!(again.release().await.unwrap(), Released::InTime);
 }
 
-/// A pool may panic, too, or what a host does to open a connection.
+/// A pool may panic, and so may the code with which a host opens a connection.
 pub async fn a_pool_that_panics_once_does_not_stop_the_keeper(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let (locks, traffic) = world.watched_locks(3).await;
@@ -274,7 +274,7 @@ pub async fn a_release_that_races_a_heartbeat_frees_the_lock(world: &World) {
     let locks = world.locks().await.renew_every(ms(1));
     let locks = locks.observe(recorder.observer());
     let bystander = locks.take(&world.lock("bystander")).await;
-    // A beat that was under way still has the row locked for a moment.
+    // A heartbeat that was under way may still have the row locked for a moment.
     let soon_free = Wait::up_to(secs(20)).every(ms(1));
     for round in 0..40 {
         let guard = locks.acquire(&world.lock("x"), soon_free.clone()).await;
@@ -292,7 +292,7 @@ pub async fn a_release_that_races_a_heartbeat_frees_the_lock(world: &World) {
     assert_eq!(told, expected, "nothing is lost, and nothing is late");
 }
 
-/// What is left of the background: connections, tasks, threads.
+/// The background of a `Locker`: connections, tasks, threads.
 struct Background {
     traffic: Arc<Traffic>,
     recorder: Recorder,
@@ -311,7 +311,7 @@ impl Background {
         (locks.observe(recorder.observer()), background)
     }
 
-    /// A pool keeps connections and tasks of its own.
+    /// Waits until the background is gone. A pool keeps connections and tasks of its own.
     async fn is_gone(&self, world: &World) {
         soon("no thread is left", async || {
             self.recorder.threads.alive() == 0
@@ -324,7 +324,7 @@ impl Background {
     }
 }
 
-/// The tasks of this case's runtime.
+/// The number of tasks in this case's runtime.
 fn tasks() -> usize {
     tokio::runtime::Handle::current()
         .metrics()
@@ -365,7 +365,7 @@ pub async fn nothing_goes_on_before_a_lock_is_acquired_and_after_it_is_released(
     tokio::time::sleep(ms(300)).await;
     assert_eq!(background.traffic.spent(), [""; 0]);
     if world.is_blocking() || world.opens_its_own() {
-        // An async pool may still be opening a connection that was asked for under the guard.
+        // An async pool may still be opening a connection that the guard has asked for.
         assert_eq!(background.traffic.opened(), opened);
     }
     let again = locks.take(&lock).await;
@@ -386,7 +386,7 @@ pub async fn a_guard_that_is_dropped_is_given_back(world: &World) {
     let lock = world.lock("x");
     drop(locks.take(&lock).await);
     is_given_back(world, &background, &lock).await;
-    // The row is free before the observer is told; the next acquisition must not be told first.
+    // The row is free before the observer is told. The observer must be told before the next acquisition.
     let told = async |times| {
         soon("it is told", async || {
             let words = background.recorder.words();
@@ -410,7 +410,7 @@ pub async fn a_guard_that_is_dropped_is_given_back(world: &World) {
     );
 }
 
-/// A guard may outlive its `Locker`, and be dropped where no runtime is.
+/// A guard may outlive its `Locker`, and may be dropped outside of a runtime.
 pub async fn a_guard_may_be_dropped_anywhere(world: &World) {
     let (locks, background) = Background::of(world).await;
     let lock = world.lock("x");
@@ -445,7 +445,7 @@ pub async fn work_that_panics_gives_its_lock_back(world: &World) {
     is_given_back(world, &background, &lock).await;
 }
 
-/// A thread cannot be dropped: there the work is told by its guard, and ends by itself.
+/// A thread cannot be dropped. There the work asks its guard, and ends by itself.
 pub async fn a_run_that_is_dropped_gives_its_lock_back(world: &World) {
     let (locks, background) = Background::of(world).await;
     let (lock, started) = (world.lock("x"), Calls::default());

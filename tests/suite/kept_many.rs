@@ -1,4 +1,4 @@
-//! Many leases in one process, and connections that are scarce.
+//! Many leases in one process, and too few connections.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::managed::{AnyGuard, Managed};
 use crate::session::{Session, Work};
 use crate::world::{World, ms, own_table, secs, soon};
 
-/// So many names of this case.
+/// A set of this many names of this case.
 fn names(world: &World, many: usize) -> LockSet {
     let others = (1..many).map(|number| format!("n{number}"));
     LockSet::new(&world.lock("n0"), others).unwrap()
@@ -21,7 +21,7 @@ async fn take_all(locks: &dyn Managed, set: &LockSet) -> Vec<AnyGuard> {
     guards.expect("nobody else knows the names")
 }
 
-/// Lets go of many without asking the database for each.
+/// Leaves many locks held, because releasing each would need a statement.
 fn leave_all(guards: Vec<AnyGuard>) {
     for guard in guards {
         drop(guard.into_lease());
@@ -49,7 +49,7 @@ async fn keep_many(world: &World, many: usize) {
     }
     let beats = traffic.beats();
     let (batch, renewed) = (many.div_ceil(1_000), recorder.count("renewed"));
-    // Before somebody else locks the rows.
+    // This is checked before another connection locks the rows.
     let mut told = recorder.told().into_iter();
     let bad = told.find(|told| matches!(told.what, "late" | "lost"));
     assert!(bad.is_none(), "{bad:?}");
@@ -74,8 +74,8 @@ fn of_this_case(world: &World) -> String {
     format!("name LIKE '{}%'", lock.key())
 }
 
-/// On MySQL and MariaDB a change of a range waits for rows beside it, or for all, which other cases may have locked; but not at
-/// this level.
+/// On MySQL and MariaDB, an UPDATE of a range also waits for neighbouring rows, or for all rows, and other cases may
+/// have locked those. At READ COMMITTED it does not.
 async fn age_all(world: &World, conn: &mut dyn Session, by: Duration) {
     if world.is_mysql() {
         conn.batch("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -90,7 +90,7 @@ async fn age_all(world: &World, conn: &mut dyn Session, by: Duration) {
     assert!(conn.sql(&sql).await.unwrap() > 0);
 }
 
-/// The shortest time that any of them still lives, in microseconds.
+/// The shortest time until one of the leases expires, in microseconds.
 async fn shortest(world: &World, conn: &mut dyn Session) -> i64 {
     let sql = format!(
         "SELECT MIN(expires_at) AS number FROM diesel_locks WHERE {}",
@@ -147,7 +147,7 @@ pub async fn leases_of_two_tables_are_kept_by_one_keeper(world: &World) {
     assert!(guards.iter().all(|guard| guard.is_valid()));
 }
 
-/// On `SQLite` such a transaction is the one writer, so that all wait until it has ended.
+/// On `SQLite` that transaction is the only writer, so all leases wait until it has ended.
 pub async fn a_lease_whose_row_is_locked_does_not_hold_up_the_others(world: &World) {
     let (mut other, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.renew_every(ms(300));
@@ -201,11 +201,12 @@ pub async fn a_lease_whose_row_is_locked_does_not_hold_up_the_others(world: &Wor
     assert_eq!(recorder.count("lost"), 0);
 }
 
-/// Short, and long enough for a machine where a statement takes seconds.
+/// Short, but long enough for a machine where a statement takes seconds.
 const TTL: Duration = Duration::from_secs(8);
 
-/// Its row is locked, and while it is pinned it is trusted without an end: it must not take the time of the others.
-/// On `SQLite` nobody can write meanwhile, so there it lasts for less than a ttl.
+/// The transaction locks the row of its own lease, and while the lease is pinned, it is trusted without an end. This
+/// must not delay the heartbeats of the others. On `SQLite` nobody else can write meanwhile, so there the transaction
+/// is shorter than the ttl.
 pub async fn a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
@@ -261,8 +262,8 @@ pub async fn with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps
     assert_eq!(recorder.count("lost"), 0);
 }
 
-/// `SQLite`'s one writer is the transaction, wherever the keeper's connection comes from: there the other guard is told
-/// at its deadline.
+/// On `SQLite` the transaction is the only writer, so a connection for the keeper does not help. There the other guard
+/// is lost at its deadline.
 pub async fn with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks_kept_apart(1).await;
@@ -282,7 +283,7 @@ pub async fn with_a_connection_for_the_keeper_all_locks_are_kept(world: &World) 
     assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
-/// However often it is used, no connection is left behind.
+/// No connection is left behind after many uses.
 pub async fn no_connection_is_lost_to_the_pool(world: &World) {
     let (locks, traffic) = world.watched_locks(1).await;
     for number in 0..30 {

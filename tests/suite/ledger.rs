@@ -1,4 +1,4 @@
-//! What the cases of guarded transactions share: a table of the host's to write to, and leases that run out.
+//! Shared by the cases of guarded transactions: a table of the host to write to, and leases that expire.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use diesel_locks::{Lease, Lock, Outcome};
 use crate::session::Session;
 use crate::world::{World, ms, own_table, secs};
 
-/// A table of the host's, with one number for each fence that wrote.
+/// Creates a table of the host, with a row for each write: the fence that wrote.
 pub async fn ledger(conn: &mut dyn Session) -> String {
     let table = own_table("ledger").name().to_owned();
     conn.batch(&format!("CREATE TABLE {table} (fence BIGINT NOT NULL)"))
@@ -27,14 +27,14 @@ pub async fn written(conn: &mut dyn Session, ledger: &str) -> i64 {
         .unwrap()
 }
 
-/// A lock whose lease can run out while its transaction is open. Where another connection can write the row meanwhile,
-/// time is moved; SQLite's clock has to go on by itself.
+/// A lock whose lease can expire while its transaction is open. On SQLite the test waits until it expires. On the other
+/// engines another connection can make the row older meanwhile.
 pub fn short(world: &World, name: &str) -> Lock {
     let ttl = if world.is_sqlite() { secs(3) } else { secs(30) };
     world.lock(name).with_ttl(ttl).unwrap()
 }
 
-/// Lets the lease run out, without its holder's connection.
+/// Lets the lease expire, without using its holder's connection.
 pub async fn run_out(world: &World, other: &mut dyn Session, lease: &Lease) {
     if world.is_sqlite() {
         return until_run_out(other, lease.lock()).await;
@@ -57,14 +57,14 @@ pub async fn until_run_out(conn: &mut dyn Session, lock: &Lock) {
     }
 }
 
-/// Where there is one writer, others are told at once that it is not their turn.
+/// On SQLite, lets a connection fail at once if there is another writer.
 pub async fn do_not_wait(world: &World, conn: &mut dyn Session) {
     if world.is_sqlite() {
         conn.batch("PRAGMA busy_timeout = 0").await.unwrap();
     }
 }
 
-/// The keeper's heartbeat while a transaction is pinned: it passes, or with one writer is told that it cannot now.
+/// The keeper's heartbeat while a transaction is pinned. It passes. With one writer it fails with a transient error.
 pub async fn heartbeat(keeper: &mut dyn Session, lease: &mut Lease, one_writer: bool) {
     let beat = keeper.try_extend(lease).await;
     match beat {

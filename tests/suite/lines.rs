@@ -1,4 +1,4 @@
-//! Waiting with a `Locker`: those of a process stand in line, and only the first asks the database.
+//! Waiting with a `Locker`: the waiters of a process form a queue, and only the first one polls.
 
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -12,13 +12,14 @@ use crate::managed::{AnyGuard, Managed};
 use crate::session::{Answer, Session};
 use crate::world::{World, ms, secs, soon, spawn};
 
-/// Somebody who waits, on a thread of its own.
+/// A waiter on a thread of its own.
 fn waiting(locks: &dyn Managed, lock: &Lock, wait: Wait) -> JoinHandle<Result<AnyGuard>> {
     let (locks, lock) = (locks.another(), lock.clone());
     spawn(async move { locks.acquire(&lock, wait).await })
 }
 
-/// So seldom that whoever gets the lock was woken, and long enough for a thousand turns on a slow disk.
+/// Polls so rarely that a waiter acquires the lock only if it is woken. The time is enough for a thousand turns on a
+/// slow disk.
 fn seldom() -> Wait {
     Wait::up_to(secs(600)).every(secs(600)).without_jitter()
 }
@@ -116,7 +117,7 @@ pub async fn a_wait_in_a_line_ends_when_its_time_is_up(world: &World) {
     assert!(holder.is_held(&lock).await.unwrap());
 }
 
-/// Who has no time left, and who is dropped while it waits, is in nobody's way.
+/// A waiter whose time is over and a waiter that is dropped do not block the waiters behind them.
 pub async fn a_waiter_that_leaves_the_line_blocks_nobody(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
@@ -144,7 +145,8 @@ pub async fn a_waiter_that_leaves_the_line_blocks_nobody(world: &World) {
     assert!(!locks.is_held(&lock).await.unwrap());
 }
 
-/// Only the first looks. When it has left, and the lock is released where nobody here is told, the next must look.
+/// Only the first waiter polls. When it has left, the next waiter must poll, because nobody in this process is told of
+/// the release.
 pub async fn when_the_first_waiter_has_left_the_next_one_polls(world: &World) {
     let (mut holder, recorder) = (world.session().await, Recorder::default());
     let locks = world.locks().await.observe(recorder.observer());
@@ -161,7 +163,7 @@ pub async fn when_the_first_waiter_has_left_the_next_one_polls(world: &World) {
     assert!(began.elapsed() < secs(8), "{:?}", began.elapsed());
 }
 
-/// Drops a future after it has been woken so many times.
+/// Lets a future be woken at most this many times, then drops it.
 pub async fn woken_at_most<T>(times: u32, mut future: Answer<'_, T>) -> Option<T> {
     let mut polled = 0;
     std::future::poll_fn(|context| {
@@ -222,7 +224,8 @@ pub async fn a_set_that_is_cancelled_anywhere_leaves_nothing_held(world: &World)
     }
 }
 
-/// As many as a process can have: tasks, or threads. (On SQLite each turn waits for the disk several times.)
+/// Many waiters, which are tasks or threads. (On SQLite there are fewer, because each turn waits for the disk several
+/// times.)
 pub async fn the_waiters_of_a_process_get_the_lock_in_the_order_in_which_they_came(world: &World) {
     let many = match (world.is_blocking(), world.is_sqlite()) {
         (true, _) => 50,
@@ -269,7 +272,7 @@ pub async fn the_waiters_of_a_process_get_the_lock_in_the_order_in_which_they_ca
     );
 }
 
-/// It knows that the lock has just been taken, and waits to be told.
+/// The next waiter knows that the lock has just been acquired here. So it waits to be woken.
 pub async fn the_next_waiter_does_not_poll_at_once(world: &World) {
     let (recorder, many) = (Recorder::default(), 10);
     let (locks, traffic) = world.watched_locks(3).await;
@@ -332,7 +335,7 @@ pub async fn waiting_for_a_pinned_lease_that_ran_out_costs_few_statements(world:
     locks.take(&lock).await;
 }
 
-/// There the one writer is the pin, and who tries to write waits for it in the database.
+/// On SQLite the open transaction is the only writer. A try that wants to write waits for it in the database.
 async fn pinned_on_sqlite(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     let mut lease = holder.take(&lock).await;
@@ -349,7 +352,7 @@ async fn pinned_on_sqlite(world: &World) {
     assert!(traffic.spent().len() <= 16);
 }
 
-/// However often a lock goes from hand to hand, and whoever leaves in between, nobody is forgotten.
+/// The lock changes hands many times, and some waiters leave meanwhile. No waiter may be forgotten.
 pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
     let locks = world.locks().await;
     let lock = world.lock("x").with_ttl(secs(600)).unwrap();
@@ -357,7 +360,7 @@ pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
         .map(|number| {
             let (locks, lock) = (locks.another(), lock.clone());
             spawn(async move {
-                // Every third has little time, and every fifth lets go without a word.
+                // Every third waiter has little time. Every fifth waiter drops its guard without a release.
                 let wait = if number % 3 == 0 {
                     Wait::up_to(ms(number))
                 } else {
@@ -381,7 +384,7 @@ pub async fn no_waiter_in_a_line_is_forgotten(world: &World) {
     soon("it is free", async || !locks.is_held(&lock).await.unwrap()).await;
 }
 
-/// Seldom where the database tells, and often where it doesn't.
+/// Polls rarely on PostgreSQL, which notifies, and often on the other engines.
 fn if_not_told(world: &World) -> Wait {
     if world.is_postgres() {
         seldom()
@@ -428,7 +431,7 @@ pub async fn a_listener_hears_of_a_release_in_another_process(world: &World) {
     there.close().await;
 }
 
-/// Nobody was told when the first holder lost it, so the wish outlives it.
+/// A takeover sends no notification. So the request for a notification must outlive the first holder.
 pub async fn a_listener_hears_of_the_release_after_a_takeover(world: &World) {
     let (mut first, mut next) = (world.session().await, world.session().await);
     let ((locks, traffic), recorder) = (world.watched_locks(2).await, Recorder::default());

@@ -1,4 +1,4 @@
-//! Who holds what, for people.
+//! Inspecting and listing locks, for people.
 
 use diesel_locks::{List, Record};
 

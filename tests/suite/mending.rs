@@ -1,4 +1,4 @@
-//! What people do about locks whose holders are gone.
+//! Forced releases and purges, for locks whose holders are gone.
 
 use diesel_locks::{Forced, Pin, Record, Released};
 
@@ -98,7 +98,7 @@ pub async fn purging_removes_locks_that_were_unused_for_the_given_time(world: &W
     conn.assert_lost(&leases[3]).await;
 }
 
-/// A purge goes by group and prefix: it has no pages.
+/// A purge uses only the group and the prefix of a list, and ignores its page.
 pub async fn purging_leaves_nothing_to_a_next_page(world: &World) {
     let mut conn = world.session().await;
     for name in ["1", "2", "3"] {

@@ -1,5 +1,5 @@
-//! A lock as simple as can be, in memory; random sequences of operations are played against it and an engine,
-//! and every answer is compared. A failure prints its seed; `DIESEL_LOCKS_SEED` plays it again.
+//! A simple model of a lock, in memory. Random sequences of operations run on the model and on an engine, and every
+//! answer is compared. A failure prints its seed. `DIESEL_LOCKS_SEED` repeats that sequence.
 
 mod game;
 
@@ -8,7 +8,7 @@ use diesel_locks::{Outcome, Pin};
 use crate::world::World;
 pub use game::play;
 
-/// The model: seconds, and tokens by number.
+/// The model. Its time is in seconds, and its tokens are numbers.
 #[derive(Clone, Debug, Default)]
 struct Model {
     now: u64,
@@ -32,14 +32,14 @@ impl Model {
             .filter(|row| row.token.is_some() && row.ends > self.now)
     }
 
-    /// The row of a lease that is still its holder's.
+    /// The row, if it still belongs to this lease.
     fn mine(&mut self, (token, fence): (usize, i64)) -> Option<&mut Row> {
         self.row
             .as_mut()
             .filter(|row| row.token == Some(token) && row.fence == fence)
     }
 
-    /// Does something to the row of a lease, and says what became of it.
+    /// Changes the row of a lease. Returns the outcome.
     fn change(&mut self, lease: (usize, i64), change: impl FnOnce(&mut Row, u64)) -> Outcome {
         let now = self.now;
         let Some(row) = self.mine(lease) else {
@@ -69,7 +69,7 @@ impl Model {
     }
 }
 
-/// xorshift64*, which is random enough to choose operations.
+/// xorshift64*. It is random enough to choose operations.
 struct Dice(u64);
 
 impl Dice {
@@ -82,7 +82,7 @@ impl Dice {
     }
 }
 
-/// Tells how to play a sequence again, when it failed.
+/// Prints how to repeat a sequence if it fails.
 struct Seed(u64);
 
 impl Seed {
@@ -104,7 +104,7 @@ impl Drop for Seed {
     }
 }
 
-/// A random number without a crate for it.
+/// A random number, without a crate for it.
 fn random() -> u32 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let hash = RandomState::new().build_hasher().finish();

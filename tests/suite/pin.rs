@@ -1,4 +1,4 @@
-//! The pin: a stale holder cannot commit, and nobody else is held up.
+//! The pin: a stale holder cannot commit, and nobody else is delayed.
 
 use diesel_locks::{Error, Outcome, Pin, Released, Wait};
 
@@ -90,7 +90,7 @@ pub async fn the_heartbeat_passes_the_pin_at_once(world: &World) {
         world.begin_at(&mut *worker, level).await;
         worker.pin(&lease).await.unwrap();
         if world.is_sqlite() {
-            // One writer: the heartbeat is told so, and is due after the commit.
+            // There is one writer: the heartbeat fails at once, and succeeds after the commit.
             keeper.batch("PRAGMA busy_timeout = 0").await.unwrap();
             assert!(
                 keeper
@@ -214,7 +214,7 @@ pub async fn the_wrong_forms_let_a_stale_holder_commit(world: &World) {
                 "INSERT INTO {ledger} (fence) SELECT 1 FROM (SELECT 1 AS one) o WHERE EXISTS ({mine})"
             );
             if world.is_mysql() {
-                // Reads of a writing statement lock by themselves there, unless the level is READ COMMITTED.
+                // There the reads of a writing statement lock rows by themselves, except at READ COMMITTED.
                 stale.rollback().await.unwrap();
                 stale
                     .batch("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -294,7 +294,8 @@ pub async fn a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_transac
         rival.batch("PRAGMA busy_timeout = 0").await.unwrap();
     }
     let taken = rival.try_acquire(&lock).await.unwrap();
-    // Only SQLite's connection stays the writer. (MySQL does not forget a pin if the transaction had used InnoDB before.)
+    // Only on SQLite does the connection stay the writer. (On MySQL the pin stays, too, if the transaction has used
+    // InnoDB before.)
     assert_eq!(taken.is_busy(), world.is_sqlite());
     conn.rollback().await.unwrap();
 
@@ -348,7 +349,7 @@ pub async fn overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock(wor
     assert_eq!(two.try_pin(&lease).await.unwrap(), Pin::Expired);
     one.commit().await.unwrap();
     if world.is_mysql() {
-        two.rollback().await.unwrap(); // its answer was no, but it has looked at the row
+        two.rollback().await.unwrap(); // the pin was refused, but it has read and locked the row
     }
     let next = rival.take(&lock).await;
     assert!(next.fence() > lease.fence());
@@ -407,7 +408,7 @@ pub async fn a_failed_try_for_a_pinned_lease_that_ran_out_stops_no_heartbeat(wor
             Err(error) => assert!(world.is_sqlite() && error.is_transient(), "{error}"),
         }
         if world.is_sqlite() {
-            // The pin is the one writer; but the failed try is not in the way once it is gone.
+            // The pin is the only writer. When it has ended, the failed try does not block the heartbeat.
             assert!(
                 holder
                     .try_extend(&mut lease)

@@ -1,4 +1,4 @@
-//! Tidying in the background.
+//! Purging in the background.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::setup;
 use crate::managed::Managed;
 use crate::world::{World, ms, own_table, secs, soon};
 
-/// While its row is being purged it is busy.
+/// Waits for the lock, because its row is busy while it is being purged.
 async fn use_once(locks: &dyn Managed, lock: &Lock) {
     let soon_free = Wait::up_to(secs(20)).every(ms(5));
     let guard = locks.acquire(lock, soon_free).await.unwrap();
@@ -45,11 +45,12 @@ pub async fn a_list_without_a_table_is_of_the_table_of_the_locker(world: &World)
     let (up, down) = setup::sql(world, &table);
     other.batch(&up).await.unwrap();
     let locks = world.locks().await.in_table(table.clone());
-    use_once(&*locks, &locks.lock("x").unwrap()).await;
+    let name = table.name(); // no other case has this name
+    use_once(&*locks, &locks.lock(name).unwrap()).await;
     let rows = locks.list(&List::all()).await.unwrap();
-    assert_eq!(rows.iter().map(Record::name).collect::<Vec<_>>(), ["x"]);
-    let elsewhere = List::all().in_table(Table::default());
-    let elsewhere = locks.list(&elsewhere.with_prefix("x")).await.unwrap();
+    assert_eq!(rows.iter().map(Record::name).collect::<Vec<_>>(), [name]);
+    let elsewhere = List::all().in_table(Table::default()).with_prefix(name);
+    let elsewhere = locks.list(&elsewhere).await.unwrap();
     assert!(elsewhere.is_empty(), "a list with a table keeps it");
     soon("purged", async || {
         locks.purge(&List::all(), Duration::ZERO).await.unwrap() > 0
@@ -59,7 +60,7 @@ pub async fn a_list_without_a_table_is_of_the_table_of_the_locker(world: &World)
     other.batch(&down).await.unwrap();
 }
 
-/// The interval is a day: it is not waited for after a failure.
+/// The interval is a day. After a failure, the next try comes much sooner.
 pub async fn what_could_not_be_purged_is_tried_again_soon(world: &World) {
     let (mut other, table) = (world.session().await, own_table("diesel_locks"));
     let ((locks, traffic), lock) = (

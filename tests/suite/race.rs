@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many connections at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::world::{World, ms, spawn};
 
 const RACERS: usize = 8;
 
-/// The first use of a name, a free row and a lease that has run out are won in three ways.
+/// The first use of a name, a free row and an expired lease are acquired in three different ways.
 pub async fn of_many_racers_one_wins_and_all_others_are_told_busy(world: &World) {
     let lock = world.lock("x");
     let mut sessions = Vec::new();
@@ -30,7 +30,7 @@ pub async fn of_many_racers_one_wins_and_all_others_are_told_busy(world: &World)
     }
 }
 
-/// The lease of the one winner.
+/// Lets all connections try at once. Returns the lease of the only winner.
 async fn race(sessions: &mut Vec<Box<dyn Session>>, lock: &Lock) -> Lease {
     let start = Arc::new(Barrier::new(sessions.len()));
     let racers: Vec<_> = sessions
@@ -79,8 +79,8 @@ pub async fn many_waiters_hold_the_lock_one_after_the_other(world: &World) {
     assert!(fences.is_sorted_by(|one, next| one < next), "{fences:?}");
 }
 
-/// In another's open transaction, be they new or used before. `SQLite` has one writer for all names, so there
-/// the answer is "busy", without a holder.
+/// The first name is acquired in an open transaction. Both names are new in the first round, and used in the second.
+/// `SQLite` has one writer for all names, so there the answer is "busy", without a holder.
 pub async fn different_names_do_not_wait_for_each_other(world: &World) {
     let (mut first, mut second) = (world.session().await, world.session().await);
     let (x, y) = (world.lock("x"), world.lock("y"));

@@ -1,4 +1,4 @@
-//! `run`: acquires, does the work, and gives back, whatever happens.
+//! `run` acquires, does the work, and releases in every case.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::managed::recorder::Recorder;
 use crate::session::Work;
 use crate::world::{World, ms, secs, soon, spawn};
 
-/// Work that never ends by itself: a thread asks its guard whether the lock is lost.
+/// Work that never ends by itself. On a thread it asks its guard whether the lock is lost.
 fn until_lost(world: &World, begin: Box<dyn FnOnce() + Send>) -> Job {
     let is_blocking = world.is_blocking();
     Box::new(move |guard| {
@@ -72,7 +72,7 @@ pub async fn work_is_not_begun_while_somebody_else_holds_the_lock(world: &World)
     assert_eq!(waits.await.unwrap(), Run::Done(7));
 }
 
-/// Async work is dropped at its next `await`; a thread is told, and what it brings is handed on.
+/// Async work is dropped at its next `await`. A thread is told, and its result is passed on.
 pub async fn work_whose_lock_is_lost_is_told_or_dropped(world: &World) {
     let (mut other, began) = (world.session().await, Calls::default());
     let locks = world.locks().await.renew_every(ms(100));

@@ -1,4 +1,4 @@
-//! What stands in two places: the table in the database and in the crate's `schema.rs`.
+//! The table in the database and the table in the crate's `schema.rs` must be the same.
 
 use diesel::query_source::Column;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -8,7 +8,7 @@ use diesel_locks::schema::diesel_locks as locks;
 use crate::session::Session;
 use crate::world::{World, secs};
 
-/// A type of `schema.rs`, in the words of the databases: its names, and whether it can be null.
+/// A type of `schema.rs`: its names in the databases, and whether it can be null.
 trait Type {
     const NAMES: &str;
     const NULLABLE: bool = false;
@@ -61,7 +61,7 @@ fn columns() -> Vec<Described> {
     ]
 }
 
-/// The rows of a table's columns: `name`, `type` and `nullable`.
+/// A subquery with a row for each column of the table: `name`, `type` and `nullable`.
 fn columns_of(world: &World, table: &str) -> String {
     let schema = match world.engine.name() {
         "postgres" => "current_schema()",
@@ -143,7 +143,7 @@ pub async fn the_view_shows_the_holders_and_no_token(world: &World) {
     assert_eq!(count(&mut *conn, &named).await, 0, "released");
 }
 
-/// The seconds since `acquired_at`, which is a native time.
+/// The seconds since `acquired_at`, which is a native time in the view.
 fn since(world: &World) -> &'static str {
     match world.engine.name() {
         "postgres" => "EXTRACT(EPOCH FROM clock_timestamp() - acquired_at)",

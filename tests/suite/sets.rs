@@ -1,4 +1,4 @@
-//! Several locks at once, and locks as terms of the host's queries.
+//! Several locks at once: all of them, or any one.
 
 use diesel_locks::{Attempt, Lease, LockSet, Released, Wait};
 
@@ -113,7 +113,7 @@ pub async fn sets_that_share_names_do_not_deadlock(world: &World) {
 
 pub async fn thousands_of_names_at_once(world: &World) {
     let mut conn = world.session().await;
-    let number = if world.is_mysql() { 100 } else { 3_000 }; // one after the other there
+    let number = if world.is_mysql() { 100 } else { 3_000 }; // MySQL and MariaDB acquire them one by one
     let names: Vec<String> = (1..number).map(|name| name.to_string()).collect();
     let many = LockSet::new(&world.lock("0"), &names).unwrap();
     let leases = all(&mut *conn, &many).await.acquired().unwrap();
@@ -154,7 +154,7 @@ pub async fn a_permit_that_is_being_taken_is_passed_over(world: &World) {
     one.begin().await.unwrap();
     let first = any(&mut *one, &permits).await.acquired().unwrap();
     if world.is_sqlite() {
-        // One writer: nobody else takes one meanwhile.
+        // There is one writer, so nobody else acquires a lock meanwhile.
         do_not_wait(world, &mut *other).await;
         assert!(any(&mut *other, &permits).await.is_busy());
         one.commit().await.unwrap();

@@ -1,4 +1,4 @@
-//! Tables of another name or place, and none at all.
+//! Tables with another name or in another place, and missing tables.
 
 use diesel_locks::migrations::Migrations;
 use diesel_locks::{Error, List, Outcome, Released, Table, Wait};
@@ -6,7 +6,7 @@ use diesel_locks::{Error, List, Outcome, Released, Table, Wait};
 use crate::session::Session;
 use crate::world::{World, eventually, own_table, secs};
 
-/// The SQL that creates a table and the one that removes it.
+/// The SQL that creates a table, and the SQL that removes it.
 pub fn sql(world: &World, table: &Table) -> (String, String) {
     let migrations = Migrations::for_table(table.clone());
     match world.engine.name() {
@@ -33,8 +33,7 @@ pub fn quoted(world: &World, identifier: &str) -> String {
     )
 }
 
-/// Creates the table, works with its locks, and removes it; a lock of the same name in the default table is
-/// another.
+/// Creates the table, uses its locks, and removes it. In the default table, a lock with the same name is another lock.
 async fn work_in(world: &World, conn: &mut dyn Session, table: &Table) {
     let (up, down) = sql(world, table);
     conn.batch(&up)
@@ -111,7 +110,7 @@ pub async fn a_table_may_have_an_odd_name(world: &World) {
     assert!(Table::new(&"x".repeat(58)).is_err());
 }
 
-/// A schema that no other case knows, and the SQL that creates and removes it.
+/// The name of a schema that no other case uses, and the SQL that creates and removes it.
 pub fn odd_schema(world: &World) -> (String, String, String) {
     let schema = own_table("an \"odd\" `schema`").name().to_owned();
     let identifier = quoted(world, &schema);

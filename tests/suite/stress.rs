@@ -1,4 +1,4 @@
-//! Many tasks, one name.
+//! Many tasks and one name.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ use crate::world::{World, secs, spawn};
 
 const TASKS: usize = 1_000;
 const CONNECTIONS: usize = 12;
-/// So often it changes hands at least, however long that takes.
+/// The test goes on until there are this many acquisitions, but not longer than a minute.
 const WINS: usize = 30;
 
-/// What the tasks share.
+/// The state that the tasks share.
 struct Ground {
     lock: Lock,
     idle: Mutex<Vec<Box<dyn Session>>>,
@@ -75,7 +75,7 @@ impl Ground {
         now < self.until || (self.wins.load(SeqCst) < WINS && now < self.deadline)
     }
 
-    /// Holds the lock for a moment, if it is to be had.
+    /// Holds the lock for a moment, if it is free.
     async fn hold(&self, conn: &mut dyn Session) -> Result<bool> {
         let Attempt::Acquired(mut lease) = conn.try_acquire(&self.lock).await? else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! What a user's code may rely on at compile time, and that both modes are the same in all but `.await`.
+//! The properties that a user's code may rely on at compile time. Both modes must be the same, except for `.await`.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use diesel_locks::asynchronous::{self as async_mode, AsyncConnections, AsyncLock
 use diesel_locks::blocking::{self as blocking_mode, Connections, LockConnection};
 use diesel_locks::{Error, List, Lock, LockSet, Result, Wait};
 
-#[allow(dead_code)] // compiled is passed
+#[allow(dead_code)] // it passes if it compiles
 fn blocking<C: LockConnection>() {}
 #[allow(dead_code)]
 fn asynchronous<C: AsyncLockConnection>() {}
 
-/// The connections of a database and what the pools make of them.
+/// The connections of a database, and the connections of its pools.
 macro_rules! connections {
     ($name:ident, $blocking:ty, $asynchronous:ty) => {
         #[test]
@@ -41,7 +41,7 @@ connections! {
     diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection>
 }
 
-/// Can be spawned: all of it is `Send`, on every connection.
+/// A task can run this on every connection, because all futures are `Send`.
 async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
     use diesel_locks::asynchronous::{LeaseDsl, ListDsl, LockDsl};
     let (conn, lock, list) = (&mut conn, Lock::new("x")?, List::all());
@@ -68,10 +68,10 @@ async fn everything<C: AsyncLockConnection>(mut conn: C) -> Result<()> {
     Ok(())
 }
 
-#[allow(dead_code)] // compiled is passed
+#[allow(dead_code)] // it passes if it compiles
 fn shared<T: Send + Sync + 'static>() {}
 
-/// What a `Locker` can be made of, and that it and its guards can be anywhere.
+/// A `Locker` can be made of all these pools. The `Locker` and its guards can be used on any thread.
 macro_rules! pools {
     ($name:ident, $blocking:ty, $asynchronous:ty) => {
         #[test]
@@ -116,7 +116,7 @@ fn held_by_tasks<P: AsyncConnections>() {
     shared::<async_mode::Guard<P>>();
 }
 
-/// Can be spawned, on every pool.
+/// A task can run this on every pool.
 async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
     let (ttl, never) = (std::time::Duration::from_secs(1), Wait::never);
     let locks = async_mode::Locker::new(pool).with_ttl(ttl)?;
@@ -154,7 +154,7 @@ async fn all_of_it<P: AsyncConnections>(pool: P) -> Result<()> {
     Ok(())
 }
 
-/// The methods of the public traits of a source file, as `Trait::method(arguments)`.
+/// The methods of the public traits of a source file, as `Trait::method`.
 fn methods(source: &str) -> BTreeSet<String> {
     let (mut methods, mut of) = (BTreeSet::new(), None);
     for line in source.lines() {
@@ -223,7 +223,7 @@ fn inherent(source: &str) -> BTreeSet<String> {
     methods
 }
 
-/// The files of a mode that declare what its locks and guards can do.
+/// The files of a mode that declare the methods of its lockers and guards.
 macro_rules! of_locks {
     ($mode:literal) => {
         concat!(
@@ -239,7 +239,7 @@ fn locks_and_guards_of_both_modes_have_the_same_words() {
         inherent(of_locks!("blocking")),
         inherent(of_locks!("asynchronous")),
     );
-    // A task waits for it beside the work; a thread cannot, and asks again.
+    // A task awaits the loss beside the work. A thread cannot do that, so it asks again and again.
     assert!(blocking.remove("Guard::lost_within"));
     assert!(asynchronous.remove("Guard::lost"));
     assert_eq!(blocking, asynchronous);

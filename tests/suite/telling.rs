@@ -1,4 +1,4 @@
-//! What the feature `tracing` records, and what stands in it.
+//! The events of the feature `tracing`, and their content.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,14 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::world::{World, ms, soon};
 
-/// What was recorded under one group of locks, each event as a line.
+/// The events under one group of locks, each as a line.
 #[derive(Clone)]
 struct Log {
     group: String,
     lines: Arc<Mutex<Vec<(Level, String)>>>,
 }
 
-/// All that is recorded in this process, whatever thread or task it comes from.
+/// The logs of all worlds in this process. They record every thread and task.
 static ALL: Mutex<Vec<Log>> = Mutex::new(Vec::new());
 
 impl Log {
@@ -37,7 +37,7 @@ impl Log {
         self.lines.lock().unwrap().clone()
     }
 
-    /// At which level a message was recorded.
+    /// The level at which a message was recorded.
     fn level(&self, message: &str) -> Option<Level> {
         let is_it = |line: &&(Level, String)| line.1.contains(&format!("message={message} "));
         self.lines().iter().find(is_it).map(|line| line.0)

@@ -25,7 +25,7 @@ pub async fn the_jobs_whose_lock_is_free_and_those_whose_lock_is_held(world: &Wo
     other.release(&cd).await.unwrap();
 }
 
-/// Keeping the fence in the row that it protects needs no term of the crate.
+/// Keeping the fence in the row that it protects needs nothing of the crate.
 pub async fn a_fenced_write_refuses_who_comes_too_late(world: &World) {
     let (mut late, mut next) = (world.session().await, world.session().await);
     let table = crate::world::own_table("fenced").name().to_owned();
@@ -52,7 +52,7 @@ pub async fn a_pin_that_is_a_write_keeps_the_lock_as_well(world: &World) {
         world.begin_at(&mut *holder, level).await;
         holder.pin(&handed).await.unwrap();
         if world.is_mysql() {
-            // The heartbeat waits for it, as documented.
+            // The heartbeat waits for the pin, as documented.
             world.make_impatient(&mut *rival).await;
             let mut copy = lease.clone();
             assert!(

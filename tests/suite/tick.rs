@@ -1,4 +1,4 @@
-//! What happens at one and the same instant.
+//! Several events at the same instant.
 
 use diesel::debug_query;
 use diesel_locks::statement::Statement;
@@ -7,7 +7,8 @@ use diesel_locks::{Attempt, Lease, List, Lock, Outcome, Pin, Released};
 use crate::session::Session;
 use crate::world::{World, ms, secs};
 
-/// Where the clock can be stopped, exactly; elsewhere by aiming at the instant, which is hit now and then.
+/// On MySQL and MariaDB the clock can be stopped, so the test is exact. On the other engines it aims at the instant,
+/// and hits it now and then.
 pub async fn a_lease_is_over_at_the_instant_at_which_it_ends(world: &World) {
     let (mut conn, lock) = (world.session().await, world.lock("x"));
     if !world.is_mysql() {
@@ -61,12 +62,12 @@ async fn aim_at_the_end(world: &World, conn: &mut dyn Session, lock: &Lock) {
     }
 }
 
-/// What aiming cannot be relied upon to hit, read in the SQL.
+/// Aiming does not hit the instant reliably, so this test reads the SQL.
 #[test]
 fn every_statement_counts_the_instant_of_the_end_as_over() {
     let lease: Lease = "lease1:1:30000000:token::diesel_locks:x".parse().unwrap();
     let mut all = Vec::new();
-    /// The SQL of a statement on every engine.
+    /// Collects the SQL of a statement on every engine.
     macro_rules! read {
         ($($statement:expr),+) => {$(
             #[cfg(feature = "postgres")]
@@ -106,7 +107,7 @@ pub async fn extending_and_acquiring_again_within_one_tick_works(world: &World) 
     within_one_tick(&mut *conn, &world.lock("x")).await;
 }
 
-/// An UPDATE that would set what is there already must not look like one that found nothing.
+/// An UPDATE that changes no value must not look like an UPDATE that found no row.
 pub async fn within_one_tick(conn: &mut dyn Session, lock: &Lock) {
     let mine = lock.clone().with_token("mine").unwrap();
     let mut last = 0;

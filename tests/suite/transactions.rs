@@ -5,7 +5,7 @@ use diesel_locks::{Attempt, Error, Lock, Outcome, Released, Wait};
 use crate::session::Session;
 use crate::world::{Level, World, ms, secs};
 
-/// A try that must not wait. Where the engine has one writer the other one is in the way, whatever the lock.
+/// A try that must not wait. If the engine has one writer, that writer blocks the try for every name.
 async fn is_refused_at_once(world: &World, conn: &mut dyn Session, lock: &Lock) -> bool {
     if !world.is_sqlite() {
         return conn.try_acquire(lock).await.unwrap().is_busy();
@@ -17,7 +17,7 @@ async fn is_refused_at_once(world: &World, conn: &mut dyn Session, lock: &Lock) 
     }
 }
 
-/// Commits; at SERIALIZABLE the engine may refuse that for reasons of its own, and has rolled back then.
+/// Commits. At SERIALIZABLE the engine may refuse the commit for its own reasons, and then it has rolled back.
 async fn committed(level: Level, conn: &mut dyn Session) -> bool {
     let commit = conn.commit().await.map_err(Error::from);
     if let Err(error) = &commit {
@@ -113,7 +113,7 @@ pub async fn two_names_in_opposite_order_are_busy_and_no_deadlock(world: &World)
     first.take(&a).await;
     second.begin().await.unwrap();
     if world.is_sqlite() {
-        // The first is the writer; the second does not get as far as a name.
+        // The first transaction is the writer. The second one is refused for every name.
         assert!(is_refused_at_once(world, &mut *second, &b).await);
     } else {
         second.take(&b).await;
@@ -142,7 +142,8 @@ pub async fn the_first_use_of_a_name_in_an_open_transaction_is_busy_for_others(w
     let lease = first.take(&lock).await;
     assert!(is_refused_at_once(world, &mut *second, &lock).await);
     if world.is_mysql() {
-        // Documented: in a transaction of its own it waits for the first, as long as the session waits for rows.
+        // Documented: inside a transaction, the try waits for the first one, as long as the connection waits for row
+        // locks.
         second
             .batch("SET SESSION innodb_lock_wait_timeout = 1")
             .await

@@ -1,4 +1,4 @@
-//! How long a holder may rely on its lease without asking. Replies are made late on purpose.
+//! The time for which a holder may rely on its lease without asking. Replies are made late on purpose.
 
 use diesel::connection::InstrumentationEvent;
 use diesel_locks::{Error, Forced, Lease, Outcome, Wait};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::session::Session;
 use crate::world::{World, ms, secs};
 
-/// The next replies come so late.
+/// Delays the next replies by this time.
 fn delay(conn: &mut dyn Session, mut replies: u32, by: Duration) {
     conn.instrument(Box::new(move |event: InstrumentationEvent<'_>| {
         if matches!(event, InstrumentationEvent::FinishQuery { .. }) && replies > 0 {
@@ -70,7 +70,7 @@ pub async fn a_reply_that_comes_after_the_ttl_is_no_acquisition(world: &World) {
     assert_eq!(other.force_release(&lock).await.unwrap(), Forced::Free);
 }
 
-/// Somebody else may rely on an acquisition with a token that was agreed on.
+/// Another process may rely on an acquisition with an agreed token.
 pub async fn with_an_agreed_token_an_acquisition_is_not_given_back(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
     let lock = world.lock("x").with_token("agreed").unwrap();

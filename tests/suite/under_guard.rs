@@ -13,7 +13,7 @@ use crate::managed::recorder::Recorder;
 use crate::session::Work;
 use crate::world::{World, ms, secs, soon, spawn};
 
-/// Work that writes into a table of the host's, and then says this.
+/// Work that writes into a table of the host, and then returns the result of `then`.
 fn writes(ledger: &str, fence: i64, then: fn() -> Result<(), Error>) -> Work {
     let into = ledger.to_owned();
     Box::new(move |conn| {
@@ -56,7 +56,7 @@ pub async fn a_lost_guard_writes_nothing(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
     let recorder = Recorder::default();
-    // So seldom that it is the transaction that finds out.
+    // The ttl is long, so heartbeats are rare, and the transaction is the first to find the loss.
     let locks = world.locks().await.observe(recorder.observer());
     for finish in [false, true] {
         let calls = Calls::default();
@@ -119,12 +119,12 @@ pub async fn a_rival_does_not_get_what_is_pinned_under_a_guard(world: &World) {
     assert_eq!(written(&mut *other, &ledger).await, 1);
 }
 
-/// The time of the lease, and all of its trust, is over before the work is done.
+/// The lease expires, and its trust ends, before the work is done.
 pub async fn a_deadline_that_passes_in_a_transaction_loses_nothing(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
     let recorder = Recorder::default();
-    // One connection: nobody can extend it meanwhile.
+    // There is only one connection, so no heartbeat can extend the lease meanwhile.
     let (locks, _) = world.watched_locks(1).await;
     let locks = locks.observe(recorder.observer());
     let lock = world.lock("x").with_ttl(secs(3)).unwrap();
@@ -178,7 +178,7 @@ pub async fn finishing_with_an_error_gives_back_in_the_background(world: &World)
     assert_eq!(recorder.words_without_beats(), ["acquired", "released"]);
 }
 
-/// A thread cannot be dropped: there the work panics. The pool's one connection is as good as new afterwards.
+/// A thread cannot be dropped, so there the work panics. Afterwards, the pool's only connection is as good as new.
 pub async fn a_transaction_that_is_dropped_leaves_nothing(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
@@ -213,7 +213,7 @@ pub async fn a_transaction_that_is_dropped_leaves_nothing(world: &World) {
     assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
-/// Dropped at any of its steps.
+/// The transaction is dropped at any of its steps.
 pub async fn a_transaction_that_is_dropped_anywhere_leaves_nothing(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
@@ -240,7 +240,7 @@ pub async fn a_transaction_that_is_dropped_anywhere_leaves_nothing(world: &World
     assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
-/// Where there is one writer they come one after the other.
+/// If there is one writer, the transactions run one after the other.
 pub async fn transactions_under_one_guard_run_side_by_side(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
@@ -273,7 +273,8 @@ pub async fn transactions_under_one_guard_run_side_by_side(world: &World) {
     assert!(guard.is_valid());
 }
 
-/// While one transaction is open the lease is trusted without an end: the next finds its connection all the same.
+/// While one transaction is open, the lease is trusted without an end. The next transaction must still get its
+/// connection.
 pub async fn while_one_transaction_is_open_another_can_begin(world: &World) {
     let (locks, started) = (world.locks().await, Calls::default());
     let guard: Arc<AnyGuard> = Arc::new(locks.take(&world.lock("x")).await);
@@ -305,7 +306,7 @@ async fn all_are_in(inside: &AtomicUsize) {
     }
 }
 
-/// The longest time is over while the transaction is open: it commits, and the guard is lost after it.
+/// The longest time ends while the transaction is open. The transaction commits, and then the guard is lost.
 pub async fn a_transaction_may_outlast_the_longest_time(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
@@ -325,8 +326,9 @@ pub async fn a_transaction_may_outlast_the_longest_time(world: &World) {
     assert_lost(&guard);
 }
 
-/// While it lasts the heartbeat passes, but for `SQLite`, where there is one writer: a transaction that failed there
-/// after the deadline is not a lock that is lost, unless somebody has taken it.
+/// The heartbeat passes the open transaction, except on `SQLite`, which has one writer. If the transaction fails there
+/// after the deadline, the guard is no longer valid, but the lock is still ours unless another process has taken it
+/// over.
 pub async fn a_long_transaction_that_fails_loses_no_lock_that_is_still_ours(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
@@ -344,7 +346,7 @@ pub async fn a_long_transaction_that_fails_loses_no_lock_that_is_still_ours(worl
     assert!(!guard.release().await.unwrap().is_lost());
 }
 
-/// The work releases the lock by itself: that is the end of the guard, and no error.
+/// The work itself releases the lock. That ends the guard, and is no error.
 pub async fn the_work_may_release_the_lock_of_its_guard(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;

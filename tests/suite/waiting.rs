@@ -1,4 +1,4 @@
-//! Waiting for a lock that somebody holds.
+//! Waiting for a held lock.
 
 use std::time::Instant;
 

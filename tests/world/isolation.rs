@@ -7,7 +7,7 @@ use crate::session::Session;
 pub struct Level(&'static str);
 
 impl Level {
-    /// Whether a transaction goes on seeing what was there when it began.
+    /// Returns whether all statements of a transaction see the same snapshot.
     pub fn sees_snapshot(self) -> bool {
         matches!(self.0, "REPEATABLE READ" | "SERIALIZABLE")
     }
@@ -18,7 +18,7 @@ impl Level {
 }
 
 impl World {
-    /// SQLite has only one.
+    /// SQLite has only one level.
     pub fn levels(&self) -> Vec<Level> {
         let levels = [
             "READ UNCOMMITTED",
@@ -30,7 +30,7 @@ impl World {
         levels.into_iter().skip(skip).map(Level).collect()
     }
 
-    /// All transactions of the connection are at this level from now on.
+    /// Sets the level for all later transactions of the connection.
     pub async fn set_level(&self, conn: &mut dyn Session, level: Level) {
         let sql = if self.is_postgres() {
             format!(
@@ -45,7 +45,7 @@ impl World {
         conn.batch(&sql).await.expect("a level that can be set");
     }
 
-    /// Opens a transaction that will write. SQLite's are only told to be writers by what they do first.
+    /// Opens a transaction that is going to write. On SQLite it becomes a writer only with its first write.
     pub async fn begin_at(&self, conn: &mut dyn Session, level: Level) {
         self.set_level(conn, level).await;
         conn.begin().await.expect("a transaction");

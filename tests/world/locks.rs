@@ -1,4 +1,4 @@
-//! How the `Locker` of a world get their connections: each is set up as the host does it, and watched.
+//! Gives the `Locker` of a world its connections, each set up as the host does it, and observed.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::managed::Managed;
 use crate::managed::traffic::Traffic;
 use crate::session::Session;
 
-/// Where a `Locker` gets its connections.
+/// The source of a `Locker`'s connections.
 #[derive(Clone)]
 struct Host {
     url: String,
@@ -27,30 +27,30 @@ struct Host {
 }
 
 impl World {
-    /// Locks on this world's kind of connections.
+    /// A `Locker` on this world's kind of connections.
     pub async fn locks(&self) -> Box<dyn Managed> {
         self.watched_locks(POOL_SIZE).await.0
     }
 
-    /// The same on so many connections at most, and what they do.
+    /// A `Locker` with at most this many connections, and their traffic.
     pub async fn watched_locks(&self, connections: u32) -> (Box<dyn Managed>, Arc<Traffic>) {
         let host = self.host(connections);
         let traffic = host.traffic.clone();
         (self.locks_on(host, None).await, traffic)
     }
 
-    /// The same with a connection that belongs to the keeper.
+    /// A `Locker` whose keeper has a connection of its own.
     pub async fn locks_kept_apart(&self, connections: u32) -> Box<dyn Managed> {
         self.locks_on(self.host(connections), Some(self.host(1)))
             .await
     }
 
-    /// Locks that hear of releases, where the database tells: elsewhere they look.
+    /// A `Locker` that listens for releases on PostgreSQL. On other engines it polls.
     pub fn listening(&self, locks: &dyn Managed) -> Box<dyn Managed> {
         self.listening_at(locks, &self.url)
     }
 
-    /// The same, with nobody there to tell.
+    /// A `Locker` that tries to listen where no server is. On engines other than PostgreSQL it polls.
     pub fn deaf(&self, locks: &dyn Managed) -> Box<dyn Managed> {
         self.listening_at(locks, "postgres://nobody@127.0.0.1:1/nowhere")
     }
@@ -74,7 +74,7 @@ impl World {
     }
 
     async fn locks_on(&self, host: Host, keeper: Option<Host>) -> Box<dyn Managed> {
-        /// The locks for the two types of connections of a backend.
+        /// Makes the `Locker` for the two connection types of a backend.
         macro_rules! locks {
             ($blocking:ty, $asynchronous:ty) => {
                 match (self.mode, self.source) {
@@ -118,7 +118,7 @@ impl Host {
         self.traffic.let_happen().await;
     }
 
-    /// The same on a thread of the host's, where the future is ready at once.
+    /// Does the setup on a thread of the host, where the future is ready at once.
     fn set_up_now(&self, conn: &mut dyn Session) {
         use std::task::{Context, Waker};
         let set_up = std::pin::pin!(self.set_up(conn));
@@ -203,7 +203,7 @@ impl<C: Session + 'static> CustomizeConnection<C, diesel::r2d2::Error> for SetUp
     }
 }
 
-/// A macro, because what a pool asks of a connection cannot be written shorter than its three types.
+/// This is a macro, because the trait bounds of a generic function would be too long.
 macro_rules! pool_async {
     ($connection:ty, $host:ident) => {{
         let (connections, url) = ($host.connections, $host.url.clone());

@@ -1,4 +1,4 @@
-//! How connections of a world are opened.
+//! Opens the connections of a world.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ use crate::session::Session;
 pub type Opener = Box<dyn Fn() -> Answer<'static, Box<dyn Session>> + Send + Sync>;
 
 pub fn of(engine: Engine, mode: Mode, source: Source, url: String) -> Opener {
-    /// The opener for the two types of connections of a backend.
+    /// Makes the opener for the two connection types of a backend.
     macro_rules! opener {
         ($blocking:ty, $asynchronous:ty) => {
             match (mode, source) {
@@ -66,7 +66,7 @@ fn own_async<C: AsyncConnection + Session + 'static>(url: String) -> Opener {
     })
 }
 
-/// A macro, because what a pool asks of a connection cannot be written shorter than its three types.
+/// This is a macro, because the trait bounds of a generic function would be too long.
 macro_rules! pool_async {
     ($connection:ty, $url:ident) => {{
         let pool = std::sync::Arc::new(OnceCell::new());

@@ -1,20 +1,20 @@
-//! Where a future is dropped.
+//! The point at which a future is dropped.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-/// Nothing is polled so often.
+/// No future needs this many polls.
 const MOST: usize = 200;
 
-/// When a future is dropped: after so many polls, at once or when it would have been polled once more.
+/// Drops a future after this many polls: at once, or only when the future would have been polled again.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     pub polls: usize,
     pub when_woken: bool,
 }
 
-/// `None` if it was dropped before its end.
+/// `None` if the future was dropped before it was ready.
 pub async fn until<F: Future>(cut: Cut, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut polls = 0;
@@ -32,7 +32,7 @@ pub async fn until<F: Future>(cut: Cut, future: F) -> Option<F::Output> {
     .await
 }
 
-/// Does it again with every number of polls, until it comes to its end.
+/// Repeats the test with one poll more each time, until the future is ready before it would be dropped.
 pub async fn every_cut(what: &str, mut test: impl AsyncFnMut(Cut) -> bool) {
     for when_woken in [false, true] {
         let mut polls = 0;
@@ -46,7 +46,7 @@ pub async fn every_cut(what: &str, mut test: impl AsyncFnMut(Cut) -> bool) {
 pub struct Random(u64);
 
 impl Random {
-    /// Another sequence each time: the clock decides as much as this in any case.
+    /// Another sequence in each run. The timing of the run is as random as the sequence.
     pub fn new(number: usize) -> Self {
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
         let nanos = now.expect("after 1970").subsec_nanos();

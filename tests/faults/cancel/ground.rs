@@ -1,4 +1,4 @@
-//! A pool of few connections in a runtime of its own, and one lock: what is left over after a test is seen.
+//! A small pool in a runtime of its own, and one lock: so a test sees what is left over.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::client::tasks::Tasks;
 use crate::client::{Setup, tasks};
 use crate::place::{Place, ms, runtime};
 
-/// Much longer than the test: what is free before was given back.
+/// Much longer than the test. A lock that is free earlier was released.
 pub const TTL: Duration = ms(60_000);
 pub const SOON: Duration = ms(15_000);
 
@@ -20,7 +20,7 @@ pub struct Ground<'p> {
     pub lock: Lock,
 }
 
-/// Runs it, and looks that neither a connection nor a task is left over.
+/// Runs the test. Then checks that no connection is in use and that no task is left over.
 pub fn on_ground(place: &Place, test: impl AsyncFnOnce(&Ground<'_>)) {
     let runtime = runtime();
     let setup = Setup {
@@ -52,7 +52,7 @@ pub fn on_ground(place: &Place, test: impl AsyncFnOnce(&Ground<'_>)) {
 }
 
 impl Ground<'_> {
-    /// Nobody has it, and the next gets it.
+    /// Checks that nobody holds the lock, and that the next caller acquires it.
     pub async fn is_free(&self, lock: &Lock, what: &str) {
         let mut probe = self.place.probe();
         eventually(what, async || probe.holder(lock).is_none()).await;

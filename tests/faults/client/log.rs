@@ -1,4 +1,4 @@
-//! What an observer was told.
+//! A log of the observer's events.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ impl Log {
         self.0.lock().expect("a log").push((Instant::now(), told));
     }
 
-    /// What was told since then.
+    /// The events since this moment.
     pub fn since(&self, then: Instant) -> Vec<Told> {
         let told = self.0.lock().expect("a log");
         let since = told.iter().filter(|(at, _)| *at >= then);
@@ -41,7 +41,7 @@ impl Log {
         self.since(then).iter().any(what)
     }
 
-    /// For the message of a failure.
+    /// The whole log, for the message of a failure.
     pub fn print(&self, began: Instant) -> String {
         let told = self.0.lock().expect("a log");
         let line = |(at, told): &(Instant, Told)| {

@@ -1,4 +1,4 @@
-//! Pools as an application sets them up: r2d2's for threads, bb8's for tasks. A gate before a pool can be closed.
+//! Pools as an application sets them up: r2d2 for threads, bb8 for tasks. The gate before a pool can be closed.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use diesel_locks::blocking::{self, Connections};
 use diesel_locks_tests::managed::Managed;
 use diesel_locks_tests::{Engine, with_connection_types};
 
-/// How the application has set up its pool and locks.
+/// The application's settings of its pool and its locks.
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub pool_size: u32,
-    /// Whether the pool looks at a connection before it hands it out.
+    /// Whether the pool checks a connection before it hands it out.
     pub checks: bool,
-    /// SQLite's `busy_timeout`.
+    /// The `busy_timeout` of SQLite.
     pub patience: Duration,
     pub release_within: Duration,
 }
@@ -38,7 +38,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// What each new connection runs first.
+    /// The SQL that each new connection runs first.
     fn sql(&self, engine: Engine) -> Option<String> {
         let patience = self.patience.as_millis();
         let sql = format!("PRAGMA busy_timeout = {patience}");
@@ -46,7 +46,7 @@ impl Setup {
     }
 }
 
-/// When a pool gives up.
+/// The time after which a pool gives up.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub fn blocking(engine: Engine, url: &str, setup: &Setup, gate: &Gate) -> Box<dyn Managed> {
@@ -86,7 +86,7 @@ impl<C: SimpleConnection> CustomizeConnection<C, r2d2::Error> for Customize {
     }
 }
 
-/// Tells how many connections a pool has, and how many of them nobody uses.
+/// Returns the number of connections of a pool, and the number of those that are idle.
 pub type State = Box<dyn Fn() -> (u32, u32) + Send + Sync>;
 
 pub fn asynchronous(
@@ -96,7 +96,7 @@ pub fn asynchronous(
     gate: &Gate,
 ) -> (Box<dyn Managed>, State) {
     let sql = setup.sql(engine);
-    /// A macro, because what a pool asks of a connection cannot be written shorter than its types.
+    /// This is a macro, because the trait bounds of a generic function would be too long.
     macro_rules! locks {
         ($blocking:ty, $asynchronous:ty) => {{
             let mut config = ManagerConfig::<$asynchronous>::default();
@@ -107,7 +107,7 @@ pub fn asynchronous(
                 .max_size(setup.pool_size)
                 .test_on_check_out(setup.checks)
                 .connection_timeout(TIMEOUT)
-                // Otherwise it has a task of its own.
+                // Otherwise the pool runs a task of its own.
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .build_unchecked(manager);
@@ -123,7 +123,7 @@ pub fn asynchronous(
     (locks.release_within(setup.release_within), state)
 }
 
-/// A connection that takes too long to be made would never be missed by the pool.
+/// Fails if opening takes too long. Without this limit, the pool would wait for the connection for ever.
 async fn connected<C: AsyncConnection>(url: String, sql: Option<String>) -> ConnectionResult<C> {
     let connect = C::establish(&url);
     let Ok(conn) = tokio::time::timeout(Duration::from_secs(1), connect).await else {
@@ -139,7 +139,7 @@ async fn connected<C: AsyncConnection>(url: String, sql: Option<String>) -> Conn
     Ok(conn)
 }
 
-/// Before a pool: closed it gives no connection.
+/// Stands before a pool. While it is closed, the pool gives no connection.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<AtomicBool>);
 

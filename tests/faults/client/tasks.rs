@@ -1,4 +1,4 @@
-//! Async locks in their own words: for tests that are tasks themselves, and drop the futures.
+//! Async locks with async methods, for tests that are tasks themselves and drop the futures.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Tasks {
         self.locks.acquire_any(set, Wait::forever())
     }
 
-    /// The work is a guarded transaction that writes; whether it was done.
+    /// Runs a guarded transaction that writes. Returns whether it committed.
     pub async fn run(&self, lock: &Lock, scope: &str) -> Result<bool> {
         let scope = scope.to_owned();
         let job: Job = Box::new(move |guard| {
@@ -54,15 +54,15 @@ impl Tasks {
         self.locks.list(&list).await.map(drop)
     }
 
-    /// Connections that the pool has, and those of them that nobody uses.
+    /// The number of the pool's connections, and the number of those that are idle.
     pub fn connections(&self) -> (u32, u32) {
         (self.state)()
     }
 }
 
-/// What a guard of these tests writes.
+/// The write under a guard of these tests.
 pub trait Writing {
-    /// Writes to the ledger in a guarded transaction; how many rows of a larger fence were there.
+    /// Writes to the ledger in a guarded transaction. Returns the number of rows with a larger fence.
     fn write<'a>(&'a self, scope: &str) -> Answer<'a, Result<i64>>;
 }
 
@@ -76,7 +76,7 @@ impl Writing for dyn Held + '_ {
     }
 }
 
-/// Work that writes to the ledger, and where it leaves how many rows of a larger fence were there.
+/// Work that writes to the ledger, and the place where it stores the number of rows with a larger fence.
 pub fn writing(scope: &str, fence: i64) -> (Work, Arc<AtomicI64>) {
     let ([write, look], later) = (write_sql(scope, fence), Arc::new(AtomicI64::new(0)));
     let seen = later.clone();

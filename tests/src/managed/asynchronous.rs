@@ -1,4 +1,4 @@
-//! Locks on tasks.
+//! Async locks.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Locks on threads.
+//! Blocking locks.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::session::{Session, Work, answer, closure};
 
 managed! { Connections, [] }
 
-#[allow(clippy::unused_async)] // the other mode's waits
+#[allow(clippy::unused_async)] // the async one awaits
 async fn lost_within<P: Connections>(guard: &Guard<P>, time: Duration) -> bool {
     guard.lost_within(time)
 }

@@ -1,4 +1,4 @@
-//! diesel-async's connections, and those of a bb8 pool.
+//! The connections of diesel-async, and those of a bb8 pool.
 
 use std::time::Duration;
 

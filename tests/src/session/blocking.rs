@@ -1,4 +1,4 @@
-//! Diesel's connections, and those of an r2d2 pool.
+//! The connections of Diesel, and those of an r2d2 pool.
 
 use std::time::Duration;
 

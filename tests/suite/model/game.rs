@@ -1,4 +1,4 @@
-//! The game: an engine and the model are asked the same, and answer the same.
+//! The game: an engine and the model get the same operations, and must give the same answers.
 
 use std::time::Duration;
 
@@ -9,18 +9,17 @@ use crate::session::Session;
 use crate::world::{World, eventually, secs};
 
 const STEPS: u32 = 150;
-/// Longer than a sequence takes, shorter than any step of the model's time.
+/// Longer than a sequence takes, and shorter than any step of the model's time.
 const SLACK: u64 = 30;
 
-/// One sequence: two connections to the same lock, the model, and every lease there ever was with the
-/// number of its token.
+/// One sequence: two connections to the same lock, the model, and every lease so far with the number of its token.
 struct Game<'w> {
     world: &'w World,
     conns: [Box<dyn Session>; 2],
     at: usize,
     lock: Lock,
     model: Model,
-    /// The model as it was when each open transaction or savepoint began.
+    /// The model at the start of each open transaction or savepoint.
     begun: Vec<Model>,
     leases: Vec<(Lease, usize)>,
     dice: Dice,
@@ -105,7 +104,7 @@ impl Game<'_> {
         self.same("row", &engine, &model);
     }
 
-    /// With one of three tokens of its own, or a random one.
+    /// Tries with one of three tokens of its own, or with a random token.
     async fn try_acquire(&mut self) {
         let own = self.dice.below(6);
         let (ttl, owner) = (
@@ -171,7 +170,7 @@ impl Game<'_> {
             .unwrap_or_else(|| panic!("not won after {:#?}", self.played))
     }
 
-    /// Some lease, most often one of the last.
+    /// Uses a lease, most often one of the last.
     async fn use_a_lease(&mut self) {
         let back = self.dice.below(4).min(self.dice.below(self.leases.len()));
         let number = self.leases.len() - 1 - back;
@@ -230,7 +229,7 @@ impl Game<'_> {
         self.played.push("rollback".to_owned());
     }
 
-    /// A minute or more, but not to where nobody could say whether the lease has just ended.
+    /// Lets 40 seconds or more pass, but never to a time that is close to the end of the lease.
     async fn let_time_pass(&mut self) {
         let Some(row) = &self.model.row else { return };
         let mut by = 40 + 20 * self.dice.below(6) as u64;
