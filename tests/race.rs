@@ -4,7 +4,7 @@
 //!
 //! Each test starts its own binary again, as the racing processes. [`racer`] is the code of those processes,
 //! [`referee`] starts and stops them, and [`verdict`] checks the result. Each engine has a second test, the control:
-//! the same race with a plain check in place of the pin. There stale holders can commit, and the long form fails if
+//! the same race with a plain check in place of the pin. There stale holders can commit, and the control fails if
 //! none did.
 //!
 //! The number of takeovers is a few hundred, or the value of `DIESEL_LOCKS_TAKEOVERS` (`cargo xtask race`). That long
