@@ -51,6 +51,8 @@ pub use migrations::{run_migrations_in_turn, with_blocking};
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};
 
+pub use crate::work::{AsyncLeasedWork, AsyncWork};
+
 /// The traits of this module, and the types that most code needs: `use diesel_locks::asynchronous::prelude::*;`.
 ///
 /// [`Error`](crate::Error) and [`Result`](crate::Result) are not in it, because most applications have types with these

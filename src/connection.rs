@@ -37,13 +37,18 @@ macro_rules! lock_connection {
         $(#[$doc])*
         ///
         /// This trait is sealed: the crate implements it for all connections that can be used.
-        pub trait $LockConnection: Statements {}
+        pub trait $LockConnection: Statements<Sql = <Self as $LockConnection>::Dialect> {
+            /// The database behind the connection.
+            type Dialect: Dialect + Winning;
+        }
 
-        impl<C: Statements> $LockConnection for C {}
+        impl<C: Statements> $LockConnection for C {
+            type Dialect = C::Sql;
+        }
 
         /// The part of a connection that stays inside this crate.
         pub trait Statements: Send {
-            type Dialect: Winning;
+            type Sql: Winning;
             $(
                 fn $load(
                     &mut self,
@@ -73,7 +78,7 @@ macro_rules! lock_connection {
             i64: FromSqlRow<BigInt, C::Backend>,
             Fact: FromSqlRow<FactSql, C::Backend>,
         {
-            type Dialect = C::Backend;
+            type Sql = C::Backend;
 
             $(
                 async fn $load(&mut self, statement: Statement) -> QueryResult<Vec<$Row>> {
@@ -136,7 +141,7 @@ macro_rules! lock_connection {
             C: DerefMut<Target: Statements> + Send,
         {
             fn explained<T>(&mut self, answer: QueryResult<T>) -> Result<T> {
-                let engine = <C::Target as Statements>::Dialect::ENGINE;
+                let engine = <C::Target as Statements>::Sql::ENGINE;
                 answer.map_err(|error| Error::from_engine(error, engine, self.in_transaction()))
             }
         }
@@ -145,7 +150,7 @@ macro_rules! lock_connection {
         where
             C: DerefMut<Target: Statements> + Send,
         {
-            type Backend = <C::Target as Statements>::Dialect;
+            type Backend = <C::Target as Statements>::Sql;
 
             $(
                 async fn $ask(&mut self, statement: Statement) -> Result<Vec<$Row>> {

@@ -25,7 +25,7 @@ use crate::managed::pool::Pool;
 /// have the same methods: see their pages.
 #[must_use = "dropping the guard gives the lock back"]
 pub struct Guard<P: Pool> {
-    locker: Locker<P>,
+    pub(crate) locker: Locker<P>,
     number: u64,
     held: Arc<HeldLease>,
     /// Whether nothing is left to give back.

@@ -259,6 +259,7 @@ conformance! {
         no_connection_is_lost_to_the_pool;
     under_guard:
         what_is_written_under_a_guard_commits_or_not_at_all,
+        one_transaction_pins_the_leases_of_several_guards,
         a_lost_guard_writes_nothing,
         a_rival_does_not_get_what_is_pinned_under_a_guard,
         a_deadline_that_passes_in_a_transaction_loses_nothing,

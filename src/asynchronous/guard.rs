@@ -14,6 +14,7 @@ use crate::work::AsyncWork;
 /// [`blocking::Guard`](crate::blocking::Guard).
 pub type Guard<P> = guard::Guard<AsyncPool<P>>;
 
+/// On a pool of async connections.
 impl<P: AsyncConnections> Guard<P> {
     /// Waits until the lock is lost, and stays pending while the lock is held. Use it in a `select!` beside the work.
     pub async fn lost(&self) {
@@ -36,9 +37,7 @@ impl<P: AsyncConnections> Guard<P> {
             + Send
             + 'a,
     {
-        let mut guarded = self.open_transaction().await?;
-        let done = work(guarded.connection()).await;
-        guarded.close(done).await
+        self.locker.transaction(&[self], work).await
     }
 
     /// Does the work in a pinned transaction, and releases the lock with the commit: the async form of
@@ -55,7 +54,7 @@ impl<P: AsyncConnections> Guard<P> {
             + Send
             + 'a,
     {
-        let mut guarded = self.open_transaction().await?;
+        let mut guarded = self.locker.open_transaction(&[&self]).await?;
         let done = work(guarded.connection()).await;
         let value = guarded.finish(done).await?;
         self.finished();

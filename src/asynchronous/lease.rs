@@ -222,7 +222,8 @@ where
         + Send
         + 'a,
 {
-    let guarded = guarded::open(&mut Asynchronous::on(conn), lease).await?;
+    let leases = std::slice::from_mut(lease);
+    let guarded = guarded::open(&mut Asynchronous::on(conn), leases).await?;
     let done = work(conn).await;
-    guarded::close(&mut Asynchronous::on(conn), lease, guarded, end, done).await
+    guarded::close(&mut Asynchronous::on(conn), leases, guarded, end, done).await
 }

@@ -1,6 +1,7 @@
 //! Acquiring a lock on an async connection.
 
 use std::borrow::Borrow;
+use std::slice;
 
 use super::connection::{AsyncLockConnection, Asynchronous};
 use crate::answer::{Attempt, Forced, Record};
@@ -70,13 +71,20 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                 Attempt::Acquired(lease) => lease,
                 Attempt::Busy(holder) => return Ok(Attempt::Busy(holder)),
             };
-            let guarded = guarded::open(&mut Asynchronous::on(conn), &mut lease).await;
+            let guarded =
+                guarded::open(&mut Asynchronous::on(conn), slice::from_mut(&mut lease)).await;
             let done = match guarded {
                 Ok(guarded) => {
                     let done = work(conn, &lease).await;
                     let end = End::Release;
-                    guarded::close(&mut Asynchronous::on(conn), &mut lease, guarded, end, done)
-                        .await
+                    guarded::close(
+                        &mut Asynchronous::on(conn),
+                        slice::from_mut(&mut lease),
+                        guarded,
+                        end,
+                        done,
+                    )
+                    .await
                 }
                 Err(error) => Err(error.into()),
             };

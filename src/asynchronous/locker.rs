@@ -7,7 +7,7 @@ use super::connections::AsyncConnections;
 use super::guard::Guard;
 use super::pool::{AsyncPool, unless};
 use crate::answer::{Attempt, Forced, Record, Run};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::list::List;
 use crate::locker::{self, IntoLock};
@@ -54,6 +54,7 @@ use crate::work::AsyncWork;
 /// ```
 pub type Locker<P> = locker::Locker<AsyncPool<P>>;
 
+/// On a pool of async connections.
 impl<P: AsyncConnections> Locker<P> {
     /// Makes a `Locker` on this pool. Nothing happens until the first lock is acquired.
     pub fn new(pool: P) -> Self {
@@ -167,6 +168,31 @@ impl<P: AsyncConnections> Locker<P> {
         let work = span::around(&lease, work(&guard));
         let done = unless(guard.lost(), work).await;
         Ok(guard.conclude(done).await)
+    }
+
+    /// Does the work in a transaction in which the leases of all these guards are pinned: the async form of
+    /// [`blocking::Locker::transaction`](crate::blocking::Locker::transaction).
+    ///
+    /// If the future is dropped, the connection is dropped, and with it the transaction.
+    ///
+    /// # Errors
+    /// The errors of the blocking form.
+    pub async fn transaction<'a, T, X, F>(
+        &'a self,
+        guards: &'a [&Guard<P>],
+        work: F,
+    ) -> Result<T, X>
+    where
+        T: Send,
+        X: From<Error> + Send,
+        for<'r> F: AsyncFnOnce(&'r mut P::Connection) -> Result<T, X>
+            + AsyncWork<&'r mut P::Connection, Result<T, X>, Future: Send>
+            + Send
+            + 'a,
+    {
+        let mut guarded = self.open_transaction(guards).await?;
+        let done = work(guarded.connection()).await;
+        guarded.close(done).await
     }
 
     /// Reads the lock's row: the async form of [`blocking::Locker::inspect`](crate::blocking::Locker::inspect).

@@ -117,7 +117,7 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
 
     /// SQLite's statements run on another thread, and diesel-async waits for them where they are dropped.
     fn can_cancel() -> bool {
-        <P::Connection as Statements>::Dialect::ENGINE != "sqlite"
+        <P::Connection as Statements>::Sql::ENGINE != "sqlite"
     }
 
     fn connection(executor: &mut Self::Executor) -> &mut P::Connection {

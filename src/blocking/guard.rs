@@ -14,6 +14,7 @@ use crate::protocol::Extension;
 /// dropped. The methods that do not ask the database are at [`locker::Guard`](crate::locker::Guard).
 pub type Guard<P> = guard::Guard<BlockingPool<P>>;
 
+/// On a pool of blocking connections.
 impl<P: Connections> Guard<P> {
     /// Waits until the lock is lost, or this time is over. Returns whether the lock is lost. Use it in a thread that
     /// stops the work.
@@ -41,9 +42,7 @@ impl<P: Connections> Guard<P> {
     where
         X: From<Error>,
     {
-        let mut guarded = ready(self.open_transaction())?;
-        let done = work(guarded.connection());
-        ready(guarded.close(done))
+        self.locker.transaction(&[self], work)
     }
 
     /// Does the work in a transaction like [`transaction`](Self::transaction), and releases the lock with the commit.
@@ -55,7 +54,7 @@ impl<P: Connections> Guard<P> {
     where
         X: From<Error>,
     {
-        let mut guarded = ready(self.open_transaction())?;
+        let mut guarded = ready(self.locker.open_transaction(&[&self]))?;
         let done = work(guarded.connection());
         let value = ready(guarded.finish(done))?;
         self.finished();

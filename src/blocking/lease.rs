@@ -254,11 +254,12 @@ where
     C: LockConnection,
     X: From<Error>,
 {
-    let guarded = ready(guarded::open(&mut Blocking::on(conn), lease))?;
+    let leases = std::slice::from_mut(lease);
+    let guarded = ready(guarded::open(&mut Blocking::on(conn), leases))?;
     let done = work(conn);
     ready(guarded::close(
         &mut Blocking::on(conn),
-        lease,
+        leases,
         guarded,
         end,
         done,

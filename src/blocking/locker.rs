@@ -8,7 +8,7 @@ use super::connections::Connections;
 use super::guard::Guard;
 use super::pool::BlockingPool;
 use crate::answer::{Attempt, Forced, Record, Run};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::list::List;
 use crate::locker::{self, IntoLock};
@@ -60,6 +60,7 @@ use crate::wait::Wait;
 /// ```
 pub type Locker<P> = locker::Locker<BlockingPool<P>>;
 
+/// On a pool of blocking connections.
 impl<P: Connections> Locker<P> {
     /// Makes a `Locker` on this pool. Nothing happens until the first lock is acquired.
     pub fn new(pool: P) -> Self {
@@ -165,6 +166,45 @@ impl<P: Connections> Locker<P> {
         };
         let done = span::within(&guard.lease(), || work(&guard));
         Ok(ready(guard.conclude(Some(done))))
+    }
+
+    /// Does the work in a transaction in which the leases of all these guards are pinned: what the work writes commits
+    /// under all of the locks, or not at all. For one guard use [`Guard::transaction`](super::Guard::transaction).
+    ///
+    /// ```
+    /// # use diesel::{Connection, SqliteConnection};
+    /// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-several-{}", std::process::id()));
+    /// # let url = file.display().to_string();
+    /// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+    /// # let locker = diesel_locks::blocking::Locker::new(move || SqliteConnection::establish(&url));
+    /// use diesel_locks::{Error, Wait};
+    ///
+    /// let from = locker.acquire(("accounts", "alice"), Wait::never())?;
+    /// let to = locker.acquire(("accounts", "bob"), Wait::never())?;
+    /// locker.transaction(&[&from, &to], |conn| {
+    ///     // … move the money …
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// # drop((from, to));
+    /// # locker.close();
+    /// # let _ = std::fs::remove_file(file);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Lost`](crate::Error::Lost) if one of the locks is lost, the work's own errors, and whatever the pool or
+    /// the database says.
+    pub fn transaction<T, X>(
+        &self,
+        guards: &[&Guard<P>],
+        work: impl FnOnce(&mut P::Connection) -> Result<T, X>,
+    ) -> Result<T, X>
+    where
+        X: From<Error>,
+    {
+        let mut guarded = ready(self.open_transaction(guards))?;
+        let done = work(guarded.connection());
+        ready(guarded.close(done))
     }
 
     /// Reads the lock's row. `None` if the lock was never used, or was purged since. Use it to tell people; to decide

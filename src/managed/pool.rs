@@ -73,24 +73,44 @@ impl<R, C> Clone for Pooled<R, C> {
     }
 }
 
-/// A source of connections.
+/// What a [`Locker`](crate::locker::Locker) stands on: the application's pool of blocking or of async connections, and
+/// threads or tasks for the background.
+///
+/// This trait is sealed. Any pool with [`blocking::Connections`](crate::blocking::Connections) or with
+/// `asynchronous::AsyncConnections` becomes a `Pool` in [`blocking::Locker::new`](crate::blocking::Locker::new) or
+/// `asynchronous::Locker::new`. Use it as a bound in code that only handles what both modes of a `Locker` have in common:
+///
+/// ```
+/// use diesel_locks::locker::{Guard, Pool};
+///
+/// fn describe<P: Pool>(guard: &Guard<P>) -> String {
+///     format!("{} under fence {}", guard.lock().key(), guard.fence())
+/// }
+/// ```
 pub trait Pool: Clone + Send + Sync + 'static {
+    #[doc(hidden)]
     type Runtime: Runtime;
+    /// The connections of the application's pool.
     type Connection: Send;
     /// A connection that runs the protocol. If it is dropped in the middle of a request, the pool does not use it again.
+    #[doc(hidden)]
     type Executor: Transactions<Backend: Winning>;
 
     /// Checks a connection out, within this time, or within the pool's own timeout.
+    #[doc(hidden)]
     fn check_out(
         &self,
         within: Option<Duration>,
     ) -> impl Future<Output = Result<Self::Executor>> + Send;
 
     /// Gives a connection back. No request may be under way on it any more.
+    #[doc(hidden)]
     fn put_back(executor: Self::Executor);
 
     /// Whether a request that takes too long can be cancelled.
+    #[doc(hidden)]
     fn can_cancel() -> bool;
 
+    #[doc(hidden)]
     fn connection(executor: &mut Self::Executor) -> &mut Self::Connection;
 }

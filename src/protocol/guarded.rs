@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::row::LeaseState;
 
-/// What happens to the lease at the commit.
+/// What happens to the leases at the commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Keep,
@@ -43,7 +43,7 @@ impl End {
     }
 }
 
-/// An open transaction whose lease is pinned.
+/// An open transaction whose leases are pinned.
 pub(crate) struct Guarded {
     /// Whether the transaction cannot write rows that others have written since it began.
     sees_snapshot: bool,
@@ -51,14 +51,20 @@ pub(crate) struct Guarded {
     nested: bool,
 }
 
-/// Opens a transaction, or a savepoint if there is a transaction already, and pins the lease.
-pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -> Result<Guarded> {
-    if is_short(lease) && !executor.in_transaction() && extend(executor, lease).await?.is_lost() {
-        return Err(lease.lost());
-    }
+/// Opens a transaction, or a savepoint if there is a transaction already, and pins the leases. Each lease is extended
+/// before, if little of its ttl is left.
+pub(crate) async fn open<E: Transactions>(
+    executor: &mut E,
+    leases: &mut [Lease],
+) -> Result<Guarded> {
     let nested = executor.in_transaction();
+    if !nested {
+        for lease in leases.iter_mut().filter(|lease| is_short(lease)) {
+            extend(executor, lease).await?.or_lost(lease)?;
+        }
+    }
     executor.begin().await?;
-    match pinned(executor, lease, nested).await {
+    match pinned(executor, leases, nested).await {
         Ok(guarded) => Ok(guarded),
         Err(error) => {
             let _ = executor.rollback().await;
@@ -70,7 +76,7 @@ pub(crate) async fn open<E: Transactions>(executor: &mut E, lease: &mut Lease) -
 /// Ends the transaction: with a commit if the work succeeded, otherwise with a rollback and the work's own error.
 pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     executor: &mut E,
-    lease: &mut Lease,
+    leases: &mut [Lease],
     guarded: Guarded,
     end: End,
     work: Result<T, X>,
@@ -86,26 +92,44 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     if guarded.sees_snapshot && !guarded.nested {
         executor.commit().await?;
         // The work is committed. An error from here on costs the ttl, not the work.
-        let _ = settle(executor, lease, end).await;
+        for lease in leases {
+            let _ = settle(executor, lease, end).await;
+        }
         return Ok(value);
     }
     let sent = Moment::now();
-    let settled = match end {
-        End::Keep if guarded.sees_snapshot => Ok(Settled::Otherwise),
-        end => settle(executor, lease, end).await,
-    };
-    match settled {
-        Ok(Settled::Extended) if !guarded.nested => {
-            executor.commit().await?;
-            lease.trust(sent, lease.lock.ttl);
-        }
-        Ok(_) => executor.commit().await?,
+    let may_write = end != End::Keep || !guarded.sees_snapshot;
+    let settled = settle_all(executor, leases, end, may_write).await;
+    let extended = match settled {
+        Ok(extended) => extended,
         Err(error) => {
             let _ = executor.rollback().await;
             return Err(error.into());
         }
+    };
+    executor.commit().await?;
+    if !guarded.nested {
+        for lease in extended {
+            lease.trust(sent, lease.lock.ttl);
+        }
     }
     Ok(value)
+}
+
+/// Settles each lease. Returns the leases that were extended.
+async fn settle_all<'l, E: Executor>(
+    executor: &mut E,
+    leases: &'l mut [Lease],
+    end: End,
+    may_write: bool,
+) -> Result<Vec<&'l mut Lease>> {
+    let mut extended = Vec::new();
+    for lease in leases.iter_mut().filter(|_| may_write) {
+        if settle(executor, lease, end).await? == Settled::Extended {
+            extended.push(lease);
+        }
+    }
+    Ok(extended)
 }
 
 /// Gives the lock back if the work has failed: the lock was acquired for this one transaction.
@@ -120,15 +144,20 @@ pub(crate) async fn finish<E: Executor, T, X>(
     work.map(Attempt::Acquired)
 }
 
-async fn pinned<E: Executor>(executor: &mut E, lease: &Lease, nested: bool) -> Result<Guarded> {
-    let state = ask_pin(executor, lease).await?;
-    Pin::of(state).or_stop(lease)?;
+async fn pinned<E: Executor>(executor: &mut E, leases: &[Lease], nested: bool) -> Result<Guarded> {
+    let mut sees_snapshot = false;
+    for lease in leases {
+        let state = ask_pin(executor, lease).await?;
+        Pin::of(state).or_stop(lease)?;
+        sees_snapshot |= state == Some(LeaseState::LiveInSnapshot);
+    }
     Ok(Guarded {
-        sees_snapshot: state == Some(LeaseState::LiveInSnapshot),
+        sees_snapshot,
         nested,
     })
 }
 
+#[derive(PartialEq, Eq)]
 enum Settled {
     Extended,
     Otherwise,

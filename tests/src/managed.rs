@@ -4,6 +4,7 @@
 mod asynchronous;
 mod blocking;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -148,6 +149,8 @@ pub trait Managed: Debug + Send + Sync {
     fn listen(&self, url: &str) -> Box<dyn Managed>;
     fn lock(&self, name: &str) -> Result<Lock>;
     fn run<'a>(&'a self, lock: &'a Lock, wait: Wait, job: Job) -> Answer<'a, Result<Run<i64>>>;
+    /// [`transaction`](diesel_locks::blocking::Locker::transaction) under guards of this `Locker`.
+    fn transaction<'a>(&'a self, guards: &'a [&'a AnyGuard], work: Work) -> Answer<'a, Result<()>>;
     fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging;
 }
 
@@ -155,6 +158,7 @@ pub trait Managed: Debug + Send + Sync {
 pub trait Held: Debug + Send + Sync {
     guard_operations! { declare [] }
 
+    fn as_any(&self) -> &dyn Any;
     fn lock(&self) -> &Lock;
     fn into_lease(self: Box<Self>) -> Lease;
     /// Calls the blocking `lost_within`, or the async `lost` with a timeout.
@@ -239,6 +243,14 @@ macro_rules! managed {
             fn run<'a>(&'a self, lock: &'a Lock, wait: Wait, job: Job) -> Answer<'a, Result<Run<i64>>> {
                 Box::pin(async move { self.run(lock, wait, closure!([guard], job(guard), [$($wait)*]))$($wait)* })
             }
+            fn transaction<'a>(&'a self, guards: &'a [&'a AnyGuard], work: Work) -> Answer<'a, Result<()>> {
+                Box::pin(async move {
+                    let of_mode = |guard: &&'a AnyGuard| guard.as_any().downcast_ref::<Guard<P>>();
+                    let guards: Option<Vec<&Guard<P>>> = guards.iter().map(of_mode).collect();
+                    let guards = guards.expect("guards of this mode");
+                    self.transaction(&guards, closure!([conn], work(conn), [$($wait)*]))$($wait)*
+                })
+            }
             fn purge_every(&self, interval: Duration, list: &List, age: Duration) -> Purging {
                 self.purge_every(interval, list, age)
             }
@@ -250,6 +262,9 @@ macro_rules! managed {
         {
             guard_operations! { implement [$($wait)*] }
 
+            fn as_any(&self) -> &dyn Any {
+                self
+            }
             fn lock(&self) -> &Lock {
                 self.lock()
             }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use diesel_locks::{Error, Outcome, Released};
+use diesel_locks::{Error, Forced, Outcome, Released};
 
 use super::keeping::{Calls, assert_lost};
-use super::ledger::{ledger, until_run_out, write, written};
+use super::ledger::{do_not_wait, ledger, until_run_out, write, written};
 use crate::managed::AnyGuard;
 use crate::managed::recorder::Recorder;
 use crate::session::Work;
@@ -50,6 +50,52 @@ pub async fn what_is_written_under_a_guard_commits_or_not_at_all(world: &World) 
         assert!(guard.is_valid() && other.is_mine(&guard.lease()).await.unwrap());
     }
     assert_eq!(guard.release().await.unwrap(), Released::InTime);
+}
+
+/// A lock that is pinned is in use for a forced release. With one writer, that is so for every lock.
+pub async fn one_transaction_pins_the_leases_of_several_guards(world: &World) {
+    let (mut other, mut third) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *other).await;
+    do_not_wait(world, &mut *third).await;
+    let locks = world.locks().await;
+    let long = |name| world.lock(name).with_ttl(secs(600)).unwrap();
+    let (a, b, c) = (long("a"), long("b"), long("c"));
+    let (first, second) = (locks.take(&a).await, locks.take(&b).await);
+    let unpinned = locks.take(&c).await;
+    let (into, pinned, one_writer) = (ledger.clone(), [a, b.clone()], world.is_sqlite());
+    let work: Work = Box::new(move |conn| {
+        Box::pin(async move {
+            write(conn, &into, 1).await;
+            for lock in &pinned {
+                assert_eq!(third.force_release(lock).await.unwrap(), Forced::InUse);
+            }
+            if !one_writer {
+                third.take_away(&c).await;
+            }
+            Ok(())
+        })
+    });
+    locks.transaction(&[&first, &second], work).await.unwrap();
+    assert_eq!(written(&mut *other, &ledger).await, 1);
+    assert!(first.is_valid() && second.is_valid());
+    drop(unpinned);
+
+    other.take_away(&b).await;
+    let work = writes(&ledger, 2, || Ok(()));
+    let lost = locks.transaction(&[&first, &second], work).await;
+    assert!(
+        matches!(&lost, Err(Error::Lost { key, .. }) if key == b.key()),
+        "{lost:?}"
+    );
+    assert_eq!(written(&mut *other, &ledger).await, 1);
+    assert!(second.lost_within(secs(20)).await && first.is_valid());
+    let refused = locks.transaction(&[], writes(&ledger, 3, || Ok(()))).await;
+    assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    first
+        .transaction(writes(&ledger, 4, || Ok(())))
+        .await
+        .unwrap();
+    assert_eq!(written(&mut *other, &ledger).await, 2);
 }
 
 pub async fn a_lost_guard_writes_nothing(world: &World) {

@@ -1,5 +1,6 @@
 //! Async locks.
 
+use std::any::Any;
 use std::time::Duration;
 
 use diesel_locks::asynchronous::{AsyncConnections, Guard, Locker};

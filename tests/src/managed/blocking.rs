@@ -1,5 +1,6 @@
 //! Blocking locks.
 
+use std::any::Any;
 use std::time::Duration;
 
 use diesel_locks::blocking::{Connections, Guard, Locker};
