@@ -90,7 +90,7 @@ impl<P: Pool> Guard<P> {
     /// [adopt](crate::asynchronous::Locker::adopt). From here on nobody extends the lease until it is adopted.
     #[must_use]
     pub fn into_lease(mut self) -> Lease {
-        self.end();
+        self.disarm();
         self.lease()
     }
 }
@@ -109,8 +109,8 @@ impl<P: Pool> Guard<P> {
         self.held.tell(what);
     }
 
-    /// Ends the guard, because nothing is left to give back.
-    fn end(&mut self) {
+    /// Makes the drop of the guard do nothing, because nothing is left to give back.
+    fn disarm(&mut self) {
         self.is_done = true;
         self.leave();
     }

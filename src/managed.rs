@@ -2,23 +2,22 @@
 //! tasks.
 //!
 //! - [`pool`]: all that differs between blocking and async; [`request`]: asking the database on a connection of the pool.
-//! - [`acquiring`]: the wait for a lock; [`attempt`]: one try; [`queue`]: which waiter's turn it is; [`into_lock`]: what
+//! - [`waiting`]: the wait for a lock; [`attempt`]: one try; [`queue`]: which waiter's turn it is; [`into_lock`]: what
 //!   names a lock.
-//! - [`holding`]: from a lease to a guard; [`held_lease`]: what a guard and the keeper share; [`trust`]: until when the
+//! - [`guards`]: from a lease to a guard; [`held_lease`]: what a guard and the keeper share; [`trust`]: until when the
 //!   lease may be trusted.
 //! - [`keeper`]: the background; [`beat`]: its extensions; [`schedule`]: when each lease is extended.
 //! - [`releasing`]: how a lease is given back; [`chore`]: what the background does for guards that are gone.
 //! - [`listening`]: notifications of releases; [`event`]: what observers are told.
 
-pub(crate) mod acquiring;
 pub(crate) mod attempt;
 mod beat;
 pub(crate) mod bell;
 pub(crate) mod checkout;
 pub(crate) mod chore;
 pub(crate) mod event;
+mod guards;
 pub(crate) mod held_lease;
-mod holding;
 pub(crate) mod into_lock;
 pub(crate) mod keeper;
 pub(crate) mod listening;
@@ -31,6 +30,7 @@ pub(crate) mod schedule;
 pub(crate) mod settings;
 pub(crate) mod span;
 mod trust;
+pub(crate) mod waiting;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

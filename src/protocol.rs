@@ -4,7 +4,7 @@
 //!
 //! One call, from the application to the SQL and back. `lock.try_acquire(&mut conn)` ([`blocking::LockDsl`]) wraps the
 //! connection in an [`Executor`] and calls [`try_acquire`]. [`try_acquire`] draws a token and calls the engine's
-//! [`Winning::acquire`](winning::Winning::acquire), which decides which statements to send. A statement is an operation
+//! [`Winning::win`](winning::Winning::win), which decides which statements to send. A statement is an operation
 //! and its values; the engine's [`Dialect`] has its SQL. The answer comes back as a [`LockRow`]: the fence, or the
 //! holder. [`try_acquire`] makes a [`Lease`] of the fence. The trust in the lease counts from before the request was
 //! sent. If the answer came too late to be trusted, [`try_acquire`] gives the lock back.

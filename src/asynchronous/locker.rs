@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::list::List;
 use crate::locker::{self, IntoLock};
-use crate::managed::acquiring::one;
 use crate::managed::purging::Purging;
 use crate::managed::span;
+use crate::managed::waiting::one;
 use crate::protocol::{self, sets::Choice};
 use crate::set::LockSet;
 use crate::wait::Wait;
@@ -260,6 +260,6 @@ impl<P: AsyncConnections> Locker<P> {
     /// Releases all locks, and acquires no more: the async form of
     /// [`blocking::Locker::close`](crate::blocking::Locker::close).
     pub async fn close(&self) {
-        self.end().await;
+        self.shut_down().await;
     }
 }

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::list::List;
 use crate::locker::{self, IntoLock};
-use crate::managed::acquiring::one;
 use crate::managed::purging::Purging;
 use crate::managed::span;
+use crate::managed::waiting::one;
 use crate::protocol::{self, sets::Choice};
 use crate::set::LockSet;
 use crate::wait::Wait;
@@ -299,6 +299,6 @@ impl<P: Connections> Locker<P> {
     /// lock is lost. The call returns when nothing runs in the background any more, or after the longest time that [a
     /// release](Self::release_within) may take. Use it at the end of the process.
     pub fn close(&self) {
-        ready(self.end());
+        ready(self.shut_down());
     }
 }

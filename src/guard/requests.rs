@@ -81,7 +81,7 @@ impl<P: Pool> Guard<P> {
     pub(crate) async fn give_back(mut self) -> Result<Outcome> {
         let lease = self.lease();
         let how = self.locker.settings.release.after(self.held.rest());
-        self.end(); // from here on the request ends by itself, whether or not anybody waits for it
+        self.disarm(); // from here on the request ends by itself, whether or not anybody waits for it
         let (pool, queues) = (self.locker.pool.clone(), self.locker.queues.clone());
         let (held, within) = (self.held.clone(), how.within);
         let ending = async move {

@@ -13,7 +13,7 @@ use crate::protocol::guarded::{self, End};
 /// An open transaction. If it is dropped before its end, its connection is not used again.
 pub(crate) struct GuardedTransaction<'g, P: Pool> {
     executor: P::Executor,
-    opened: guarded::Guarded,
+    opened: guarded::Opened,
     pins: Pins<'g, P>,
 }
 
@@ -80,7 +80,7 @@ fn note_lost<P: Pool>(guards: &[&Guard<P>], error: &Error) {
 impl<P: Pool> Guard<P> {
     /// Ends the guard, after [`GuardedTransaction::finish`] has released the lock.
     pub(crate) fn finished(mut self) {
-        self.end();
+        self.disarm();
         given_back(&self.held, &self.locker.queues, &Ok(Outcome::Done));
     }
 }

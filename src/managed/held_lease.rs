@@ -92,14 +92,14 @@ impl HeldLease {
         locked(&self.state).trust.left(Moment::now())
     }
 
-    pub(crate) fn held(&self) -> Duration {
+    pub(crate) fn held_for(&self) -> Duration {
         Moment::now().since(self.acquired)
     }
 
     /// How long the lock stays held after it was given back. Zero if the lease is lost.
     pub(crate) fn rest(&self) -> Duration {
         if self.goes_on() {
-            self.at_least.saturating_sub(self.held())
+            self.at_least.saturating_sub(self.held_for())
         } else {
             Duration::ZERO
         }
@@ -162,7 +162,9 @@ impl HeldLease {
         let mut state = locked(&self.state);
         if !std::mem::replace(&mut state.lost_told, true) {
             drop(state);
-            self.tell(EventKind::Lost { held: self.held() });
+            self.tell(EventKind::Lost {
+                held: self.held_for(),
+            });
         }
     }
 

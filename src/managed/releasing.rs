@@ -82,7 +82,9 @@ pub(crate) fn given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Out
     queues.released(held.lock());
     match outcome {
         Ok(Outcome::Lost) => held.tell_lost(),
-        Ok(_) => held.tell(EventKind::Released { held: held.held() }),
+        Ok(_) => held.tell(EventKind::Released {
+            held: held.held_for(),
+        }),
         Err(error) => held.tell(EventKind::NotReleased { error }),
     }
 }

@@ -91,7 +91,7 @@ pub(crate) async fn try_hold<E: Executor<Backend: Winning>>(
             key: lock.key().to_owned(),
         });
     }
-    Ok(match E::Backend::acquire(executor, lock, None).await? {
+    Ok(match E::Backend::win(executor, lock, None).await? {
         Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
         Won::Busy(holder) => Attempt::Busy(holder),
     })
@@ -107,7 +107,7 @@ pub(crate) async fn try_as<E: Executor<Backend: Winning>>(
     token: &Token,
 ) -> Result<Attempt> {
     let sent = Moment::now();
-    let won = E::Backend::acquire(executor, lock, Some(token)).await;
+    let won = E::Backend::win(executor, lock, Some(token)).await;
     match contention_is_busy(executor, won, Won::Busy(None))? {
         Won::Busy(holder) => Ok(Attempt::Busy(holder)),
         Won::Fence(fence) | Won::Renewed(fence) => {

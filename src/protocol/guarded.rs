@@ -44,7 +44,7 @@ impl End {
 }
 
 /// An open transaction whose leases are pinned.
-pub(crate) struct Guarded {
+pub(crate) struct Opened {
     /// Whether the transaction cannot write rows that others have written since it began.
     sees_snapshot: bool,
     /// Whether the transaction is a savepoint, which the transaction around it may still take back.
@@ -56,7 +56,7 @@ pub(crate) struct Guarded {
 pub(crate) async fn open<E: Transactions>(
     executor: &mut E,
     leases: &mut [Lease],
-) -> Result<Guarded> {
+) -> Result<Opened> {
     let nested = executor.in_transaction();
     if !nested {
         for lease in leases.iter_mut().filter(|lease| is_short(lease)) {
@@ -65,7 +65,7 @@ pub(crate) async fn open<E: Transactions>(
     }
     executor.begin().await?;
     match pinned(executor, leases, nested).await {
-        Ok(guarded) => Ok(guarded),
+        Ok(opened) => Ok(opened),
         Err(error) => {
             let _ = executor.rollback().await;
             Err(error)
@@ -77,7 +77,7 @@ pub(crate) async fn open<E: Transactions>(
 pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     executor: &mut E,
     leases: &mut [Lease],
-    guarded: Guarded,
+    opened: Opened,
     end: End,
     work: Result<T, X>,
 ) -> Result<T, X> {
@@ -89,7 +89,7 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
             return Err(error);
         }
     };
-    if guarded.sees_snapshot && !guarded.nested {
+    if opened.sees_snapshot && !opened.nested {
         executor.commit().await?;
         // The work is committed. An error from here on costs the ttl, not the work.
         for lease in leases {
@@ -98,7 +98,7 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
         return Ok(value);
     }
     let sent = Moment::now();
-    let may_write = end != End::Keep || !guarded.sees_snapshot;
+    let may_write = end != End::Keep || !opened.sees_snapshot;
     let settled = settle_all(executor, leases, end, may_write).await;
     let extended = match settled {
         Ok(extended) => extended,
@@ -108,7 +108,7 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
         }
     };
     executor.commit().await?;
-    if !guarded.nested {
+    if !opened.nested {
         for lease in extended {
             lease.trust(sent, lease.lock.ttl);
         }
@@ -144,14 +144,14 @@ pub(crate) async fn finish<E: Executor, T, X>(
     work.map(Attempt::Acquired)
 }
 
-async fn pinned<E: Executor>(executor: &mut E, leases: &[Lease], nested: bool) -> Result<Guarded> {
+async fn pinned<E: Executor>(executor: &mut E, leases: &[Lease], nested: bool) -> Result<Opened> {
     let mut sees_snapshot = false;
     for lease in leases {
         let state = ask_pin(executor, lease).await?;
         Pin::of(state).or_stop(lease)?;
         sees_snapshot |= state == Some(LeaseState::LiveInSnapshot);
     }
-    Ok(Guarded {
+    Ok(Opened {
         sees_snapshot,
         nested,
     })

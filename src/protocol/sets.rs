@@ -67,8 +67,8 @@ pub(crate) async fn try_set<E: Executor<Backend: Winning>>(
 ) -> Result<Attempt<Vec<Lease>>> {
     let asked_at = Moment::now();
     let won = match choice {
-        Choice::All => E::Backend::acquire_all(executor, set, token).await,
-        Choice::Any => E::Backend::acquire_any(executor, set, token).await,
+        Choice::All => E::Backend::win_all(executor, set, token).await,
+        Choice::Any => E::Backend::win_any(executor, set, token).await,
     };
     let won = match contention_is_busy(executor, won, WonSet::Busy(None))? {
         WonSet::Won(won) => won,

@@ -23,21 +23,21 @@ use crate::token::Token;
 pub trait Winning: Dialect {
     /// Tries once to acquire a lock. Without a token the row names no holder: the row stays locked until the
     /// transaction ends, and the lock is free then.
-    fn acquire<E: Executor<Backend = Self>>(
+    fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
     ) -> impl Future<Output = Result<Won>> + Send;
 
     /// Tries once to acquire all locks of a set, or none of them.
-    fn acquire_all<E: Executor<Backend = Self>>(
+    fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> impl Future<Output = Result<WonSet>> + Send;
 
     /// Tries once to acquire any lock of a set.
-    fn acquire_any<E: Executor<Backend = Self>>(
+    fn win_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,

@@ -28,7 +28,7 @@ const READS_LOCK: i64 = 2;
 const TIMEOUT_ROLLS_BACK: i64 = 4;
 
 impl Winning for Mysql {
-    async fn acquire<E: Executor<Backend = Self>>(
+    async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
@@ -58,14 +58,14 @@ impl Winning for Mysql {
 
     /// All locks, or none: if one lock is busy, the locks that were acquired by this try are released again. Locks that
     /// the token held before stay held.
-    async fn acquire_all<E: Executor<Backend = Self>>(
+    async fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
         let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
         for lock in &set.locks {
-            let busy = match Self::acquire(executor, lock, Some(token)).await {
+            let busy = match Self::win(executor, lock, Some(token)).await {
                 Ok(Won::Fence(fence)) => {
                     new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
                     won.push((lock.key().to_owned(), fence));
@@ -88,20 +88,20 @@ impl Winning for Mysql {
 
     /// The lock that the token holds already, if it holds one. Otherwise any free lock of the set. The search begins at
     /// a random place, so that many processes that ask at once do not all begin with the same lock.
-    async fn acquire_any<E: Executor<Backend = Self>>(
+    async fn win_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
         if let Some(mine) = find_mine(executor, set).await? {
-            if let Won::Renewed(fence) = Self::acquire(executor, mine, Some(token)).await? {
+            if let Won::Renewed(fence) = Self::win(executor, mine, Some(token)).await? {
                 return Ok(WonSet::Won(vec![(mine.key().to_owned(), fence)]));
             }
         }
         let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
         let mut soonest: Option<Holder> = None;
         for lock in set.locks[first..].iter().chain(&set.locks[..first]) {
-            match Self::acquire(executor, lock, Some(token)).await? {
+            match Self::win(executor, lock, Some(token)).await? {
                 Won::Fence(fence) | Won::Renewed(fence) => {
                     return Ok(WonSet::Won(vec![(lock.key().to_owned(), fence)]));
                 }

@@ -12,7 +12,7 @@ use crate::statement::Statement;
 use crate::token::Token;
 
 impl Winning for Pg {
-    async fn acquire<E: Executor<Backend = Self>>(
+    async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
@@ -23,7 +23,7 @@ impl Winning for Pg {
     }
 
     /// A name that has no row is missing in the first answer: then the rows are created, and the statement is run again.
-    async fn acquire_all<E: Executor<Backend = Self>>(
+    async fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
@@ -38,7 +38,7 @@ impl Winning for Pg {
 
     /// A name whose row was created after the statement began looks as if it had no row. The next statement sees the
     /// row.
-    async fn acquire_any<E: Executor<Backend = Self>>(
+    async fn win_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,

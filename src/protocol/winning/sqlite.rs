@@ -13,7 +13,7 @@ use crate::statement::Statement;
 use crate::token::Token;
 
 impl Winning for Sqlite {
-    async fn acquire<E: Executor<Backend = Self>>(
+    async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
@@ -33,7 +33,7 @@ impl Winning for Sqlite {
         Ok(Won::Busy(row.and_then(|row| row.other_holder())))
     }
 
-    async fn acquire_all<E: Executor<Backend = Self>>(
+    async fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
@@ -52,7 +52,7 @@ impl Winning for Sqlite {
         Ok(WonSet::soonest_of(&executor.load(query).await?))
     }
 
-    async fn acquire_any<E: Executor<Backend = Self>>(
+    async fn win_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,

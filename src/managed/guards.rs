@@ -67,7 +67,7 @@ impl<P: Pool> Locker<P> {
 
     /// Releases all leases, accepts no new ones, and waits until the background has ended. The wait takes at most the
     /// timeout of a release.
-    pub(crate) async fn end(&self) {
+    pub(crate) async fn shut_down(&self) {
         for held in self.keeper.close() {
             let rest = held.rest();
             if held.close() {
