@@ -33,6 +33,29 @@ use crate::work::AsyncWork;
 ///
 /// This is [`blocking::Locker`](crate::blocking::Locker) or [`asynchronous::Locker`](crate::asynchronous::Locker). Both
 /// have the same methods: see their pages. `P` is what the `Locker` stands on: threads or tasks, and the pool.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-settings-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+/// # let pool = move || SqliteConnection::establish(&url);
+/// use std::time::Duration;
+/// use diesel_locks::Wait;
+/// use diesel_locks::blocking::Locker;
+///
+/// let locker = Locker::new(pool).with_ttl(Duration::from_secs(60))?.with_owner("billing on host 3")?;
+///
+/// // Another ttl for the locks of one part of the application. All leases are still extended together.
+/// let jobs = locker.clone().with_ttl(Duration::from_secs(10))?.hold_at_most(Duration::from_secs(3600));
+/// let guard = jobs.acquire(("jobs", "42"), Wait::never())?;
+/// // … the work …
+/// guard.release()?;
+///
+/// locker.close();                                                // when the application ends
+/// # let _ = std::fs::remove_file(file);
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 pub struct Locker<P: Pool> {
     pub(crate) pool: P,
     pub(crate) keeper: Arc<Keeper<P::Runtime>>,

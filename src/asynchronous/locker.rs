@@ -148,6 +148,10 @@ impl<P: AsyncConnections> Locker<P> {
     /// [`hold_at_least`](Self::hold_at_least) for very short jobs, and [`hold_at_most`](Self::hold_at_most) for jobs
     /// that may hang.
     ///
+    /// Write the work as an async closure: `async |guard| { … }`. The compiler refuses `|guard| async move { … }`: it says
+    /// that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`) are not
+    /// needed.
+    ///
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire). An error of the work is part of [its result](Run::Done).
     pub async fn run<'a, T, N, F>(&'a self, name: N, wait: Wait, work: F) -> Result<Run<T>>
@@ -204,7 +208,8 @@ impl<P: AsyncConnections> Locker<P> {
     }
 
     /// Takes the lock away from its holder: the async form of
-    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release).
+    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release), which also shows how to clear a
+    /// whole group.
     ///
     /// # Errors
     /// Whatever the pool or the database says.

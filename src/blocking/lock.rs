@@ -14,6 +14,24 @@ use crate::wait::Wait;
 
 /// Acquires a [`Lock`], and reads its row. Import this trait for locks on a connection of your own, inside or outside a
 /// transaction. To have the lease extended in the background, use a [`Locker`](super::Locker) instead.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use std::time::Duration;
+/// use diesel_locks::blocking::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Attempt, Lock, Wait};
+///
+/// match Lock::new("report")?.acquire(&mut conn, Wait::up_to(Duration::from_secs(5)))? {
+///     Attempt::Acquired(lease) => {
+///         // … the work …
+///         lease.release(&mut conn)?;
+///     }
+///     Attempt::Busy(holder) => println!("busy: {holder:?}"),
+/// }
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 pub trait LockDsl: Borrow<Lock> {
     /// Tries once to acquire the lock, without waiting for its holder. The answer is the lease, or busy with the
     /// holder.

@@ -201,6 +201,43 @@ impl<P: Connections> Locker<P> {
     /// Takes the lock away from its holder. [`LockDsl::force_release`](super::LockDsl::force_release) says when to use
     /// it.
     ///
+    /// # Clear a whole group
+    ///
+    /// A [`List`] reads the held locks of a group, page by page. Each record of a page names its lock:
+    ///
+    /// ```
+    /// # use diesel::{Connection, SqliteConnection};
+    /// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-clear-{}", std::process::id()));
+    /// # let url = file.display().to_string();
+    /// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+    /// # let open = move || {
+    /// #     let mut conn = SqliteConnection::establish(&url)?;
+    /// #     diesel::connection::SimpleConnection::batch_execute(&mut conn, "PRAGMA busy_timeout = 5000")?;
+    /// #     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(conn)
+    /// # };
+    /// # let locker = diesel_locks::blocking::Locker::new(open);
+    /// # let one = locker.acquire(("invoices", "41"), diesel_locks::Wait::never())?;
+    /// # let other = locker.acquire(("invoices", "42"), diesel_locks::Wait::never())?;
+    /// use diesel_locks::{Forced, List};
+    ///
+    /// let mut page = List::all().in_group("invoices")?.held();
+    /// loop {
+    ///     let records = locker.list(&page)?;
+    ///     for record in &records {
+    ///         if locker.force_release(record)? == Forced::InUse {
+    ///             println!("a transaction uses {}: try again when it has ended", record.key);
+    ///         }
+    ///     }
+    ///     let Some(last) = records.last() else { break };
+    ///     page = page.after(&last.key);
+    /// }
+    /// # assert!(!locker.is_held(("invoices", "41"))? && !locker.is_held(("invoices", "42"))?);
+    /// # drop((one, other));
+    /// # locker.close();
+    /// # let _ = std::fs::remove_file(file);
+    /// # Ok::<(), diesel_locks::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Whatever the pool or the database says.
     pub fn force_release(&self, name: impl IntoLock) -> Result<Forced> {
