@@ -101,6 +101,9 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
     pub async fn extend(&self) -> Result<()> {
         self.or_lost(self.try_extend().await)
     }
@@ -155,6 +158,9 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "is_mine")]
+    #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
     pub async fn status(&self) -> Result<LeaseStatus> {
         self.read_status().await
     }
@@ -183,6 +189,7 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "unlock")]
     pub async fn release(self) -> Result<Released> {
         self.give_back().await.map(Into::into)
     }

@@ -116,6 +116,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Releases the lock: the async form of
     /// [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release).
+    #[doc(alias = "unlock")]
     fn release<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -129,6 +130,9 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Extends the lease: the async form of
     /// [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend).
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
     fn extend<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -205,6 +209,9 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Reads what has become of the lease: the async form of
     /// [`blocking::LeaseDsl::status`](crate::blocking::LeaseDsl::status).
+    #[doc(alias = "is_mine")]
+    #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
     fn status<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -38,6 +38,7 @@ pub trait ListDsl: Borrow<List> + Sync {
 
     /// Removes the rows of locks that nobody uses any more: the async form of
     /// [`blocking::ListDsl::purge`](crate::blocking::ListDsl::purge).
+    #[doc(alias = "clear")]
     fn purge<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -37,6 +37,7 @@ use crate::work::AsyncLeasedWork;
 pub trait LockDsl: Borrow<Lock> + Sync {
     /// Tries once to acquire the lock: the async form of
     /// [`blocking::LockDsl::try_acquire`](crate::blocking::LockDsl::try_acquire).
+    #[doc(alias = "try_lock")]
     fn try_acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -49,6 +50,7 @@ pub trait LockDsl: Borrow<Lock> + Sync {
     /// The future is cancel-safe between two tries. If it is dropped while the database is asked, the lock may have
     /// been acquired all the same. Then the lock is free after its ttl, or acquiring with the same [`Lock::with_token`]
     /// finds the acquisition.
+    #[doc(alias = "lock")]
     fn acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -75,6 +75,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "try_lock")]
     pub async fn try_acquire(&self, name: impl IntoLock + Send) -> Result<Attempt<Guard<P>>> {
         self.attempt_one(name, Wait::never()).await
     }
@@ -86,6 +87,9 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "lock")]
+    #[doc(alias = "leader")]
+    #[doc(alias = "leadership")]
     pub fn acquire(
         &self,
         name: impl IntoLock + Send,
@@ -117,6 +121,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "semaphore")]
     pub async fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
         let attempt = self.try_set(set, Choice::Any).await?;
         Ok(attempt.map(one))
@@ -127,6 +132,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "semaphore")]
     pub async fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
         self.wait_for_set(set, Choice::Any, wait).await.map(one)
     }
@@ -213,6 +219,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub async fn force_release(&self, name: impl IntoLock + Send) -> Result<Forced> {
         self.take_away(self.lock(name)?).await
     }
@@ -222,6 +229,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub async fn purge(&self, list: &List, age: Duration) -> Result<usize> {
         let list = self.listed(list);
         self.ask(None, async move |executor: &mut _| {

@@ -56,6 +56,7 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
 
     /// Tries once to acquire any one lock of the set: the async form of
     /// [`blocking::LockSetDsl::try_acquire_any`](crate::blocking::LockSetDsl::try_acquire_any).
+    #[doc(alias = "semaphore")]
     fn try_acquire_any<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -65,6 +66,7 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
 
     /// Waits for any one lock of the set: the async form of
     /// [`blocking::LockSetDsl::acquire_any`](crate::blocking::LockSetDsl::acquire_any).
+    #[doc(alias = "semaphore")]
     fn acquire_any<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

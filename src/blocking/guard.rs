@@ -91,6 +91,9 @@ impl<P: Connections> Guard<P> {
     /// # Errors
     /// [`Error::Lost`], and whatever the pool or the database says. After another error than `Lost` the lease is neither
     /// extended nor lost.
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
     pub fn extend(&self) -> Result<()> {
         self.or_lost(self.try_extend())
     }
@@ -144,6 +147,7 @@ impl<P: Connections> Guard<P> {
     /// Whatever the pool or the database says.
     #[doc(alias = "is_mine")]
     #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
     pub fn status(&self) -> Result<LeaseStatus> {
         ready(self.read_status())
     }

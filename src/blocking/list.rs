@@ -45,6 +45,7 @@ pub trait ListDsl: Borrow<List> {
     ///
     /// # Errors
     /// Whatever the database says.
+    #[doc(alias = "clear")]
     fn purge<C: LockConnection>(&self, conn: &mut C, age: Duration) -> Result<usize> {
         ready(protocol::purge(&mut Blocking::on(conn), self.borrow(), age))
     }

@@ -43,6 +43,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// [`Error::TooLate`], and whatever the database says. Contention is an error only if it has ended the caller's
     /// transaction. Otherwise the answer is busy.
+    #[doc(alias = "try_lock")]
     fn try_acquire<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt> {
         ready(protocol::try_acquire(
             &mut Blocking::on(conn),
@@ -56,6 +57,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire). [`Error::CannotWait`] in a transaction that could never see
     /// the release.
+    #[doc(alias = "lock")]
     fn acquire<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt> {
         ready(protocol::acquire(
             &mut Blocking::on(conn),

@@ -79,6 +79,7 @@ impl<P: Connections> Locker<P> {
     /// # Errors
     /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and the errors of
     /// [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
+    #[doc(alias = "try_lock")]
     pub fn try_acquire(&self, name: impl IntoLock) -> Result<Attempt<Guard<P>>> {
         ready(self.attempt_one(name, Wait::never()))
     }
@@ -93,6 +94,9 @@ impl<P: Connections> Locker<P> {
     /// database or pool that is overloaded, a wait may also end with
     /// [`Error::NoConnection`](crate::Error::NoConnection) or [`Error::NoAnswer`](crate::Error::NoAnswer) instead of
     /// `Busy`. All of these are [transient](crate::Error::is_transient): not acquired, try later.
+    #[doc(alias = "lock")]
+    #[doc(alias = "leader")]
+    #[doc(alias = "leadership")]
     pub fn acquire(&self, name: impl IntoLock, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_one(name, wait))
     }
@@ -119,6 +123,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire).
+    #[doc(alias = "semaphore")]
     pub fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
         let attempt = ready(self.try_set(set, Choice::Any))?;
         Ok(attempt.map(one))
@@ -128,6 +133,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// The errors of [`acquire`](Self::acquire).
+    #[doc(alias = "semaphore")]
     pub fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_set(set, Choice::Any, wait)).map(one)
     }
@@ -240,6 +246,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub fn force_release(&self, name: impl IntoLock) -> Result<Forced> {
         ready(self.take_away(self.lock(name)?))
     }
@@ -249,6 +256,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub fn purge(&self, list: &List, age: Duration) -> Result<usize> {
         let list = self.listed(list);
         ready(self.ask(None, async move |executor: &mut _| {

@@ -73,6 +73,7 @@ pub trait LockSetDsl: Borrow<LockSet> {
     ///
     /// # Errors
     /// The errors of [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
+    #[doc(alias = "semaphore")]
     fn try_acquire_any<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt<Lease>> {
         self.acquire_any(conn, Wait::never())
     }
@@ -81,6 +82,7 @@ pub trait LockSetDsl: Borrow<LockSet> {
     ///
     /// # Errors
     /// The errors of [`LockDsl::acquire`](super::LockDsl::acquire).
+    #[doc(alias = "semaphore")]
     fn acquire_any<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt<Lease>> {
         ready(sets::acquire_any(
             &mut Blocking::on(conn),
