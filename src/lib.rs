@@ -73,6 +73,7 @@
 //! | you want | use |
 //! |---|---|
 //! | a job done by one process at a time | [`Locker::run`](blocking::Locker::run) |
+//! | one leader among several processes | the recipe [Leader election](guide::managed_locks#leader-election) |
 //! | a lock that is held as long as the work takes | [`Locker::acquire`](blocking::Locker::acquire): a guard, whose lease is extended in the background |
 //! | to go on only if the lock is free | [`try_acquire`](blocking::LockDsl::try_acquire) |
 //! | to wait for a lock on your own connection | [`acquire`](blocking::LockDsl::acquire) with a [`Wait`] |
@@ -86,6 +87,7 @@
 //! | to hand a lease over to another process | [`Lease::to_text`] |
 //! | to see the holder of a lock | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
 //! | to take a lock away from its holder | [`force_release`](blocking::LockDsl::force_release) |
+//! | to take all locks of a group away | the example at [`Locker::force_release`](blocking::Locker::force_release) |
 //! | to check at start-up that locks will work | [`blocking::verify`] |
 //! | to run your own migrations when several instances start at once | [`blocking::run_migrations_in_turn`] |
 //! | to remove the rows of locks that nobody uses any more | [`purge`](blocking::ListDsl::purge) |
