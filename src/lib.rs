@@ -33,7 +33,8 @@
 //! | `tracing` | what happens to managed locks, as events and spans of tracing |
 //! | `cli` | the program `diesel-locks` with all native drivers; `cli-postgres`, `cli-mysql` and `cli-sqlite` with one. Not for applications |
 //!
-//! Except with `listen` and `cli`, the crate links no native database driver: it uses the one that your application chose.
+//! Except with `listen` and `cli`, the crate links no native database driver: it uses the one that your application
+//! chose.
 //!
 //! # Where to begin
 //!

@@ -1,5 +1,5 @@
-//! Managed locks: what [`blocking::Locker`](crate::blocking::Locker) and [`asynchronous::Locker`](crate::asynchronous::Locker)
-//! have in common.
+//! Managed locks: what [`blocking::Locker`](crate::blocking::Locker) and
+//! [`asynchronous::Locker`](crate::asynchronous::Locker) have in common.
 
 use std::fmt;
 use std::sync::Arc;
@@ -115,8 +115,8 @@ impl<P: Pool> Locker<P> {
 
     /// Locks are held for at least this time after they were acquired, even if they are given back sooner. So a process
     /// whose clock is a little late does not do the work again. Every way of giving a lock back keeps the time: the end
-    /// of [`run`](crate::blocking::Locker::run), `release`, `finish`, a drop, and `close`. The row names the holder until
-    /// the time is over.
+    /// of [`run`](crate::blocking::Locker::run), `release`, `finish`, a drop, and `close`. The row names the holder
+    /// until the time is over.
     #[must_use]
     pub fn hold_at_least(self, time: Duration) -> Self {
         self.with(|settings| settings.at_least = time)
@@ -149,7 +149,8 @@ impl<P: Pool> Locker<P> {
         self.with(|settings| settings.observer = Observer::new(observer))
     }
 
-    /// The lock of this name, with the settings of this `Locker`: to make a set of it with [`LockSet::new`](crate::LockSet::new).
+    /// The lock of this name, with the settings of this `Locker`: to make a set of it with
+    /// [`LockSet::new`](crate::LockSet::new).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used.

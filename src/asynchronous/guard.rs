@@ -52,9 +52,9 @@ impl<P: AsyncConnections> Guard<P> {
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::Guard::transaction`](crate::blocking::Guard::transaction).
     ///
-    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`: it says
-    /// that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`) are not
-    /// needed.
+    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`: it
+    /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
+    /// are not needed.
     ///
     /// If the future is dropped, the connection is dropped, and with it the transaction.
     ///

@@ -54,9 +54,9 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::LeaseDsl::transaction`](crate::blocking::LeaseDsl::transaction).
     ///
-    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`: it says
-    /// that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`) are not
-    /// needed.
+    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`: it
+    /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
+    /// are not needed.
     ///
     /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions.
     /// A pool discards such a connection, and with it the transaction.

@@ -154,9 +154,9 @@ impl<P: AsyncConnections> Locker<P> {
     /// [`hold_at_least`](Self::hold_at_least) for very short jobs, and [`hold_at_most`](Self::hold_at_most) for jobs
     /// that may hang.
     ///
-    /// Write the work as an async closure: `async |guard| { … }`. The compiler refuses `|guard| async move { … }`: it says
-    /// that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`) are not
-    /// needed.
+    /// Write the work as an async closure: `async |guard| { … }`. The compiler refuses `|guard| async move { … }`: it
+    /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
+    /// are not needed.
     ///
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire). An error of the work is part of [its result](Run::Done).

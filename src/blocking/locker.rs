@@ -90,8 +90,8 @@ impl<P: Connections> Locker<P> {
     /// database. A waiter holds no connection between two polls.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire). On a
-    /// database or pool that is overloaded, a wait may also end with
+    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).
+    /// On a database or pool that is overloaded, a wait may also end with
     /// [`Error::NoConnection`](crate::Error::NoConnection) or [`Error::NoAnswer`](crate::Error::NoAnswer) instead of
     /// `Busy`. All of these are [transient](crate::Error::is_transient): not acquired, try later.
     #[doc(alias = "lock")]
