@@ -1,8 +1,8 @@
 //! What can go wrong.
 //!
 //! A busy lock is a value ([`Attempt::Busy`](crate::Attempt::Busy)), and an error only for a caller that waits for a
-//! guard: such a caller has nothing to do without the guard. A lost lease is an error. The forms with `try_` return it as
-//! a value ([`Outcome::Lost`](crate::Outcome::Lost)).
+//! guard: such a caller has nothing to do without the guard. A lost lease is an error. The forms with `try_` return it
+//! as a value ([`Outcome::Lost`](crate::Outcome::Lost)).
 //!
 //! Diesel and diesel-async do not pass on the error code of an engine, so only the text of the error can be read. The
 //! texts are read in this file and nowhere else. An error whose text is not recognised counts as permanent: a retry is

@@ -23,6 +23,33 @@ use crate::managed::pool::Pool;
 ///
 /// This is [`blocking::Guard`](crate::blocking::Guard) or [`asynchronous::Guard`](crate::asynchronous::Guard). Both
 /// have the same methods: see their pages.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-shared-guard-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+/// # let locker = diesel_locks::blocking::Locker::new(move || SqliteConnection::establish(&url));
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use diesel_locks::Wait;
+///
+/// let guard = locker.acquire("import", Wait::forever())?;
+///
+/// let stop = Arc::new(AtomicBool::new(false));
+/// let flag = stop.clone();
+/// guard.on_lost(move || flag.store(true, Ordering::Relaxed));    // called from the background
+///
+/// for page in 0..3 {
+///     if stop.load(Ordering::Relaxed) {                          // or `guard.check()?`, or `guard.is_valid()`
+///         break;
+///     }
+///     println!("page {page} under fence {}", guard.fence());
+/// }
+/// guard.release()?;
+/// # let _ = std::fs::remove_file(file);
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 #[must_use = "dropping the guard gives the lock back"]
 pub struct Guard<P: Pool> {
     pub(crate) locker: Locker<P>,

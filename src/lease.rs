@@ -37,7 +37,7 @@ const LARGEST_MARGIN: Duration = Duration::from_secs(1);
 /// # let mut conn = diesel::SqliteConnection::establish(":memory:").unwrap();
 /// # diesel_locks::blocking::migrate(&mut conn).unwrap();
 /// use diesel_locks::blocking::{LeaseDsl, LockDsl};
-/// use diesel_locks::{Attempt, Lease, Lock, Outcome};
+/// use diesel_locks::{Attempt, Lease, Lock};
 ///
 /// let Attempt::Acquired(lease) = Lock::new("import")?.try_acquire(&mut conn)? else {
 ///     panic!("somebody else is importing");
@@ -45,7 +45,7 @@ const LARGEST_MARGIN: Duration = Duration::from_secs(1);
 /// let handed_over = lease.to_text();                   // a secret: a process that knows it can act as the holder
 ///
 /// let mut lease: Lease = handed_over.parse()?;         // in another process
-/// assert_eq!(lease.extend(&mut conn)?, Outcome::Done); // trusted from here on
+/// lease.extend(&mut conn)?;                            // trusted from here on; an error if the lease is lost
 /// lease.release(&mut conn)?;
 /// # Ok::<(), diesel_locks::Error>(())
 /// ```

@@ -33,7 +33,8 @@
 //! | `tracing` | what happens to managed locks, as events and spans of tracing |
 //! | `cli` | the program `diesel-locks` with all native drivers; `cli-postgres`, `cli-mysql` and `cli-sqlite` with one. Not for applications |
 //!
-//! Except with `listen` and `cli`, the crate links no native database driver: it uses the one that your application chose.
+//! Except with `listen` and `cli`, the crate links no native database driver: it uses the one that your application
+//! chose.
 //!
 //! # Where to begin
 //!
@@ -73,6 +74,7 @@
 //! | you want | use |
 //! |---|---|
 //! | a job done by one process at a time | [`Locker::run`](blocking::Locker::run) |
+//! | one leader among several processes | the recipe [Leader election](guide::managed_locks#leader-election) |
 //! | a lock that is held as long as the work takes | [`Locker::acquire`](blocking::Locker::acquire): a guard, whose lease is extended in the background |
 //! | to go on only if the lock is free | [`try_acquire`](blocking::LockDsl::try_acquire) |
 //! | to wait for a lock on your own connection | [`acquire`](blocking::LockDsl::acquire) with a [`Wait`] |
@@ -86,6 +88,7 @@
 //! | to hand a lease over to another process | [`Lease::to_text`] |
 //! | to see the holder of a lock | [`inspect`](blocking::LockDsl::inspect), [`List`], or the view `diesel_locks_held` |
 //! | to take a lock away from its holder | [`force_release`](blocking::LockDsl::force_release) |
+//! | to take all locks of a group away | the example at [`Locker::force_release`](blocking::Locker::force_release) |
 //! | to check at start-up that locks will work | [`blocking::verify`] |
 //! | to run your own migrations when several instances start at once | [`blocking::run_migrations_in_turn`] |
 //! | to remove the rows of locks that nobody uses any more | [`purge`](blocking::ListDsl::purge) |

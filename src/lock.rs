@@ -29,6 +29,7 @@ const LONGEST_DATA: usize = 4096;
 /// assert_eq!((lock.group(), lock.name()), (Some("invoices"), "42"));
 /// # Ok::<(), diesel_locks::Error>(())
 /// ```
+#[doc(alias = "mutex")]
 #[derive(Clone, Debug)]
 pub struct Lock {
     pub(crate) name: Name,

@@ -1,5 +1,5 @@
-//! Managed locks: what [`blocking::Locker`](crate::blocking::Locker) and [`asynchronous::Locker`](crate::asynchronous::Locker)
-//! have in common.
+//! Managed locks: what [`blocking::Locker`](crate::blocking::Locker) and
+//! [`asynchronous::Locker`](crate::asynchronous::Locker) have in common.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +34,29 @@ use crate::work::AsyncWork;
 ///
 /// This is [`blocking::Locker`](crate::blocking::Locker) or [`asynchronous::Locker`](crate::asynchronous::Locker). Both
 /// have the same methods: see their pages. `P` is what the `Locker` stands on: threads or tasks, and the pool.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-settings-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+/// # let pool = move || SqliteConnection::establish(&url);
+/// use std::time::Duration;
+/// use diesel_locks::Wait;
+/// use diesel_locks::blocking::Locker;
+///
+/// let locker = Locker::new(pool).with_ttl(Duration::from_secs(60))?.with_owner("billing on host 3")?;
+///
+/// // Another ttl for the locks of one part of the application. All leases are still extended together.
+/// let jobs = locker.clone().with_ttl(Duration::from_secs(10))?.hold_at_most(Duration::from_secs(3600));
+/// let guard = jobs.acquire(("jobs", "42"), Wait::never())?;
+/// // … the work …
+/// guard.release()?;
+///
+/// locker.close();                                                // when the application ends
+/// # let _ = std::fs::remove_file(file);
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 pub struct Locker<P: Pool> {
     pub(crate) pool: P,
     pub(crate) keeper: Arc<Keeper<P::Runtime>>,
@@ -93,8 +116,8 @@ impl<P: Pool> Locker<P> {
 
     /// Locks are held for at least this time after they were acquired, even if they are given back sooner. So a process
     /// whose clock is a little late does not do the work again. Every way of giving a lock back keeps the time: the end
-    /// of [`run`](crate::blocking::Locker::run), `release`, `finish`, a drop, and `close`. The row names the holder until
-    /// the time is over.
+    /// of [`run`](crate::blocking::Locker::run), `release`, `finish`, a drop, and `close`. The row names the holder
+    /// until the time is over.
     #[must_use]
     pub fn hold_at_least(self, time: Duration) -> Self {
         self.with(|settings| settings.at_least = time)
@@ -127,7 +150,8 @@ impl<P: Pool> Locker<P> {
         self.with(|settings| settings.observer = Observer::new(observer))
     }
 
-    /// The lock of this name, with the settings of this `Locker`: to make a set of it with [`LockSet::new`](crate::LockSet::new).
+    /// The lock of this name, with the settings of this `Locker`: to make a set of it with
+    /// [`LockSet::new`](crate::LockSet::new).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used.

@@ -30,6 +30,7 @@ const LARGEST: usize = 10_000;
 /// assert_eq!(permit.lock().group(), Some("printer"));
 /// # Ok::<(), diesel_locks::Error>(())
 /// ```
+#[doc(alias = "semaphore")]
 #[derive(Clone, Debug)]
 pub struct LockSet {
     /// Sorted by key. Each name is there once.

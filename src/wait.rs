@@ -11,6 +11,9 @@ use std::time::Duration;
 /// [`attempts`](Self::attempts). And it has a rhythm. The default rhythm is exponential pauses from 10 to 500 ms. For
 /// one lock of a `Locker` it is from 40 ms to 2 s, because most releases wake such a waiter.
 ///
+/// Every call says how long it waits: there is no default for all calls. If an application always waits in the same
+/// way, a function of its own can make the wait, as `patient` does below.
+///
 /// Each pause is shortened at random, down to half of it, so that waiters that began together do not all try at the
 /// same moments. A wait always tries once at the beginning. A wait with `up_to` tries once more when the time is over.
 ///
@@ -24,6 +27,25 @@ use std::time::Duration;
 /// Wait::forever().exponential(ms(50), ms(2_000));          // 50, 100, 200 … 2,000, 2,000 …
 /// Wait::up_to(ms(900)).every(ms(30)).without_jitter();     // as regular as a clock
 /// Wait::attempts(9).custom(|pause| Duration::from_secs(u64::from(pause).pow(2)));
+/// ```
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use std::time::Duration;
+/// use diesel_locks::blocking::LockDsl;
+/// use diesel_locks::{Lock, Wait};
+///
+/// /// How this application waits for a lock.
+/// fn patient() -> Wait {
+///     Wait::up_to(Duration::from_secs(10)).every(Duration::from_millis(50))
+/// }
+///
+/// let report = Lock::new("report")?.acquire(&mut conn, patient())?;
+/// let import = Lock::new("import")?.acquire(&mut conn, patient())?;
+/// # assert!(!report.is_busy() && !import.is_busy());
+/// # Ok::<(), diesel_locks::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -11,7 +11,36 @@ use crate::protocol::Extension;
 use crate::work::AsyncWork;
 
 /// A lock that is held, and whose lease is extended in the background: the async form of
-/// [`blocking::Guard`](crate::blocking::Guard).
+/// [`blocking::Guard`](crate::blocking::Guard). The methods that do not ask the database are at
+/// [`locker::Guard`](crate::locker::Guard).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+/// # use diesel::{Connection, SqliteConnection};
+/// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-async-guard-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+/// # let locker = diesel_locks::asynchronous::Locker::new(move || { let url = url.clone(); async move {
+/// #     SyncConnectionWrapper::<SqliteConnection>::establish(&url).await
+/// # } });
+/// # async fn read_page() {}
+/// use diesel_locks::{Error, Wait};
+///
+/// let guard = locker.acquire("import", Wait::forever()).await?;
+/// tokio::select! {
+///     () = read_page() => {}                    // work that stops when the lock is lost
+///     () = guard.lost() => {}
+/// }
+/// guard.check()?;                               // an error if the lock is lost
+/// guard.transaction(async |conn| {
+///     // … write the page: this commits under the lock, or not at all …
+///     Ok::<_, Error>(())
+/// }).await?;
+/// guard.release().await?;
+/// # let _ = std::fs::remove_file(file);
+/// # Ok(()) }
+/// ```
 pub type Guard<P> = guard::Guard<AsyncPool<P>>;
 
 /// On a pool of async connections.
@@ -23,6 +52,10 @@ impl<P: AsyncConnections> Guard<P> {
 
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::Guard::transaction`](crate::blocking::Guard::transaction).
+    ///
+    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`: it
+    /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
+    /// are not needed.
     ///
     /// If the future is dropped, the connection is dropped, and with it the transaction.
     ///
@@ -41,7 +74,8 @@ impl<P: AsyncConnections> Guard<P> {
     }
 
     /// Does the work in a pinned transaction, and releases the lock with the commit: the async form of
-    /// [`blocking::Guard::finish`](crate::blocking::Guard::finish); see [`transaction`](Self::transaction).
+    /// [`blocking::Guard::finish`](crate::blocking::Guard::finish).
+    /// Write the work as an async closure, as for [`transaction`](Self::transaction).
     ///
     /// # Errors
     /// The errors of the blocking form.
@@ -66,6 +100,9 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
     pub async fn extend(&self) -> Result<()> {
         self.or_lost(self.try_extend().await)
     }
@@ -120,6 +157,9 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "is_mine")]
+    #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
     pub async fn status(&self) -> Result<LeaseStatus> {
         self.read_status().await
     }
@@ -148,6 +188,7 @@ impl<P: AsyncConnections> Guard<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "unlock")]
     pub async fn release(self) -> Result<Released> {
         self.give_back().await.map(Into::into)
     }

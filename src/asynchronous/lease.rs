@@ -12,6 +12,29 @@ use crate::protocol::{self, Extension};
 use crate::work::AsyncWork;
 
 /// What the holder of a [`Lease`] can do with it: the async form of [`blocking::LeaseDsl`](crate::blocking::LeaseDsl).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+/// # use diesel::{Connection, SqliteConnection};
+/// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
+/// use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Error, Lock};
+///
+/// let lock = Lock::new("import")?;
+/// let mut lease = lock.try_acquire(&mut conn).await?.acquired().expect("nobody else imports");
+/// for page in 0..3 {
+///     lease.extend(&mut conn).await?;           // an error if the lease is lost: the work must stop
+///     lease.transaction(&mut conn, async |conn| {
+///         // … write the page: this commits under the lease, or not at all …
+///         Ok::<_, Error>(())
+///     }).await?;
+/// }
+/// lease.release(&mut conn).await?;
+/// # Ok(()) }
+/// ```
 pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     /// Proves in this transaction that the lease is still held: the async form of
     /// [`blocking::LeaseDsl::pin`](crate::blocking::LeaseDsl::pin).
@@ -30,6 +53,10 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::LeaseDsl::transaction`](crate::blocking::LeaseDsl::transaction).
+    ///
+    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`: it
+    /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
+    /// are not needed.
     ///
     /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions.
     /// A pool discards such a connection, and with it the transaction.
@@ -68,7 +95,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     }
 
     /// Does the work in a pinned transaction, and releases the lock with the commit: the async form of
-    /// [`blocking::LeaseDsl::finish`](crate::blocking::LeaseDsl::finish); see [`transaction`](Self::transaction).
+    /// [`blocking::LeaseDsl::finish`](crate::blocking::LeaseDsl::finish).
+    /// Write the work as an async closure, as for [`transaction`](Self::transaction).
     fn finish<'a, C, T, X, F>(
         &'a mut self,
         conn: &'a mut C,
@@ -88,6 +116,7 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Releases the lock: the async form of
     /// [`blocking::LeaseDsl::release`](crate::blocking::LeaseDsl::release).
+    #[doc(alias = "unlock")]
     fn release<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -101,6 +130,9 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Extends the lease: the async form of
     /// [`blocking::LeaseDsl::extend`](crate::blocking::LeaseDsl::extend).
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
     fn extend<C: AsyncLockConnection>(
         &mut self,
         conn: &mut C,
@@ -177,6 +209,9 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
 
     /// Reads what has become of the lease: the async form of
     /// [`blocking::LeaseDsl::status`](crate::blocking::LeaseDsl::status).
+    #[doc(alias = "is_mine")]
+    #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
     fn status<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

@@ -14,9 +14,31 @@ use crate::wait::Wait;
 use crate::work::AsyncLeasedWork;
 
 /// Acquires a [`Lock`], and reads its row: the async form of [`blocking::LockDsl`](crate::blocking::LockDsl).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+/// # use diesel::{Connection, SqliteConnection};
+/// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
+/// use std::time::Duration;
+/// use diesel_locks::asynchronous::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Attempt, Lock, Wait};
+///
+/// match Lock::new("report")?.acquire(&mut conn, Wait::up_to(Duration::from_secs(5))).await? {
+///     Attempt::Acquired(lease) => {
+///         // … the work …
+///         lease.release(&mut conn).await?;
+///     }
+///     Attempt::Busy(holder) => println!("busy: {holder:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 pub trait LockDsl: Borrow<Lock> + Sync {
     /// Tries once to acquire the lock: the async form of
     /// [`blocking::LockDsl::try_acquire`](crate::blocking::LockDsl::try_acquire).
+    #[doc(alias = "try_lock")]
     fn try_acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -29,6 +51,7 @@ pub trait LockDsl: Borrow<Lock> + Sync {
     /// The future is cancel-safe between two tries. If it is dropped while the database is asked, the lock may have
     /// been acquired all the same. Then the lock is free after its ttl, or acquiring with the same [`Lock::with_token`]
     /// finds the acquisition.
+    #[doc(alias = "lock")]
     fn acquire<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -48,6 +71,10 @@ pub trait LockDsl: Borrow<Lock> + Sync {
 
     /// Does the work in a transaction that pins the lease: the async form of
     /// [`blocking::LockDsl::transaction`](crate::blocking::LockDsl::transaction).
+    ///
+    /// Write the work as an async closure: `async |conn, lease| { … }`. The compiler refuses a closure that returns an
+    /// async block (`|conn, lease| async move { … }`): it says that the implementation of `AsyncFnOnce` is not general
+    /// enough. Boxed futures (`scope_boxed`, `Box::pin`) are not needed.
     ///
     /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions,
     /// and the lock stays held until its ttl is over. A pool discards such a connection, and with it the transaction.

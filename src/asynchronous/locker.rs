@@ -76,6 +76,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "try_lock")]
     pub async fn try_acquire(&self, name: impl IntoLock + Send) -> Result<Attempt<Guard<P>>> {
         self.attempt_one(name, Wait::never()).await
     }
@@ -87,6 +88,9 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "lock")]
+    #[doc(alias = "leader")]
+    #[doc(alias = "leadership")]
     pub fn acquire(
         &self,
         name: impl IntoLock + Send,
@@ -118,6 +122,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "semaphore")]
     pub async fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
         let attempt = self.try_set(set, Choice::Any).await?;
         Ok(attempt.map(one))
@@ -128,6 +133,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// The errors of the blocking form.
+    #[doc(alias = "semaphore")]
     pub async fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
         self.wait_for_set(set, Choice::Any, wait).await.map(one)
     }
@@ -148,6 +154,10 @@ impl<P: AsyncConnections> Locker<P> {
     /// `await`. If the work panics, or this future is dropped, the lock is released in the background. See
     /// [`hold_at_least`](Self::hold_at_least) for very short jobs, and [`hold_at_most`](Self::hold_at_most) for jobs
     /// that may hang.
+    ///
+    /// Write the work as an async closure: `async |guard| { … }`. The compiler refuses `|guard| async move { … }`: it
+    /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
+    /// are not needed.
     ///
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire). An error of the work is part of [its result](Run::Done).
@@ -230,10 +240,12 @@ impl<P: AsyncConnections> Locker<P> {
     }
 
     /// Takes the lock away from its holder: the async form of
-    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release).
+    /// [`blocking::Locker::force_release`](crate::blocking::Locker::force_release), which also shows how to clear a
+    /// whole group.
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub async fn force_release(&self, name: impl IntoLock + Send) -> Result<Forced> {
         self.take_away(self.lock(name)?).await
     }
@@ -243,6 +255,7 @@ impl<P: AsyncConnections> Locker<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub async fn purge(&self, list: &List, age: Duration) -> Result<usize> {
         let list = self.listed(list);
         self.ask(None, async move |executor: &mut _| {

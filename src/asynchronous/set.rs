@@ -11,6 +11,29 @@ use crate::set::LockSet;
 use crate::wait::Wait;
 
 /// Acquires the locks of a [`LockSet`]: the async form of [`blocking::LockSetDsl`](crate::blocking::LockSetDsl).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+/// # use diesel::{Connection, SqliteConnection};
+/// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
+/// use std::time::Duration;
+/// use diesel_locks::asynchronous::{LeaseDsl, LockSetDsl};
+/// use diesel_locks::{Attempt, Lock, LockSet, Wait};
+///
+/// // A semaphore with three permits.
+/// let permits = LockSet::new(&Lock::in_group("printer", "1")?, ["2", "3"])?;
+/// match permits.acquire_any(&mut conn, Wait::up_to(Duration::from_secs(5))).await? {
+///     Attempt::Acquired(permit) => {
+///         println!("prints with permit {}", permit.lock().name());
+///         permit.release(&mut conn).await?;
+///     }
+///     Attempt::Busy(_) => println!("all three permits are in use"),
+/// }
+/// # Ok(()) }
+/// ```
 pub trait LockSetDsl: Borrow<LockSet> + Sync {
     /// Tries once to acquire all locks of the set: the async form of
     /// [`blocking::LockSetDsl::try_acquire_all`](crate::blocking::LockSetDsl::try_acquire_all).
@@ -33,6 +56,7 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
 
     /// Tries once to acquire any one lock of the set: the async form of
     /// [`blocking::LockSetDsl::try_acquire_any`](crate::blocking::LockSetDsl::try_acquire_any).
+    #[doc(alias = "semaphore")]
     fn try_acquire_any<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
@@ -42,6 +66,7 @@ pub trait LockSetDsl: Borrow<LockSet> + Sync {
 
     /// Waits for any one lock of the set: the async form of
     /// [`blocking::LockSetDsl::acquire_any`](crate::blocking::LockSetDsl::acquire_any).
+    #[doc(alias = "semaphore")]
     fn acquire_any<C: AsyncLockConnection>(
         &self,
         conn: &mut C,

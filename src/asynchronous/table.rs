@@ -25,6 +25,24 @@ pub async fn verify<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
 
 /// Creates a [`Table`], and checks that locks can work with it: the async form of
 /// [`blocking::TableDsl`](crate::blocking::TableDsl).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
+/// # use diesel::{Connection, SqliteConnection};
+/// # use diesel_async::{AsyncConnection, sync_connection_wrapper::SyncConnectionWrapper};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// # let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(conn);
+/// use diesel_locks::asynchronous::TableDsl;
+/// use diesel_locks::{Lock, Table};
+///
+/// let table = Table::new("billing_locks")?;
+/// table.migrate(&mut conn).await?;
+/// table.verify(&mut conn).await?;
+/// let lock = Lock::new("invoice:42")?.in_table(table);
+/// # let _ = lock;
+/// # Ok(()) }
+/// ```
 pub trait TableDsl: Borrow<Table> + Sync {
     /// Creates or upgrades the table: the async form of
     /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).

@@ -12,6 +12,30 @@ use crate::protocol::Extension;
 
 /// A lock that is held. Its lease is extended in the background until the lock is released or lost, or the guard is
 /// dropped. The methods that do not ask the database are at [`locker::Guard`](crate::locker::Guard).
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-guard-{}", std::process::id()));
+/// # let url = file.display().to_string();
+/// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+/// # let locker = diesel_locks::blocking::Locker::new(move || SqliteConnection::establish(&url));
+/// use diesel_locks::{Error, Wait};
+///
+/// let guard = locker.acquire("import", Wait::forever())?;
+/// for page in 0..3 {
+///     guard.check()?;                       // an error if the lock is lost: the work must stop
+///     // … read the page …
+///     guard.transaction(|conn| {
+///         // … write the page: this commits under the lock, or not at all …
+///         Ok::<_, Error>(())
+///     })?;
+/// }
+/// if guard.release()?.is_lost() {
+///     println!("lost after the last page was written");
+/// }
+/// # let _ = std::fs::remove_file(file);
+/// # Ok::<(), Error>(())
+/// ```
 pub type Guard<P> = guard::Guard<BlockingPool<P>>;
 
 /// On a pool of blocking connections.
@@ -64,8 +88,11 @@ impl<P: Connections> Guard<P> {
     /// Extends the lease now. The keeper extends the lease by itself, so use this only before something expensive.
     ///
     /// # Errors
-    /// [`Error::Lost`], and whatever the pool or the database says. After another error than `Lost` the lease is neither
-    /// extended nor lost.
+    /// [`Error::Lost`], and whatever the pool or the database says. After another error than `Lost` the lease is
+    /// neither extended nor lost.
+    #[doc(alias = "renew")]
+    #[doc(alias = "refresh")]
+    #[doc(alias = "keep_alive")]
     pub fn extend(&self) -> Result<()> {
         self.or_lost(self.try_extend())
     }
@@ -119,6 +146,7 @@ impl<P: Connections> Guard<P> {
     /// Whatever the pool or the database says.
     #[doc(alias = "is_mine")]
     #[doc(alias = "time_left")]
+    #[doc(alias = "ttl")]
     pub fn status(&self) -> Result<LeaseStatus> {
         ready(self.read_status())
     }

@@ -12,6 +12,25 @@ use crate::protocol::{self, Extension};
 
 /// What the holder of a [`Lease`] can do with it. Import this trait for leases on a connection of your own. Nothing
 /// extends such a lease in the background; for that, use a [`Locker`](super::Locker).
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use diesel_locks::blocking::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Error, Lock};
+///
+/// let mut lease = Lock::new("import")?.try_acquire(&mut conn)?.acquired().expect("nobody else imports");
+/// for page in 0..3 {
+///     lease.extend(&mut conn)?;                 // an error if the lease is lost: the work must stop
+///     lease.transaction(&mut conn, |conn| {
+///         // … write the page: this commits under the lease, or not at all …
+///         Ok::<_, Error>(())
+///     })?;
+/// }
+/// lease.release(&mut conn)?;
+/// # Ok::<(), Error>(())
+/// ```
 pub trait LeaseDsl: BorrowMut<Lease> {
     /// Proves that the lease is still held, and keeps every other process from taking the lock over until the
     /// transaction ends: a stale holder cannot commit. Call it inside a transaction, as its first statement.

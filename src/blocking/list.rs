@@ -10,6 +10,24 @@ use crate::list::List;
 use crate::protocol;
 
 /// Reads the rows of a [`List`], and removes the rows of locks that nobody uses any more.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use std::time::Duration;
+/// use diesel_locks::List;
+/// use diesel_locks::blocking::ListDsl;
+///
+/// let invoices = List::all().in_group("invoices")?;
+/// for record in invoices.clone().held().load(&mut conn)? {          // the first hundred
+///     println!("{} is held by {}", record.name(), record.owner);
+/// }
+/// let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// let removed = invoices.purge(&mut conn, week)?;
+/// println!("removed {removed} rows of locks that nobody has held for a week");
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 pub trait ListDsl: Borrow<List> {
     /// Reads the page. Use it for people and dashboards; to decide anything, try to acquire the lock.
     ///
@@ -27,6 +45,7 @@ pub trait ListDsl: Borrow<List> {
     ///
     /// # Errors
     /// Whatever the database says.
+    #[doc(alias = "clear")]
     fn purge<C: LockConnection>(&self, conn: &mut C, age: Duration) -> Result<usize> {
         ready(protocol::purge(&mut Blocking::on(conn), self.borrow(), age))
     }

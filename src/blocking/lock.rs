@@ -14,6 +14,24 @@ use crate::wait::Wait;
 
 /// Acquires a [`Lock`], and reads its row. Import this trait for locks on a connection of your own, inside or outside a
 /// transaction. To have the lease extended in the background, use a [`Locker`](super::Locker) instead.
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use std::time::Duration;
+/// use diesel_locks::blocking::{LeaseDsl, LockDsl};
+/// use diesel_locks::{Attempt, Lock, Wait};
+///
+/// match Lock::new("report")?.acquire(&mut conn, Wait::up_to(Duration::from_secs(5)))? {
+///     Attempt::Acquired(lease) => {
+///         // … the work …
+///         lease.release(&mut conn)?;
+///     }
+///     Attempt::Busy(holder) => println!("busy: {holder:?}"),
+/// }
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 pub trait LockDsl: Borrow<Lock> {
     /// Tries once to acquire the lock, without waiting for its holder. The answer is the lease, or busy with the
     /// holder.
@@ -25,6 +43,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// [`Error::TooLate`], and whatever the database says. Contention is an error only if it has ended the caller's
     /// transaction. Otherwise the answer is busy.
+    #[doc(alias = "try_lock")]
     fn try_acquire<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt> {
         ready(protocol::try_acquire(
             &mut Blocking::on(conn),
@@ -38,6 +57,7 @@ pub trait LockDsl: Borrow<Lock> {
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire). [`Error::CannotWait`] in a transaction that could never see
     /// the release.
+    #[doc(alias = "lock")]
     fn acquire<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt> {
         ready(protocol::acquire(
             &mut Blocking::on(conn),

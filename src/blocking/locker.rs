@@ -80,6 +80,7 @@ impl<P: Connections> Locker<P> {
     /// # Errors
     /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and the errors of
     /// [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
+    #[doc(alias = "try_lock")]
     pub fn try_acquire(&self, name: impl IntoLock) -> Result<Attempt<Guard<P>>> {
         ready(self.attempt_one(name, Wait::never()))
     }
@@ -90,10 +91,13 @@ impl<P: Connections> Locker<P> {
     /// database. A waiter holds no connection between two polls.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire). On a
-    /// database or pool that is overloaded, a wait may also end with
+    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).
+    /// On a database or pool that is overloaded, a wait may also end with
     /// [`Error::NoConnection`](crate::Error::NoConnection) or [`Error::NoAnswer`](crate::Error::NoAnswer) instead of
     /// `Busy`. All of these are [transient](crate::Error::is_transient): not acquired, try later.
+    #[doc(alias = "lock")]
+    #[doc(alias = "leader")]
+    #[doc(alias = "leadership")]
     pub fn acquire(&self, name: impl IntoLock, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_one(name, wait))
     }
@@ -120,6 +124,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// The errors of [`try_acquire`](Self::try_acquire).
+    #[doc(alias = "semaphore")]
     pub fn try_acquire_any(&self, set: &LockSet) -> Result<Attempt<Guard<P>>> {
         let attempt = ready(self.try_set(set, Choice::Any))?;
         Ok(attempt.map(one))
@@ -129,6 +134,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// The errors of [`acquire`](Self::acquire).
+    #[doc(alias = "semaphore")]
     pub fn acquire_any(&self, set: &LockSet, wait: Wait) -> Result<Guard<P>> {
         ready(self.wait_for_set(set, Choice::Any, wait)).map(one)
     }
@@ -241,8 +247,46 @@ impl<P: Connections> Locker<P> {
     /// Takes the lock away from its holder. [`LockDsl::force_release`](super::LockDsl::force_release) says when to use
     /// it.
     ///
+    /// # Clear a whole group
+    ///
+    /// A [`List`] reads the held locks of a group, page by page. Each record of a page names its lock:
+    ///
+    /// ```
+    /// # use diesel::{Connection, SqliteConnection};
+    /// # let file = std::env::temp_dir().join(format!("diesel-locks-doc-clear-{}", std::process::id()));
+    /// # let url = file.display().to_string();
+    /// # diesel_locks::blocking::migrate(&mut SqliteConnection::establish(&url).unwrap()).unwrap();
+    /// # let open = move || {
+    /// #     let mut conn = SqliteConnection::establish(&url)?;
+    /// #     diesel::connection::SimpleConnection::batch_execute(&mut conn, "PRAGMA busy_timeout = 5000")?;
+    /// #     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(conn)
+    /// # };
+    /// # let locker = diesel_locks::blocking::Locker::new(open);
+    /// # let one = locker.acquire(("invoices", "41"), diesel_locks::Wait::never())?;
+    /// # let other = locker.acquire(("invoices", "42"), diesel_locks::Wait::never())?;
+    /// use diesel_locks::{Forced, List};
+    ///
+    /// let mut page = List::all().in_group("invoices")?.held();
+    /// loop {
+    ///     let records = locker.list(&page)?;
+    ///     for record in &records {
+    ///         if locker.force_release(record)? == Forced::InUse {
+    ///             println!("a transaction uses {}: try again when it has ended", record.key);
+    ///         }
+    ///     }
+    ///     let Some(last) = records.last() else { break };
+    ///     page = page.after(&last.key);
+    /// }
+    /// # assert!(!locker.is_held(("invoices", "41"))? && !locker.is_held(("invoices", "42"))?);
+    /// # drop((one, other));
+    /// # locker.close();
+    /// # let _ = std::fs::remove_file(file);
+    /// # Ok::<(), diesel_locks::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub fn force_release(&self, name: impl IntoLock) -> Result<Forced> {
         ready(self.take_away(self.lock(name)?))
     }
@@ -252,6 +296,7 @@ impl<P: Connections> Locker<P> {
     ///
     /// # Errors
     /// Whatever the pool or the database says.
+    #[doc(alias = "clear")]
     pub fn purge(&self, list: &List, age: Duration) -> Result<usize> {
         let list = self.listed(list);
         ready(self.ask(None, async move |executor: &mut _| {

@@ -12,6 +12,31 @@ use crate::wait::Wait;
 
 /// Acquires the locks of a [`LockSet`]. Import this trait for sets on a connection of your own; for sets whose leases
 /// are extended in the background use a [`Locker`](super::Locker).
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// # diesel_locks::blocking::migrate(&mut conn).unwrap();
+/// use std::time::Duration;
+/// use diesel_locks::blocking::{LeaseDsl, LockSetDsl};
+/// use diesel_locks::{Attempt, Error, Lock, LockSet, Wait};
+///
+/// let accounts = LockSet::new(&Lock::in_group("accounts", "alice")?, ["bob"])?;
+/// match accounts.acquire_all(&mut conn, Wait::up_to(Duration::from_secs(5)))? {
+///     Attempt::Acquired(leases) => conn.transaction(|conn| {
+///         for lease in &leases {
+///             lease.pin(conn)?;
+///         }
+///         // … move the money …
+///         for lease in &leases {
+///             lease.release(conn)?;
+///         }
+///         Ok::<_, Error>(())
+///     })?,
+///     Attempt::Busy(holder) => println!("an account is in use: {holder:?}"),
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 pub trait LockSetDsl: Borrow<LockSet> {
     /// Tries once to acquire all locks of the set. The answer is the leases in the order of their keys, or busy; then
     /// none is acquired.
@@ -48,6 +73,7 @@ pub trait LockSetDsl: Borrow<LockSet> {
     ///
     /// # Errors
     /// The errors of [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
+    #[doc(alias = "semaphore")]
     fn try_acquire_any<C: LockConnection>(&self, conn: &mut C) -> Result<Attempt<Lease>> {
         self.acquire_any(conn, Wait::never())
     }
@@ -56,6 +82,7 @@ pub trait LockSetDsl: Borrow<LockSet> {
     ///
     /// # Errors
     /// The errors of [`LockDsl::acquire`](super::LockDsl::acquire).
+    #[doc(alias = "semaphore")]
     fn acquire_any<C: LockConnection>(&self, conn: &mut C, wait: Wait) -> Result<Attempt<Lease>> {
         ready(sets::acquire_any(
             &mut Blocking::on(conn),

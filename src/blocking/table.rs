@@ -35,6 +35,20 @@ pub fn verify<C: LockConnection>(conn: &mut C) -> Result<()> {
 
 /// Creates a [`Table`], and checks that locks can work with it. Import this trait for a table other than
 /// `diesel_locks`; for that one there are [`migrate`] and [`verify`].
+///
+/// ```
+/// # use diesel::{Connection, SqliteConnection};
+/// # let mut conn = SqliteConnection::establish(":memory:").unwrap();
+/// use diesel_locks::blocking::TableDsl;
+/// use diesel_locks::{Lock, Table};
+///
+/// let table = Table::new("billing_locks")?;
+/// table.migrate(&mut conn)?;
+/// table.verify(&mut conn)?;
+/// let lock = Lock::new("invoice:42")?.in_table(table);
+/// # let _ = lock;
+/// # Ok::<(), diesel_locks::Error>(())
+/// ```
 pub trait TableDsl: Borrow<Table> {
     /// Creates the table with its view, or upgrades it. The table `diesel_locks_setup` records the migrations that were
     /// run. If all were run already, this call is one SELECT, which needs no right to create anything.

@@ -138,10 +138,10 @@ mod readme {
 
 mod inside_your_transaction {
     use super::*;
-    use diesel_locks::blocking::{LeaseDsl, LockDsl};
 
     #[test]
     fn pin() -> Result {
+        use diesel_locks::blocking::{LeaseDsl, LockDsl};
         let mut conn = connect()?;
         block!("inside-your-transaction/pin-a-stale-holder-cannot-commit");
         Ok(())
@@ -149,8 +149,16 @@ mod inside_your_transaction {
 
     #[test]
     fn one_call() -> Result {
+        use diesel_locks::blocking::LockDsl;
         let mut conn = connect()?;
         block!("inside-your-transaction/one-call");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn async_closures() -> Result {
+        let mut conn: SyncConnectionWrapper<_> = SyncConnectionWrapper::new(connect()?);
+        block!("inside-your-transaction/async-closures");
         Ok(())
     }
 }
@@ -164,6 +172,32 @@ mod managed_locks {
         let url = file.url();
         let pool = move || SqliteConnection::establish(&url);
         block!("managed-locks/managed-locks");
+        Ok(())
+    }
+
+    #[test]
+    fn leader_election() -> Result {
+        let file = File::new("leader")?;
+        let url = file.url();
+        let pool = move || {
+            let mut conn = SqliteConnection::establish(&url)?;
+            conn.batch_execute("PRAGMA busy_timeout = 5000")?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(conn)
+        };
+        let observer = blocking::Locker::new(pool.clone());
+        let leader = move || observer.inspect("leader").expect("the table is there");
+        // The shutdown comes when this process is the leader.
+        let wait_for_shutdown = || {
+            let began = std::time::Instant::now();
+            while !leader().is_some_and(|record| record.is_held()) {
+                assert!(began.elapsed() < Duration::from_secs(20), "nobody leads");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        block!("managed-locks/leader-election");
+        let record = leader().expect("the lock was used");
+        assert!(!record.is_held(), "released when the `Locker` was closed");
+        assert_eq!(record.data.as_deref(), Some("http://10.0.0.7:8080"));
         Ok(())
     }
 }
