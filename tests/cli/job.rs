@@ -3,6 +3,7 @@
 //! The command creates the file `up` in the database's folder, and runs while that file exists: so the test sees that
 //! the command runs, and a command whose folder is removed ends.
 
+use std::fs;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -17,6 +18,18 @@ use crate::program::{self, Said};
 pub const SOON: Duration = Duration::from_secs(60);
 
 pub const WORK: &str = "touch up; while [ -e up ]; do sleep 0.05; done";
+
+/// Returns whether this process catches the signal. The program does so a moment after its command has started. Only
+/// Linux tells; elsewhere the answer is yes.
+pub fn catches(process: &str, signal: Signal) -> bool {
+    if cfg!(not(target_os = "linux")) {
+        return true;
+    }
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << (signal.as_raw() - 1)) != 0)
+}
 
 /// A running `diesel-locks`.
 pub struct Job {
@@ -51,7 +64,12 @@ impl Job {
         job
     }
 
+    /// Sends a signal, once the program catches it.
     pub fn signal(&self, signal: Signal) {
+        let process = self.pid.as_raw_nonzero().to_string();
+        if signal != Signal::KILL {
+            until("the program catches it", || catches(&process, signal));
+        }
         kill_process(self.pid, signal).unwrap();
     }
 

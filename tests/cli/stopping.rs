@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::database::Engine;
-use crate::job::{Job, WORK, force_release, is_held, run, said, until};
+use crate::job::{Job, WORK, catches, force_release, is_held, run, said, until};
 use crate::list::migrated;
 
 pub fn a_command_that_lost_its_lock_is_asked_to_stop(engine: Engine) {
@@ -113,14 +113,6 @@ pub fn no_process_of_a_command_outlives_a_killed_run(engine: Engine) {
     assert!(killed.elapsed() > Duration::from_secs(3), "after the ttl");
 }
 
-/// Returns whether this process catches INT. The program does so a moment after the command has started.
-fn catches_int(process: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    caught.is_some_and(|mask| mask & 0b10 != 0)
-}
-
 /// `script` provides a terminal. Only the `script` of util-linux takes these arguments.
 pub fn a_command_has_the_terminal(engine: Engine) {
     use std::io::Write;
@@ -149,7 +141,9 @@ pub fn a_command_has_the_terminal(engine: Engine) {
     let mut keys = terminal.stdin.take().unwrap();
     keys.write_all(b"hello\n").unwrap();
     until("the command reads", || read("line") == "hello\n");
-    until("the program catches INT", || catches_int(&read("parent")));
+    until("the program catches INT", || {
+        catches(&read("parent"), Signal::INT)
+    });
     keys.write_all(b"\x03").unwrap();
     until("Ctrl-C reaches the command", || !read("int").is_empty());
     assert!(is_held(&database));
