@@ -250,8 +250,9 @@ pub enum Forced {
     Released,
     /// The lock's row names no holder, or there is no row.
     Free,
-    /// A transaction that has pinned the lock, or is acquiring it, is still open. The lock is not taken away during
-    /// that transaction. Try again when the transaction has ended.
+    /// A transaction that has pinned the lock, or is acquiring it, is still open; or a heartbeat is just extending the
+    /// lease; or, on SQLite, another connection writes. The lock is not taken away. Try again a moment later, or when the
+    /// transaction has ended.
     InUse,
 }
 

@@ -67,6 +67,16 @@ impl Lease {
         }
     }
 
+    /// A lease that is trusted until this moment.
+    pub(crate) fn trusted_until_then(lock: Lock, token: Token, fence: i64, until: Moment) -> Self {
+        Self {
+            lock,
+            token,
+            fence,
+            trusted_until: Some(until),
+        }
+    }
+
     /// The lock that this lease holds.
     #[must_use]
     pub fn lock(&self) -> &Lock {
@@ -135,10 +145,6 @@ impl Lease {
     /// The moment from which this process must not rely on the lease any more.
     pub(crate) fn trusted_until(&self) -> Moment {
         self.trusted_until.unwrap_or_default()
-    }
-
-    pub(crate) fn trust_at_least(&mut self, until: Moment) {
-        self.trusted_until = self.trusted_until.max(Some(until));
     }
 
     /// Notes that the request sent at that moment has extended the lease to this ttl.

@@ -51,16 +51,16 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that an engine would cut or refuse.
-    pub fn new(name: &str) -> Result<Self> {
-        identifier("table", name).map(Self::named)
+    pub fn new(name: impl AsRef<str>) -> Result<Self> {
+        identifier("table", name.as_ref()).map(Self::named)
     }
 
     /// The table in this schema (PostgreSQL), database (MySQL, MariaDB) or attached database (SQLite).
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that an engine would cut or refuse.
-    pub fn in_schema(mut self, schema: &str) -> Result<Self> {
-        Arc::make_mut(&mut self.0).schema = Some(identifier("schema", schema)?);
+    pub fn in_schema(mut self, schema: impl AsRef<str>) -> Result<Self> {
+        Arc::make_mut(&mut self.0).schema = Some(identifier("schema", schema.as_ref())?);
         Ok(self)
     }
 

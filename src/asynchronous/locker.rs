@@ -183,6 +183,8 @@ impl<P: AsyncConnections> Locker<P> {
     /// Does the work in a transaction in which the leases of all these guards are pinned: the async form of
     /// [`blocking::Locker::transaction`](crate::blocking::Locker::transaction).
     ///
+    /// Write the work as an async closure: `async |conn| { … }`. The compiler refuses `|conn| async move { … }`.
+    ///
     /// If the future is dropped, the connection is dropped, and with it the transaction.
     ///
     /// # Errors

@@ -13,11 +13,14 @@ use super::locked;
 use super::trust::Trust;
 use crate::clock::Moment;
 use crate::lease::Lease;
-use crate::lock::Lock;
+use crate::lock::{Lock, micros};
+use crate::token::Token;
 
 pub(crate) struct HeldLease {
-    /// The lease as it was acquired. Its ttl and the time until which it is trusted may have changed since.
-    acquired_as: Lease,
+    /// The lock as it was acquired. Its ttl may have changed since.
+    lock: Lock,
+    token: Token,
+    fence: i64,
     state: Mutex<State>,
     /// Rung when the lease is over.
     pub(crate) bell: Bell,
@@ -28,9 +31,8 @@ pub(crate) struct HeldLease {
 }
 
 struct State {
-    ttl: Duration,
-    /// Until when a copy of the lease may be trusted.
-    trusted_until: Moment,
+    /// In microseconds, which takes half the memory.
+    ttl: i64,
     trust: Trust,
     /// Whether the guard was told that the lease is over, or need not be told.
     told: bool,
@@ -39,6 +41,12 @@ struct State {
     /// Whether the lease was given back or handed over, or is about to be.
     let_go: bool,
     on_lost: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl State {
+    fn ttl(&self) -> Duration {
+        Duration::from_micros(self.ttl.unsigned_abs())
+    }
 }
 
 impl HeldLease {
@@ -51,8 +59,7 @@ impl HeldLease {
     ) -> Self {
         Self {
             state: Mutex::new(State {
-                ttl: lease.lock.ttl,
-                trusted_until: lease.trusted_until(),
+                ttl: micros(lease.lock.ttl),
                 trust: Trust::new(lease.trusted_until(), ends),
                 told: false,
                 lost_told: false,
@@ -62,26 +69,29 @@ impl HeldLease {
             bell: Bell::default(),
             observer,
             acquired: Moment::now(),
-            acquired_as: lease,
+            lock: lease.lock,
+            token: lease.token,
+            fence: lease.fence,
             at_least,
         }
     }
 
     pub(crate) fn lock(&self) -> &Lock {
-        &self.acquired_as.lock
+        &self.lock
     }
 
     pub(crate) fn fence(&self) -> i64 {
-        self.acquired_as.fence
+        self.fence
     }
 
     /// A copy of the lease as it is now.
     pub(crate) fn lease(&self) -> Lease {
-        let mut lease = self.acquired_as.clone();
         let state = locked(&self.state);
-        lease.lock.ttl = state.ttl;
-        lease.trust_at_least(state.trusted_until);
-        lease
+        let lock = Lock {
+            ttl: state.ttl(),
+            ..self.lock.clone()
+        };
+        Lease::trusted_until_then(lock, self.token.clone(), self.fence, state.trust.until())
     }
 
     pub(crate) fn goes_on(&self) -> bool {
@@ -108,7 +118,7 @@ impl HeldLease {
     /// Whether the lease has certainly expired in the database.
     pub(crate) fn has_expired(&self) -> bool {
         let state = locked(&self.state);
-        Moment::now().since(state.trusted_until) > state.ttl
+        Moment::now().since(state.trust.until()) > state.ttl()
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
@@ -117,17 +127,12 @@ impl HeldLease {
 
     /// Notes that the database has extended the lease; `false` if the answer came too late.
     pub(crate) fn extended(&self, until: Moment) -> bool {
-        let mut state = locked(&self.state);
-        let goes_on = state.trust.extended(Moment::now(), until);
-        if goes_on {
-            state.trusted_until = state.trusted_until.max(until);
-        }
-        goes_on
+        locked(&self.state).trust.extended(Moment::now(), until)
     }
 
     /// From now on the lease is extended to this ttl.
     pub(crate) fn change_ttl(&self, ttl: Duration) {
-        locked(&self.state).ttl = ttl;
+        locked(&self.state).ttl = micros(ttl);
     }
 
     pub(crate) fn pinned(&self) -> bool {
@@ -135,9 +140,7 @@ impl HeldLease {
     }
 
     pub(crate) fn unpinned(&self, lease: &Lease) {
-        let mut state = locked(&self.state);
-        state.trust.unpinned(lease.trusted_until());
-        state.trusted_until = state.trusted_until.max(lease.trusted_until());
+        locked(&self.state).trust.unpinned(lease.trusted_until());
     }
 
     pub(crate) fn is_pinned(&self) -> bool {

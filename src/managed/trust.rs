@@ -45,6 +45,11 @@ impl Trust {
         Some(self.trusted_until.min(ends))
     }
 
+    /// Until when the answers of the database allow to trust the lease. Nothing here has ended that trust before.
+    pub(crate) fn until(&self) -> Moment {
+        self.trusted_until
+    }
+
     pub(crate) fn left(&mut self, now: Moment) -> Duration {
         if !self.goes_on(now) {
             return Duration::ZERO;
