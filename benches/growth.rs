@@ -49,7 +49,7 @@ fn grow<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
 
 /// A table with `rows` free locks.
 fn table<C: Bench>(database: &Database, rows: u32) -> (C, Table) {
-    let table = Table::new(&format!("locks_{rows}")).unwrap();
+    let table = Table::new(format!("locks_{rows}")).unwrap();
     let mut conn = database.open::<C>();
     table.migrate(&mut conn).unwrap();
     fill(&mut conn, database.engine, table.name(), rows);

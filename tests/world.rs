@@ -163,7 +163,7 @@ fn setup(engine: Engine) -> Vec<String> {
 
 /// A table whose name no other case uses.
 pub fn own_table(name: &str) -> Table {
-    Table::new(&format!("{name}_{}", unique())).expect("a valid name")
+    Table::new(format!("{name}_{}", unique())).expect("a valid name")
 }
 
 /// Runs a task beside the case, on a thread of its own, for both kinds of connections.

@@ -78,7 +78,7 @@ impl<P: Connections> Locker<P> {
     /// Use it if the work can be skipped while somebody else does it.
     ///
     /// # Errors
-    /// [`Error::NoConnection`](crate::Error::NoConnection), [`Error::Closed`](crate::Error::Closed), and the errors of
+    /// [`Error::NoConnection`], [`Error::Closed`], and the errors of
     /// [`LockDsl::try_acquire`](super::LockDsl::try_acquire).
     #[doc(alias = "try_lock")]
     pub fn try_acquire(&self, name: impl IntoLock) -> Result<Attempt<Guard<P>>> {
@@ -91,9 +91,9 @@ impl<P: Connections> Locker<P> {
     /// database. A waiter holds no connection between two polls.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).
+    /// [`Error::Busy`] if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).
     /// On a database or pool that is overloaded, a wait may also end with
-    /// [`Error::NoConnection`](crate::Error::NoConnection) or [`Error::NoAnswer`](crate::Error::NoAnswer) instead of
+    /// [`Error::NoConnection`] or [`Error::NoAnswer`] instead of
     /// `Busy`. All of these are [transient](crate::Error::is_transient): not acquired, try later.
     #[doc(alias = "lock")]
     #[doc(alias = "leader")]
@@ -143,7 +143,7 @@ impl<P: Connections> Locker<P> {
     /// process as text, or from a connection of your own.
     ///
     /// # Errors
-    /// [`Error::Lost`](crate::Error::Lost) if the lease is lost, and the errors of [`try_acquire`](Self::try_acquire).
+    /// [`Error::Lost`] if the lease is lost, and the errors of [`try_acquire`](Self::try_acquire).
     pub fn adopt(&self, lease: Lease) -> Result<Guard<P>> {
         ready(self.adopt_lease(lease))
     }
@@ -198,7 +198,7 @@ impl<P: Connections> Locker<P> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Lost`](crate::Error::Lost) if one of the locks is lost, the work's own errors, and whatever the pool or
+    /// [`Error::Lost`] if one of the locks is lost, the work's own errors, and whatever the pool or
     /// the database says.
     pub fn transaction<T, X>(
         &self,

@@ -107,7 +107,7 @@ pub async fn a_table_may_have_an_odd_name(world: &World) {
     for name in odd {
         work_in(world, &mut *conn, &own_table(name)).await;
     }
-    assert!(Table::new(&"x".repeat(58)).is_err());
+    assert!(Table::new("x".repeat(58)).is_err());
 }
 
 /// The name of a schema that no other case uses, and the SQL that creates and removes it.
