@@ -81,9 +81,12 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// A lease is lost: another process has taken the lock over, or the lock was released or removed. Do not go on with
-    /// the work.
-    #[error("the lease on {key:?} is lost: it was taken over, released or removed")]
+    /// A lease is lost: another process has taken the lock over, or the lock was released or removed. A guard is also
+    /// lost if its lease was not extended in time, if its longest time is over, or if its `Locker` was closed. Do not go
+    /// on with the work.
+    #[error(
+        "the lease on {key:?} is lost: it was taken over, released or removed, or its time was over"
+    )]
     #[non_exhaustive]
     Lost {
         /// The key of the lock: `group|name`, or the name alone.
@@ -178,7 +181,7 @@ pub enum Error {
     },
 
     /// The `Locker` was closed. It cannot acquire a lock any more.
-    #[error("these locks were closed: make a new `Locker`")]
+    #[error("this `Locker` was closed: make a new one")]
     Closed,
 
     /// Anything else that the database or the connection said.

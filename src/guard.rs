@@ -117,8 +117,9 @@ impl<P: Pool> Guard<P> {
     /// [adopt](crate::asynchronous::Locker::adopt). From here on nobody extends the lease until it is adopted.
     #[must_use]
     pub fn into_lease(mut self) -> Lease {
+        let lease = self.lease();
         self.disarm();
-        self.lease()
+        lease
     }
 }
 
@@ -137,9 +138,10 @@ impl<P: Pool> Guard<P> {
     }
 
     /// Makes the drop of the guard do nothing, because nothing is left to give back.
-    fn disarm(&mut self) {
+    /// `false` if the lease is being given back already.
+    fn disarm(&mut self) -> bool {
         self.is_done = true;
-        self.leave();
+        self.leave()
     }
 
     /// Stops keeping the lease alive. Whatever happens to the lease from here on is no loss. `false` if the lease is
@@ -152,9 +154,9 @@ impl<P: Pool> Guard<P> {
 
 impl<P: Pool> Drop for Guard<P> {
     fn drop(&mut self) {
-        let rest = self.held.rest();
+        let until = self.held.stays_until();
         if !self.is_done && self.leave() {
-            self.locker.give_back_later(self.held.clone(), rest);
+            self.locker.give_back_later(self.held.clone(), until);
         }
     }
 }

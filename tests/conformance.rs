@@ -279,6 +279,8 @@ conformance! {
         work_that_takes_too_long_is_told_though_the_lock_is_kept_alive,
         work_that_is_done_early_keeps_its_lock_for_the_rest,
         every_way_of_giving_back_keeps_the_lock_for_the_rest,
+        after_the_closing_a_lock_is_held_for_the_rest_nevertheless,
+        a_heartbeat_that_was_on_its_way_does_not_prolong_the_rest,
         a_lost_lock_is_not_held_for_the_rest,
         who_waits_behind_a_rest_gets_the_lock_after_it,
         work_s_own_error_is_what_it_brought;

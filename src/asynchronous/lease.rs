@@ -258,7 +258,7 @@ where
         + 'a,
 {
     let leases = std::slice::from_mut(lease);
-    let guarded = guarded::open(&mut Asynchronous::on(conn), leases).await?;
+    let opened = guarded::open(&mut Asynchronous::on(conn), leases).await?;
     let done = work(conn).await;
-    guarded::close(&mut Asynchronous::on(conn), leases, guarded, end, done).await
+    guarded::close(&mut Asynchronous::on(conn), leases, opened, end, done).await
 }

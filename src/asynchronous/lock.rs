@@ -98,16 +98,16 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                 Attempt::Acquired(lease) => lease,
                 Attempt::Busy(holder) => return Ok(Attempt::Busy(holder)),
             };
-            let guarded =
+            let opened =
                 guarded::open(&mut Asynchronous::on(conn), slice::from_mut(&mut lease)).await;
-            let done = match guarded {
-                Ok(guarded) => {
+            let done = match opened {
+                Ok(opened) => {
                     let done = work(conn, &lease).await;
                     let end = End::Release;
                     guarded::close(
                         &mut Asynchronous::on(conn),
                         slice::from_mut(&mut lease),
-                        guarded,
+                        opened,
                         end,
                         done,
                     )
@@ -115,7 +115,7 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                 }
                 Err(error) => Err(error.into()),
             };
-            guarded::finish(&mut Asynchronous::on(conn), &lease, done).await
+            guarded::release_if_failed(&mut Asynchronous::on(conn), &lease, done).await
         }
     }
 

@@ -274,12 +274,12 @@ where
     X: From<Error>,
 {
     let leases = std::slice::from_mut(lease);
-    let guarded = ready(guarded::open(&mut Blocking::on(conn), leases))?;
+    let opened = ready(guarded::open(&mut Blocking::on(conn), leases))?;
     let done = work(conn);
     ready(guarded::close(
         &mut Blocking::on(conn),
         leases,
-        guarded,
+        opened,
         end,
         done,
     ))

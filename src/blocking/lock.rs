@@ -139,7 +139,11 @@ pub trait LockDsl: Borrow<Lock> {
         };
         let copy = lease.clone();
         let done = run_guarded(&mut lease, conn, End::Release, |conn| work(conn, &copy));
-        ready(guarded::finish(&mut Blocking::on(conn), &lease, done))
+        ready(guarded::release_if_failed(
+            &mut Blocking::on(conn),
+            &lease,
+            done,
+        ))
     }
 
     /// Reads the lock's row. `None` if the lock was never used, or was purged since. Use it to tell people; to decide

@@ -7,7 +7,7 @@ use crate::answer::{LeaseStatus, Outcome, Run};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::managed::pool::{Pool, Runtime};
-use crate::managed::releasing::given_back;
+use crate::managed::releasing::tell_given_back;
 use crate::managed::request::on_connection;
 use crate::protocol::{self, Extension};
 
@@ -25,7 +25,7 @@ impl<P: Pool> Guard<P> {
                 return false;
             }
             let until_deadline = self.held.deadline().map(|end| end.since(Moment::now()));
-            // Without a deadline the lease is pinned. After the pin has ended, the watch rings when the lease is over.
+            // No deadline means that the lease is pinned. Once it is unpinned, the watch rings at the deadline.
             let pause = rest.into_iter().chain(until_deadline).min();
             P::Runtime::wait(&self.held.bell, seen, pause.unwrap_or(Duration::MAX)).await;
         }
@@ -35,7 +35,7 @@ impl<P: Pool> Guard<P> {
     /// to the ttl that it has.
     pub(crate) async fn extend_lease(&self, how: Option<Extension>) -> Result<Outcome> {
         let mut lease = self.lease();
-        let extension = how.unwrap_or(Extension::To(lease.lock.ttl));
+        let extension = how.unwrap_or(Extension::To(lease.lock.ttl)).valid()?;
         let request = async move |executor: &mut P::Executor| {
             let outcome = protocol::extend_for(executor, &mut lease, extension).await?;
             Ok((lease, outcome))
@@ -80,14 +80,18 @@ impl<P: Pool> Guard<P> {
     /// Gives the lock back. If this is cancelled, the lock is given back in the background.
     pub(crate) async fn give_back(mut self) -> Result<Outcome> {
         let lease = self.lease();
-        let how = self.locker.settings.release.after(self.held.rest());
-        self.disarm(); // from here on the request ends by itself, whether or not anybody waits for it
+        let how = self.locker.settings.release;
+        let how = how.not_before(self.held.stays_until());
+        if !self.disarm() {
+            return Ok(Outcome::Lost); // the closed `Locker` gives the lock back
+        }
+        // From here on the request ends by itself, whether or not anybody waits for it.
         let (pool, queues) = (self.locker.pool.clone(), self.locker.queues.clone());
         let (held, within) = (self.held.clone(), how.within);
         let ending = async move {
             let request = async move |executor: &mut P::Executor| how.lease(executor, &lease).await;
             let outcome = on_connection(pool, Some(within), None, request).await;
-            given_back(&held, &queues, &outcome);
+            tell_given_back(&held, &queues, &outcome);
             outcome
         };
         let outcome = P::Runtime::detach_after(Some(within), ending).await;

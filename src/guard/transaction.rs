@@ -1,12 +1,15 @@
 //! A transaction under guards, in which their leases are pinned.
 
+use std::sync::Arc;
+
 use super::Guard;
 use crate::answer::Outcome;
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::locker::Locker;
 use crate::managed::pool::Pool;
-use crate::managed::releasing::given_back;
+use crate::managed::releasing::tell_given_back;
 use crate::protocol::Transactions;
 use crate::protocol::guarded::{self, End};
 
@@ -37,7 +40,10 @@ impl<P: Pool> Locker<P> {
                 remedy: "at least one guard, whose lease is pinned: use Diesel's `transaction` without a guard",
             });
         }
-        for guard in guards {
+        let mut guards = guards.to_vec();
+        // Two transactions under the same guards extend the leases in the same order, so they do not deadlock.
+        guards.sort_by_key(|guard| (&guard.lock().table, guard.lock().key()));
+        for guard in &guards {
             guard.check()?;
         }
         let patience = guards.iter().map(|guard| guard.patience()).min();
@@ -46,12 +52,14 @@ impl<P: Pool> Locker<P> {
         let opened = match guarded::open(&mut executor, &mut leases).await {
             Ok(opened) => opened,
             Err(error) => {
-                P::put_back(executor);
-                note_lost(guards, &error);
+                if !error.is_connection() {
+                    P::put_back(executor);
+                }
+                self.note_lost(&guards, &error);
                 return Err(error);
             }
         };
-        match Pins::new(guards, leases) {
+        match Pins::new(&guards, leases) {
             Ok(pins) => Ok(GuardedTransaction {
                 executor,
                 opened,
@@ -64,24 +72,28 @@ impl<P: Pool> Locker<P> {
             }
         }
     }
-}
 
-/// Ends the trust in a lease that the database has found lost. If there are several leases, a heartbeat finds out which.
-fn note_lost<P: Pool>(guards: &[&Guard<P>], error: &Error) {
-    match guards {
-        _ if !matches!(error, Error::Lost { .. }) => {}
-        [guard] => guard.held.gone(),
-        guards => guards
-            .iter()
-            .for_each(|guard| guard.locker.keeper.ask_about(guard.lock())),
+    /// Ends the trust in a lease that the database has found lost. If there are several leases, a heartbeat finds out
+    /// which. A guard of another `Locker` may be of another database, so its own keeper asks, too.
+    fn note_lost(&self, guards: &[&Guard<P>], error: &Error) {
+        if !matches!(error, Error::Lost { .. }) {
+            return;
+        }
+        for guard in guards {
+            let keeper = &guard.locker.keeper;
+            if guards.len() == 1 && Arc::ptr_eq(keeper, &self.keeper) {
+                guard.held.gone();
+            } else {
+                keeper.ask_about(guard.lock());
+            }
+        }
     }
 }
 
 impl<P: Pool> Guard<P> {
-    /// Ends the guard, after [`GuardedTransaction::finish`] has released the lock.
+    /// Ends the guard, after [`GuardedTransaction::finish`] has given the lock back.
     pub(crate) fn finished(mut self) {
-        self.disarm();
-        given_back(&self.held, &self.locker.queues, &Ok(Outcome::Done));
+        self.is_done = true;
     }
 }
 
@@ -98,20 +110,29 @@ impl<P: Pool> GuardedTransaction<'_, P> {
     /// Ends the transaction under one guard: commits and gives the lock back if the work succeeded, and rolls back
     /// otherwise.
     pub(crate) async fn finish<T, X: From<Error>>(self, work: Result<T, X>) -> Result<T, X> {
-        let rest = self.pins.guards[0].held.rest();
-        self.end(End::after(rest), work).await
+        let held = &self.pins.guards[0].held;
+        let end = if held.is_let_go() {
+            End::Keep // the closed `Locker` gives the lock back
+        } else {
+            End::after(held.stays_until().since(Moment::now()))
+        };
+        self.end(end, work).await
     }
 
     async fn end<T, X: From<Error>>(mut self, end: End, work: Result<T, X>) -> Result<T, X> {
         let leases = &mut self.pins.leases;
         let done = guarded::close(&mut self.executor, leases, self.opened, end, work).await;
-        if done.is_ok() && end != End::Keep {
-            // Before the pins end: from then on a heartbeat would find the released lease lost.
-            for guard in &self.pins.guards {
-                guard.leave();
-            }
+        let given_back: &[&Guard<P>] = match end {
+            End::Release | End::Retire(_) if done.is_ok() => &self.pins.guards,
+            _ => &[],
+        };
+        for guard in given_back {
+            guard.leave(); // before the pins end: from then on a heartbeat would find the released lease lost
         }
         P::put_back(self.executor);
+        for guard in given_back {
+            tell_given_back(&guard.held, &guard.locker.queues, &Ok(Outcome::Done));
+        }
         done
     }
 }

@@ -105,9 +105,7 @@ impl<R: Runtime> Asked<R> {
     }
 
     async fn extend(mut self, patience: Duration) {
-        let asked = self.batch.iter();
-        let asked = asked.map(|due| (due.held.lease(), due.held.is_pinned()));
-        let leases = asked.collect();
+        let leases = self.batch.iter().map(|due| due.held.clone()).collect();
         let answer = self.keeper.database.keep_alive(leases, patience).await;
         self.settle(answer);
     }

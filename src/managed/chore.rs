@@ -8,7 +8,7 @@ use super::event::{EventKind, Observer};
 use super::held_lease::HeldLease;
 use super::pool::{Boxed, Runtime};
 use super::queue::Queues;
-use super::releasing::{Release, given_back};
+use super::releasing::{Release, tell_given_back};
 use super::request::{Database, no_answer};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ impl Chore {
             Self::Release(held, how) => {
                 let ask = || database.release(held.lease(), how);
                 let outcome = insist::<R, _>(how, held.lease().lock.ttl, ask).await;
-                given_back(&held, queues, &outcome);
+                tell_given_back(&held, queues, &outcome);
             }
             Self::ReleaseUnseen(lock, token, how, observer) => {
                 let ask = || database.release_unseen(lock.clone(), token.clone(), how);

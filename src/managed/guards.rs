@@ -1,7 +1,6 @@
 //! From a lease to a guard, and the end of all guards.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::chore::Chore;
 use super::event::EventKind;
@@ -18,19 +17,19 @@ use crate::protocol;
 
 impl<P: Pool> Locker<P> {
     /// Keeps a lease alive from now on, and returns its guard.
-    pub(super) fn hold(&self, lease: Lease, ends: Option<Moment>) -> Result<Guard<P>> {
+    pub(super) fn guard_of(&self, lease: Lease, ends: Option<Moment>) -> Result<Guard<P>> {
         let every = self.settings.every(lease.lock.ttl);
-        let held = self.held(lease, ends);
+        let held = self.held_lease(lease, ends);
         if let Some(number) = self.keeper.keep(held.clone(), every) {
             return Ok(Guard::new(self.clone(), number, held));
         }
-        self.give_back_later(held, Duration::ZERO);
+        self.give_back_later(held, Moment::default());
         Err(Error::Closed)
     }
 
     /// Gives back, in the background, a lease that has no guard.
     pub(super) fn give_back(&self, lease: Lease) {
-        self.give_back_later(self.held(lease, None), Duration::ZERO);
+        self.give_back_later(self.held_lease(lease, None), Moment::default());
     }
 
     /// Extends a lease that was acquired elsewhere, and keeps it alive from now on.
@@ -47,7 +46,7 @@ impl<P: Pool> Locker<P> {
         if outcome.is_lost() {
             return Err(lease.lost());
         }
-        let guard = self.hold(lease, self.settings.ends(sent))?;
+        let guard = self.guard_of(lease, self.settings.ends(sent))?;
         let waited = Moment::now().since(sent);
         guard.tell(EventKind::Acquired { waited });
         Ok(guard)
@@ -69,9 +68,9 @@ impl<P: Pool> Locker<P> {
     /// timeout of a release.
     pub(crate) async fn shut_down(&self) {
         for held in self.keeper.close() {
-            let rest = held.rest();
+            let until = held.stays_until();
             if held.close() {
-                self.give_back_later(held, rest);
+                self.give_back_later(held, until);
             }
         }
         self.queues.end();
@@ -85,15 +84,15 @@ impl<P: Pool> Locker<P> {
         self.settings.observer.tell(lock, None, what);
     }
 
-    fn held(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
+    fn held_lease(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
         let observer = self.settings.observer.clone();
         let at_least = self.settings.at_least;
         Arc::new(HeldLease::new(lease, at_least, ends, observer))
     }
 
-    /// Gives a lease back in the background. The lock stays held for the rest.
-    pub(crate) fn give_back_later(&self, held: Arc<HeldLease>, rest: Duration) {
-        let how = self.settings.release.after(rest);
+    /// Gives a lease back in the background. The lock stays held until this moment.
+    pub(crate) fn give_back_later(&self, held: Arc<HeldLease>, until: Moment) {
+        let how = self.settings.release.not_before(until);
         self.keeper.later(Chore::Release(held, how));
     }
 }

@@ -84,14 +84,16 @@ impl HeldLease {
         self.fence
     }
 
-    /// A copy of the lease as it is now.
+    /// A copy of the lease as it is now. A copy of a lost lease is not trusted.
     pub(crate) fn lease(&self) -> Lease {
-        let state = locked(&self.state);
+        let mut state = locked(&self.state);
         let lock = Lock {
             ttl: state.ttl(),
             ..self.lock.clone()
         };
-        Lease::trusted_until_then(lock, self.token.clone(), self.fence, state.trust.until())
+        let goes_on = state.trust.goes_on(Moment::now());
+        let until = goes_on.then(|| state.trust.until()).unwrap_or_default();
+        Lease::trusted_until_then(lock, self.token.clone(), self.fence, until)
     }
 
     pub(crate) fn goes_on(&self) -> bool {
@@ -106,13 +108,18 @@ impl HeldLease {
         Moment::now().since(self.acquired)
     }
 
-    /// How long the lock stays held after it was given back. Zero if the lease is lost.
-    pub(crate) fn rest(&self) -> Duration {
+    /// Until when the lock stays held if it is given back sooner. A moment in the past if the lease is lost.
+    pub(crate) fn stays_until(&self) -> Moment {
         if self.goes_on() {
-            self.at_least.saturating_sub(self.held_for())
+            self.acquired.after(self.at_least)
         } else {
-            Duration::ZERO
+            Moment::default()
         }
+    }
+
+    /// Whether the lease was given back or handed over, or is about to be.
+    pub(crate) fn is_let_go(&self) -> bool {
+        locked(&self.state).let_go
     }
 
     /// Whether the lease has certainly expired in the database.
@@ -160,7 +167,7 @@ impl HeldLease {
         }
     }
 
-    /// Tells the observer once that the lease was lost. Tells nothing if the closed `Locker` gives the lease back.
+    /// Tells the observer once that the lease was lost. Tells nothing after `close`, which is no loss.
     pub(crate) fn tell_lost(&self) {
         let mut state = locked(&self.state);
         if !std::mem::replace(&mut state.lost_told, true) {

@@ -20,8 +20,8 @@ use crate::clock::Moment;
 use crate::lease::Lease;
 use crate::lock::Lock;
 
-/// How often the background looks at the clock. If a process was paused, its guards are told of a loss this long after
-/// the process wakes, at the latest. The background ends this long after the last lease, at the latest.
+/// How often the background looks at the clock. After a pause of the process, guards hear of a loss within this time.
+/// After the last lease, the background ends within this time.
 const LOOK: Duration = Duration::from_millis(200);
 /// If work has not looked at the clock for this long, nothing drives its runtime any more.
 const DEAD: Duration = Duration::from_secs(2);

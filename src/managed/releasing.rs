@@ -21,13 +21,13 @@ pub(crate) struct Release {
     pub(crate) within: Duration,
     /// Whether the release waits for the disk.
     pub(crate) durable: bool,
-    /// How long the lock stays held after it was given back: [`hold_at_least`](crate::locker::Locker::hold_at_least).
-    pub(crate) rest: Duration,
+    /// Until when the lock stays held after it was given back: [`hold_at_least`](crate::locker::Locker::hold_at_least).
+    pub(crate) until: Moment,
 }
 
 impl Release {
-    pub(crate) fn after(self, rest: Duration) -> Self {
-        Self { rest, ..self }
+    pub(crate) fn not_before(self, until: Moment) -> Self {
+        Self { until, ..self }
     }
 
     /// Gives a lease back. After contention it tries again until the timeout: a release has time for that.
@@ -49,8 +49,9 @@ impl Release {
     }
 
     async fn once<E: Executor>(self, executor: &mut E, lease: &Lease) -> Result<Outcome> {
-        if !self.rest.is_zero() {
-            protocol::retire(executor, lease, self.rest).await
+        let rest = self.until.since(Moment::now());
+        if !rest.is_zero() {
+            protocol::retire(executor, lease, rest).await
         } else if self.durable {
             protocol::release(executor, lease).await
         } else {
@@ -78,7 +79,7 @@ impl Release {
 }
 
 /// Tells the observer and the waiters of this process how the release ended.
-pub(crate) fn given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Outcome>) {
+pub(crate) fn tell_given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Outcome>) {
     queues.released(held.lock());
     match outcome {
         Ok(Outcome::Lost) => held.tell_lost(),

@@ -5,9 +5,10 @@
 //! request is cancelled if it takes too long, or more than a moment after its caller has given up. It is cancelled
 //! together with its connection, which may never answer again.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::held_lease::HeldLease;
 use super::pool::{Boxed, Pool, Runtime};
 use super::releasing::Release;
 use crate::answer::Outcome;
@@ -65,10 +66,10 @@ pub(crate) fn no_answer(within: Option<Duration>) -> Error {
 
 /// The requests of the background, on connections of any pool: the keeper may have a pool of its own.
 pub(crate) trait Database: Send + Sync {
-    /// Extends leases of one table. The `bool` of each lease says whether it is pinned.
+    /// Extends leases of one table, except those that are given back by the time there is a connection.
     fn keep_alive(
         &self,
-        leases: Vec<(Lease, bool)>,
+        leases: Vec<Arc<HeldLease>>,
         within: Duration,
     ) -> Boxed<'static, Result<Vec<Renewal>>>;
 
@@ -81,7 +82,7 @@ pub(crate) trait Database: Send + Sync {
 impl<P: Pool> Database for P {
     fn keep_alive(
         &self,
-        leases: Vec<(Lease, bool)>,
+        leases: Vec<Arc<HeldLease>>,
         within: Duration,
     ) -> Boxed<'static, Result<Vec<Renewal>>> {
         let request = async move |executor: &mut P::Executor| renew(executor, leases).await;
@@ -100,14 +101,27 @@ impl<P: Pool> Database for P {
     }
 }
 
-/// Extends leases. A pinned lease that seems lost may just have been released by its own transaction: then it counts as
-/// locked.
-async fn renew<E: Executor>(executor: &mut E, leases: Vec<(Lease, bool)>) -> Result<Vec<Renewal>> {
-    let (leases, pinned): (Vec<Lease>, Vec<bool>) = leases.into_iter().unzip();
-    let mut answers = protocol::keep_alive(executor, &leases).await?;
-    for ((answer, lease), is_pinned) in answers.iter_mut().zip(&leases).zip(pinned) {
-        if is_pinned && *answer == Renewal::Lost && protocol::is_released(executor, lease).await? {
-            *answer = Renewal::Locked(None);
+/// Extends leases. The answers are in the order of the leases.
+///
+/// A lease that was given back while the request waited for its connection is left out: it may have to expire, and an
+/// extension would keep the lock. A pinned lease that seems lost may just have been released by its own transaction.
+/// Both count as locked.
+async fn renew<E: Executor>(executor: &mut E, leases: Vec<Arc<HeldLease>>) -> Result<Vec<Renewal>> {
+    let mut answers = vec![Renewal::Locked(None); leases.len()];
+    let kept: Vec<usize> = (0..leases.len())
+        .filter(|index| !leases[*index].is_let_go())
+        .collect();
+    let pinned: Vec<bool> = kept
+        .iter()
+        .map(|index| leases[*index].is_pinned())
+        .collect();
+    let asked: Vec<Lease> = kept.iter().map(|index| leases[*index].lease()).collect();
+    let renewals = protocol::keep_alive(executor, &asked).await?;
+    for (((index, is_pinned), lease), renewal) in kept.iter().zip(pinned).zip(&asked).zip(renewals)
+    {
+        let is_lost = renewal == Renewal::Lost;
+        if !(is_lost && is_pinned && protocol::is_released(executor, lease).await?) {
+            answers[*index] = renewal;
         }
     }
     Ok(answers)

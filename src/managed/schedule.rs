@@ -188,12 +188,12 @@ impl Schedule {
         ended
     }
 
-    /// How long there is certainly no beat.
+    /// For at least this time there is no beat.
     pub(crate) fn until_beat(&self, now: Moment) -> Duration {
         until(self.next_beat, now)
     }
 
-    /// How long certainly no lease reaches its deadline.
+    /// For at least this time no lease reaches its deadline.
     pub(crate) fn until_end(&self, now: Moment) -> Duration {
         until(self.next_end, now)
     }

@@ -35,7 +35,7 @@ impl Settings {
             release: Release {
                 within: RELEASE_WITHIN,
                 durable: false,
-                rest: Duration::ZERO,
+                until: Moment::default(),
             },
             at_least: Duration::ZERO,
             at_most: None,

@@ -45,7 +45,7 @@ impl Trust {
         Some(self.trusted_until.min(ends))
     }
 
-    /// Until when the answers of the database allow to trust the lease. Nothing here has ended that trust before.
+    /// Until when the database's answers allow trust. The trust itself may have ended already.
     pub(crate) fn until(&self) -> Moment {
         self.trusted_until
     }

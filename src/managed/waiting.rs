@@ -247,7 +247,7 @@ impl<'w, P: Pool> Waiting<'w, P> {
         let ends = self.locker.settings.ends(sent);
         let guards: Vec<Result<Guard<P>>> = leases
             .into_iter()
-            .map(|lease| self.locker.hold(lease, ends))
+            .map(|lease| self.locker.guard_of(lease, ends))
             .collect(); // all of them, before the first error lets go of the others
         let guards: Result<Vec<Guard<P>>> = guards.into_iter().collect();
         let guards = guards?;

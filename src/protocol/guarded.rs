@@ -3,8 +3,8 @@
 //! This file has the two steps around the work. The work itself is the caller's, blocking or async.
 //!
 //! - The work runs only if the lease is pinned, and no other holder takes the lock over before the transaction has
-//!   ended (I5). So a lease that expires meanwhile still belongs to its holder, and is extended: in the same
-//!   transaction, in which the lease is held at the commit.
+//!   ended (I5). So a lease that expires meanwhile still belongs to its holder. It is extended in the
+//!   same transaction, and is held when that transaction commits.
 //! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above) cannot write the row after a
 //!   heartbeat has written it: the write would fail with 40001, and the work would fail with it. So for such a
 //!   transaction the lease is extended before BEGIN, and released or extended again after COMMIT. A savepoint cannot
@@ -64,7 +64,7 @@ pub(crate) async fn open<E: Transactions>(
         }
     }
     executor.begin().await?;
-    match pinned(executor, leases, nested).await {
+    match pin_all(executor, leases, nested).await {
         Ok(opened) => Ok(opened),
         Err(error) => {
             let _ = executor.rollback().await;
@@ -133,7 +133,7 @@ async fn settle_all<'l, E: Executor>(
 }
 
 /// Gives the lock back if the work has failed: the lock was acquired for this one transaction.
-pub(crate) async fn finish<E: Executor, T, X>(
+pub(crate) async fn release_if_failed<E: Executor, T, X>(
     executor: &mut E,
     lease: &Lease,
     work: Result<T, X>,
@@ -144,7 +144,7 @@ pub(crate) async fn finish<E: Executor, T, X>(
     work.map(Attempt::Acquired)
 }
 
-async fn pinned<E: Executor>(executor: &mut E, leases: &[Lease], nested: bool) -> Result<Opened> {
+async fn pin_all<E: Executor>(executor: &mut E, leases: &[Lease], nested: bool) -> Result<Opened> {
     let mut sees_snapshot = false;
     for lease in leases {
         let state = ask_pin(executor, lease).await?;

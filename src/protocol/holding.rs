@@ -21,6 +21,13 @@ pub(crate) enum Extension {
     By(Duration),
 }
 
+impl Extension {
+    pub(crate) fn valid(self) -> Result<Self> {
+        let (Self::To(time) | Self::By(time)) = self;
+        valid_ttl(time).map(|_| self)
+    }
+}
+
 /// Extends a lease to its own ttl.
 pub(crate) async fn extend<E: Executor>(executor: &mut E, lease: &mut Lease) -> Result<Outcome> {
     extend_for(executor, lease, Extension::To(lease.lock.ttl)).await
@@ -31,12 +38,12 @@ pub(crate) async fn extend_for<E: Executor>(
     lease: &mut Lease,
     how: Extension,
 ) -> Result<Outcome> {
-    let statement = match how {
-        Extension::To(ttl) => Statement::extend(lease, valid_ttl(ttl)?),
-        Extension::By(time) => Statement::extend_by(lease, valid_ttl(time)?),
+    let statement = match how.valid()? {
+        Extension::To(ttl) => Statement::extend(lease, ttl),
+        Extension::By(time) => Statement::extend_by(lease, time),
     };
     let sent = Moment::now();
-    let outcome = tell(executor, lease, statement).await?;
+    let outcome = change(executor, lease, statement).await?;
     // In a transaction the extension may still be taken back.
     if outcome.is_lost() || executor.in_transaction() {
         return Ok(outcome);
@@ -50,7 +57,7 @@ pub(crate) async fn extend_for<E: Executor>(
 
 pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
     if !E::Backend::KEEPS_UNMATCHED_ROW_LOCKS {
-        return tell(executor, lease, Statement::release(lease)).await;
+        return change(executor, lease, Statement::release(lease)).await;
     }
     if !executor.in_transaction() {
         // `RELEASE` skips a locked row. A stale holder must never queue here, ahead of the new holder's pins.
@@ -61,7 +68,7 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
             return Ok(Outcome::Lost);
         }
     }
-    tell(executor, lease, Statement::release_waiting(lease)).await
+    change(executor, lease, Statement::release_waiting(lease)).await
 }
 
 /// Releases the lease without waiting for the server's disk, where the database can do that. If the server crashes, the
@@ -69,7 +76,7 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
 /// the commit of that transaction would not wait for the disk either.
 pub(crate) async fn release_async<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
     if E::Backend::ASYNC_COMMIT && !executor.in_transaction() {
-        return tell(executor, lease, Statement::release_async(lease)).await;
+        return change(executor, lease, Statement::release_async(lease)).await;
     }
     release(executor, lease).await
 }
@@ -81,7 +88,7 @@ pub(crate) async fn retire<E: Executor>(
     lease: &Lease,
     rest: Duration,
 ) -> Result<Outcome> {
-    tell(executor, lease, Statement::retire(lease, rest)).await
+    change(executor, lease, Statement::retire(lease, rest)).await
 }
 
 pub(crate) async fn set_data<E: Executor>(
@@ -92,11 +99,11 @@ pub(crate) async fn set_data<E: Executor>(
     if let Some(data) = data {
         valid_data(data)?;
     }
-    tell(executor, lease, Statement::set_data(lease, data)).await
+    change(executor, lease, Statement::set_data(lease, data)).await
 }
 
 /// Runs a statement on a lease, and returns the outcome for the lease.
-async fn tell<E: Executor>(
+async fn change<E: Executor>(
     executor: &mut E,
     lease: &Lease,
     statement: Statement,

@@ -61,8 +61,8 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
         };
         let until = left.map(|left| lease.trust_until(asked, left));
         match (until, *left) {
-            // Only a lease that was extended since the first statement was sent has this much time left. The first
-            // statement extended it, on a database that returns nothing but the number of rows.
+            // Where the database returns only a count, this tells an extended row from a locked one: only a lease that
+            // was extended since the first statement was sent has this much time left.
             (Some(until), Some(left)) if left + took >= lease.lock.ttl => Renewal::Until(until),
             (until, _) => Renewal::Locked(until),
         }
@@ -110,8 +110,8 @@ fn by_acquisition(rows: Vec<LockRow>) -> Mine {
 }
 
 /// Asks for a notification when the holder releases the lock within this time, where the database can notify. A
-/// notification is a hint. So it is not asked for in a transaction, whose end the holder's heartbeats would wait for,
-/// and a refusal is no error.
+/// notification is a hint, so a refusal is no error. It is not asked for inside a transaction: the holder's heartbeats
+/// would wait for the end of that transaction.
 pub(crate) async fn want<E: Executor>(
     executor: &mut E,
     lock: &Lock,

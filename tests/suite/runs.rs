@@ -167,6 +167,58 @@ pub async fn every_way_of_giving_back_keeps_the_lock_for_the_rest(world: &World)
     }
 }
 
+/// The closed `Locker` has given the lock back when its guard, or its run, gives it back once more.
+pub async fn after_the_closing_a_lock_is_held_for_the_rest_nevertheless(world: &World) {
+    let mut other = world.session().await;
+    let long = |name| world.lock(name).with_ttl(secs(600)).unwrap();
+    for way in ["release", "run"] {
+        let (locks, lock) = (world.locks().await.hold_at_least(secs(60)), long(way));
+        if way == "release" {
+            let guard = locks.take(&lock).await;
+            locks.close().await;
+            assert_eq!(guard.release().await.unwrap(), Released::Lost);
+        } else {
+            let closing = locks.another();
+            let job: Job = Box::new(move |_| {
+                Box::pin(async move {
+                    closing.close().await;
+                    1
+                })
+            });
+            let run = locks.run(&lock, Wait::never(), job).await.unwrap();
+            assert!(matches!(run, Run::Lost { .. }), "{run:?}");
+        }
+        soon("given back", async || {
+            other.time_left(&lock).await.unwrap() <= secs(60)
+        })
+        .await;
+        let left = other.time_left(&lock).await.unwrap();
+        assert!(left > secs(20), "{way}: held for the rest, {left:?}");
+    }
+}
+
+/// The heartbeats wait for the one connection, which the transaction has.
+pub async fn a_heartbeat_that_was_on_its_way_does_not_prolong_the_rest(world: &World) {
+    let mut other = world.session().await;
+    let (locks, _) = world.watched_locks(1).await;
+    let locks = locks.hold_at_least(secs(60)).renew_every(ms(20));
+    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
+    let guard = locks.take(&lock).await;
+    let work: Work = Box::new(|_| {
+        Box::pin(async {
+            tokio::time::sleep(ms(500)).await;
+            Ok(())
+        })
+    });
+    guard.finish(work).await.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < secs(2) {
+        let left = other.time_left(&lock).await.unwrap();
+        assert!(left > secs(20) && left <= secs(60), "{left:?}");
+        tokio::time::sleep(ms(20)).await;
+    }
+}
+
 pub async fn a_lost_lock_is_not_held_for_the_rest(world: &World) {
     let mut other = world.session().await;
     let locks = world.locks().await.hold_at_least(secs(60));
