@@ -217,7 +217,8 @@ pub enum LeaseStatus {
     Expired,
     /// The lease is lost: another holder has the lock.
     TakenOver(Holder),
-    /// The lease is lost, and nobody holds the lock: it was released, taken away or removed.
+    /// The lease is lost, and nobody holds the lock: it was released, taken away or removed; or another holder took it
+    /// over, and that holder's lease has expired, too.
     Free,
 }
 

@@ -22,7 +22,7 @@ use crate::managed::pool::Pool;
 /// `Locker`.
 ///
 /// This is [`blocking::Guard`](crate::blocking::Guard) or [`asynchronous::Guard`](crate::asynchronous::Guard). Both
-/// have the same methods: see their pages.
+/// have the same methods, except how they wait for a loss: see their pages.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};

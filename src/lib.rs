@@ -108,8 +108,8 @@
 //! only the answer was lost. Then the lock is free after the ttl. If you chose the [`token`](Lock::with_token),
 //! acquiring again with that token finds the acquisition.
 //!
-//! After an error from [`extend`](blocking::LeaseDsl::extend) the lease is neither extended nor lost. Try again while
-//! the lease is trusted.
+//! After an error from [`extend`](blocking::LeaseDsl::extend) other than `Lost` it is unknown whether the lease was
+//! extended. It is trusted only as long as before. Try again while the lease is trusted.
 
 #![deny(missing_docs, missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

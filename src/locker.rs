@@ -118,6 +118,9 @@ impl<P: Pool> Locker<P> {
     /// whose clock is a little late does not do the work again. Every way of giving a lock back keeps the time: the end
     /// of [`run`](crate::blocking::Locker::run), `release`, `finish`, a drop, and `close`. The row names the holder
     /// until the time is over.
+    ///
+    /// There are limits. If the process crashes, or the database cannot be reached, the lock is free when its ttl is
+    /// over. A waiter in another process gets no notification when the time is over: it polls.
     #[must_use]
     pub fn hold_at_least(self, time: Duration) -> Self {
         self.with(|settings| settings.at_least = time)

@@ -88,8 +88,8 @@ impl<P: Connections> Guard<P> {
     /// Extends the lease now. The keeper extends the lease by itself, so use this only before something expensive.
     ///
     /// # Errors
-    /// [`Error::Lost`], and whatever the pool or the database says. After another error than `Lost` the lease is
-    /// neither extended nor lost.
+    /// [`Error::Lost`], and whatever the pool or the database says. After another error than `Lost` it is
+    /// unknown whether the lease was extended: the guard trusts it only as long as before.
     #[doc(alias = "renew")]
     #[doc(alias = "refresh")]
     #[doc(alias = "keep_alive")]

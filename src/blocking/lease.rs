@@ -158,8 +158,8 @@ pub trait LeaseDsl: BorrowMut<Lease> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Lost`], and whatever the database says. After another error than `Lost` the lease is neither extended
-    /// nor lost. Try again while the lease is trusted.
+    /// [`Error::Lost`], and whatever the database says. After another error than `Lost` it is unknown whether the
+    /// lease was extended: it is trusted only as long as before. Try again while it is trusted.
     #[doc(alias = "renew")]
     #[doc(alias = "refresh")]
     #[doc(alias = "keep_alive")]

@@ -175,7 +175,8 @@ impl<P: Connections> Locker<P> {
     }
 
     /// Does the work in a transaction in which the leases of all these guards are pinned: what the work writes commits
-    /// under all of the locks, or not at all. For one guard use [`Guard::transaction`](super::Guard::transaction).
+    /// under all of the locks, or not at all. All guards must be of locks in the database of this `Locker`. For one guard use
+    /// [`Guard::transaction`](super::Guard::transaction).
     ///
     /// ```
     /// # use diesel::{Connection, SqliteConnection};

@@ -91,8 +91,11 @@ impl HeldLease {
             ttl: state.ttl(),
             ..self.lock.clone()
         };
-        let goes_on = state.trust.goes_on(Moment::now());
-        let until = goes_on.then(|| state.trust.until()).unwrap_or_default();
+        let until = if state.trust.goes_on(Moment::now()) {
+            state.trust.until()
+        } else {
+            Moment::default()
+        };
         Lease::trusted_until_then(lock, self.token.clone(), self.fence, until)
     }
 
