@@ -45,8 +45,8 @@ fn story(database: &str) -> std::result::Result<(), Box<dyn std::error::Error + 
         "\nAnn is paused: a long garbage collection, a suspended laptop, a network that hangs."
     );
     sleep(Duration::from_millis(700));
-    println!("Her lease of 500 ms runs out meanwhile, and Bob asks again.\n");
-    let bobs = acquire(&mut bob, &lock, "Bob")?.ok_or("Ann's lease has run out")?;
+    println!("Her lease of 500 ms expires meanwhile, and Bob asks again.\n");
+    let bobs = acquire(&mut bob, &lock, "Bob")?.ok_or("Ann's lease has expired")?;
     pay(&mut bob, &bobs, "Bob")?;
 
     println!("\nAnn wakes up, believes that the lock is hers, and pays too:");
