@@ -131,6 +131,8 @@ pub async fn a_guard_is_told_at_the_next_beat_that_it_is_lost(world: &World) {
 pub fn assert_lost(guard: &AnyGuard) {
     assert!(!guard.is_valid());
     assert_eq!(guard.trusted_for(), Duration::ZERO);
+    let copy = guard.lease();
+    assert_eq!(copy.trusted_for(), Duration::ZERO, "nor is a copy trusted");
     let name = guard.lock();
     let error = guard.check().expect_err("lost");
     assert!(matches!(error, Error::Lost { key, .. } if key == name.key()));

@@ -7,7 +7,7 @@ use diesel_locks::{Error, Lock, Released, Run, Wait};
 use super::keeping::Calls;
 use crate::managed::Job;
 use crate::managed::recorder::Recorder;
-use crate::session::Work;
+use crate::session::{Session, Work};
 use crate::world::{World, ms, secs, soon, spawn};
 
 /// Work that never ends by itself. On a thread it asks its guard whether the lock is lost.
@@ -142,7 +142,16 @@ pub async fn work_that_is_done_early_keeps_its_lock_for_the_rest(world: &World) 
     assert!(!other.is_held(&lock).await.unwrap(), "given back at once");
 }
 
-/// A lease of ten minutes that was given back, and is held for the rest of a minute.
+/// Asserts that a lease of ten minutes is given back soon, and is held for the rest of a minute.
+async fn assert_retired(other: &mut dyn Session, lock: &Lock, way: &str) {
+    soon("given back", async || {
+        other.time_left(lock).await.unwrap() <= secs(60)
+    })
+    .await;
+    let left = other.time_left(lock).await.unwrap();
+    assert!(left > secs(20), "{way}: held for the rest, {left:?}");
+}
+
 pub async fn every_way_of_giving_back_keeps_the_lock_for_the_rest(world: &World) {
     let mut other = world.session().await;
     let locks = world.locks().await.hold_at_least(secs(60));
@@ -158,12 +167,7 @@ pub async fn every_way_of_giving_back_keeps_the_lock_for_the_rest(world: &World)
             "drop" => drop(guard),
             _ => locks.close().await,
         }
-        soon("given back", async || {
-            other.time_left(&lock).await.unwrap() <= secs(60)
-        })
-        .await;
-        let left = other.time_left(&lock).await.unwrap();
-        assert!(left > secs(20), "{way}: held for the rest, {left:?}");
+        assert_retired(&mut *other, &lock, way).await;
     }
 }
 
@@ -188,12 +192,7 @@ pub async fn after_the_closing_a_lock_is_held_for_the_rest_nevertheless(world: &
             let run = locks.run(&lock, Wait::never(), job).await.unwrap();
             assert!(matches!(run, Run::Lost { .. }), "{run:?}");
         }
-        soon("given back", async || {
-            other.time_left(&lock).await.unwrap() <= secs(60)
-        })
-        .await;
-        let left = other.time_left(&lock).await.unwrap();
-        assert!(left > secs(20), "{way}: held for the rest, {left:?}");
+        assert_retired(&mut *other, &lock, way).await;
     }
 }
 
