@@ -344,6 +344,9 @@ impl<P: Connections> Locker<P> {
     /// Releases all locks of this `Locker` and its clones, and acquires no more. Work under a guard is told that the
     /// lock is lost. The call returns when nothing runs in the background any more, or after the longest time that [a
     /// release](Self::release_within) may take. Use it at the end of the process.
+    ///
+    /// A lock whose acquisition is under way at that moment is given back when its answer comes, which may be after this
+    /// call. If the process ends before, that lock is free when its ttl is over.
     pub fn close(&self) {
         ready(self.shut_down());
     }

@@ -179,17 +179,24 @@ mod managed_locks {
     fn leader_election() -> Result {
         let file = File::new("leader")?;
         let url = file.url();
-        let pool = move || {
+        let open = move || {
             let mut conn = SqliteConnection::establish(&url)?;
             conn.batch_execute("PRAGMA busy_timeout = 5000")?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(conn)
         };
-        let observer = blocking::Locker::new(pool.clone());
+        let observer = blocking::Locker::new(open.clone());
         let leader = move || observer.inspect("leader").expect("the table is there");
-        // The shutdown comes when this process is the leader.
+        let opened = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = opened.clone();
+        let pool = move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            open()
+        };
+        // The shutdown comes when this process has its guard. A lock whose guard does not exist yet is given back after
+        // the closing. The first connection acquires the lock, and the second one is for a transaction of the guard.
         let wait_for_shutdown = || {
             let began = std::time::Instant::now();
-            while !leader().is_some_and(|record| record.is_held()) {
+            while opened.load(std::sync::atomic::Ordering::SeqCst) < 2 {
                 assert!(began.elapsed() < Duration::from_secs(20), "nobody leads");
                 std::thread::sleep(Duration::from_millis(10));
             }
