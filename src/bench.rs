@@ -44,6 +44,7 @@ impl Keeper {
                 lease(&format!("kept-{number}"))?,
                 Duration::ZERO,
                 None,
+                false,
                 Observer::default(),
             );
             schedule.add(Arc::new(held), EVERY, now);

@@ -1,6 +1,10 @@
 //! How the protocol runs on a connection: the text that blocking and async connections have in common.
 //!
 //! The two modes use different traits with the same names, and the async text has `.await`. So the text is a macro.
+//!
+//! The future of an async call can be dropped before its answer. What the connection does with that answer depends on its
+//! driver. A connection that may be out of step is discarded, and every later call of this crate on it is an error: a
+//! wrong answer would be a lock that nobody holds.
 
 /// Defines the trait of a mode's connections, and the executor on them. A mode uses the first arm. It adds the list of what a
 /// statement can load: the method of the connection, the method of the executor, and the type of the rows.
@@ -61,10 +65,12 @@ macro_rules! lock_connection {
                 statement: Statement,
             ) -> impl Future<Output = QueryResult<usize>> + Send;
             fn is_in_transaction(&mut self) -> bool;
+            /// Whether the connection was discarded, or one of its transactions has failed half way.
+            fn is_broken(&mut self) -> bool;
             fn begin(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
             fn commit(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
             fn rollback(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
-            /// Keeps a pool from using the connection again.
+            /// Keeps a pool and this crate from using the connection again.
             fn discard(&mut self);
         }
 
@@ -82,16 +88,25 @@ macro_rules! lock_connection {
 
             $(
                 async fn $load(&mut self, statement: Statement) -> QueryResult<Vec<$Row>> {
-                    $awaited!(RunQueryDsl::load(Rows::<$Row>::of(statement), self))
+                    let mut call = call(self)?;
+                    let answer = $awaited!(RunQueryDsl::load(Rows::<$Row>::of(statement), &mut **call));
+                    call.done();
+                    answer
                 }
             )+
 
             async fn batch(&mut self, sql: &str) -> QueryResult<()> {
-                $awaited!(self.batch_execute(sql))
+                let mut call = call(self)?;
+                let answer = $awaited!(call.batch_execute(sql));
+                call.done();
+                answer
             }
 
             async fn count(&mut self, statement: Statement) -> QueryResult<usize> {
-                $awaited!(RunQueryDsl::execute(Rows::<()>::of(statement), self))
+                let mut call = call(self)?;
+                let answer = $awaited!(RunQueryDsl::execute(Rows::<()>::of(statement), &mut **call));
+                call.done();
+                answer
             }
 
             fn is_in_transaction(&mut self) -> bool {
@@ -99,21 +114,48 @@ macro_rules! lock_connection {
                 !matches!(status.transaction_depth(), Ok(None))
             }
 
+            fn is_broken(&mut self) -> bool {
+                let status = C::TransactionManager::transaction_manager_status_mut(self);
+                status.transaction_depth().is_err()
+            }
+
             async fn begin(&mut self) -> QueryResult<()> {
-                $awaited!(C::TransactionManager::begin_transaction(self))
+                let mut call = InUse::new(self, |conn| conn.discard());
+                let answer = $awaited!(C::TransactionManager::begin_transaction(&mut **call));
+                call.done();
+                answer
             }
 
             async fn commit(&mut self) -> QueryResult<()> {
-                $awaited!(C::TransactionManager::commit_transaction(self))
+                let mut call = InUse::new(self, |conn| conn.discard());
+                let answer = $awaited!(C::TransactionManager::commit_transaction(&mut **call));
+                call.done();
+                answer
             }
 
             async fn rollback(&mut self) -> QueryResult<()> {
-                $awaited!(C::TransactionManager::rollback_transaction(self))
+                let mut call = InUse::new(self, |conn| conn.discard());
+                let answer = $awaited!(C::TransactionManager::rollback_transaction(&mut **call));
+                call.done();
+                answer
             }
 
             fn discard(&mut self) {
                 C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
             }
+        }
+
+        /// Begins a call on a connection that can be used. If the call is dropped before its answer, the connection is
+        /// discarded where its driver would read that answer as the answer to the next call.
+        fn call<C: Statements>(conn: &mut C) -> QueryResult<InUse<&mut C>> {
+            if conn.is_broken() {
+                return Err(diesel::result::Error::BrokenTransactionManager);
+            }
+            Ok(InUse::new(conn, |conn| {
+                if <C::Sql as Sql>::LEAVES_ANSWERS_UNREAD {
+                    conn.discard();
+                }
+            }))
         }
 
         /// The protocol's executor, on a connection that is borrowed or was checked out of a pool.

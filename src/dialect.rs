@@ -44,6 +44,14 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether a locking statement keeps the locks of rows that did not meet its condition until the transaction ends.
     const KEEPS_UNMATCHED_ROW_LOCKS: bool;
 
+    /// Whether a pin can end before its transaction ends, and this process does not see it: a server can end the session,
+    /// or the network can be cut. SQLite's transactions are in the process itself.
+    const PIN_ENDS_UNSEEN: bool;
+
+    /// Whether the async driver leaves the answer to a dropped call in the connection, and reads it as the answer to the
+    /// next call: `mysql_async` does.
+    const LEAVES_ANSWERS_UNREAD: bool;
+
     /// Whether the database can notify waiters of a release.
     const NOTIFIES: bool;
 
@@ -96,6 +104,7 @@ pub enum Operation {
     Renew,
     Look,
     LookToAcquire,
+    Session,
     Snapshot,
     Facts,
     Steps,

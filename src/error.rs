@@ -4,15 +4,17 @@
 //! guard: such a caller has nothing to do without the guard. A lost lease is an error. The forms with `try_` return it
 //! as a value ([`Outcome::Lost`](crate::Outcome::Lost)).
 //!
-//! Diesel and diesel-async do not pass on the error code of an engine, so only the text of the error can be read. The
-//! texts are read in this file and nowhere else. An error whose text is not recognised counts as permanent: a retry is
-//! not worth while.
+//! What an error of a database means is decided in `meaning`, and nowhere else: by the few kinds that Diesel knows, and
+//! otherwise by the text ([`texts`]).
+
+mod texts;
 
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::holder::Holder;
+use texts::Meaning;
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -180,6 +182,15 @@ pub enum Error {
         within: Duration,
     },
 
+    /// The connection cannot be used any more: a call on it was dropped before its answer came, or one of its transactions
+    /// failed half way. The call that returns this error has done nothing. Close the connection and open another one; a
+    /// pool does both by itself.
+    #[error(
+        "this connection cannot be used any more, because a call on it was dropped before its answer came, or one of its \
+         transactions failed half way: close it and open another one"
+    )]
+    BrokenConnection,
+
     /// The `Locker` was closed. It cannot acquire a lock any more.
     #[error("this `Locker` was closed: make a new one")]
     Closed,
@@ -202,7 +213,10 @@ impl Error {
             | Self::Busy { .. }
             | Self::NoConnection { .. }
             | Self::NoAnswer { .. } => true,
-            Self::Database(source) => is_contention(source),
+            Self::Database(source) => matches!(
+                meaning(source),
+                Some(Meaning::Serialization | Meaning::Timeout | Meaning::SqliteBusy)
+            ),
             _ => false,
         }
     }
@@ -212,11 +226,8 @@ impl Error {
     #[must_use]
     pub fn is_connection(&self) -> bool {
         match self {
-            Self::NoAnswer { .. } | Self::Database(DieselError::BrokenTransactionManager) => true,
-            Self::Database(DieselError::DatabaseError(kind, info)) => {
-                matches!(kind, DatabaseErrorKind::ClosedConnection)
-                    || mentions(info.message(), &CONNECTION)
-            }
+            Self::NoAnswer { .. } | Self::BrokenConnection => true,
+            Self::Database(source) => meaning(source) == Some(Meaning::Ended),
             _ => false,
         }
     }
@@ -234,24 +245,26 @@ impl Error {
         engine: &'static str,
         in_transaction: bool,
     ) -> Self {
-        if is_table_missing(&source) {
-            Self::TableMissing { engine, source }
-        } else if in_transaction && is_sqlite_busy(&source) {
-            Self::CannotWrite { source }
-        } else {
-            Self::Database(source)
+        match meaning(&source) {
+            Some(Meaning::Missing) => Self::TableMissing { engine, source },
+            Some(Meaning::SqliteBusy) if in_transaction => Self::CannotWrite { source },
+            _ => Self::from(source),
         }
     }
 
     /// Whether the database refused the transaction because of another transaction. A timeout of a row lock does not
     /// count.
     pub(crate) fn is_serialization(&self) -> bool {
-        matches!(self, Self::Database(source) if is_serialization(source))
+        self.means(Meaning::Serialization)
     }
 
     /// Whether another connection wrote to the SQLite database for longer than the `busy_timeout` of this connection.
     pub(crate) fn is_busy_database(&self) -> bool {
-        matches!(self, Self::Database(source) if is_sqlite_busy(source))
+        self.means(Meaning::SqliteBusy)
+    }
+
+    fn means(&self, one: Meaning) -> bool {
+        matches!(self, Self::Database(source) if meaning(source) == Some(one))
     }
 }
 
@@ -266,80 +279,23 @@ fn held_by(holder: Option<&Holder>) -> String {
 
 impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {
-        Self::Database(source)
+        match source {
+            DieselError::BrokenTransactionManager => Self::BrokenConnection,
+            source => Self::Database(source),
+        }
     }
 }
 
-const TABLE_MISSING: [&str; 3] = [
-    "no such table",    // SQLite
-    "doesn't exist",    // MySQL, MariaDB 1146
-    "Unknown database", // MySQL 1049
-];
-
-const SQLITE_BUSY: [&str; 3] = [
-    "database is locked",
-    "database table is locked",
-    "database schema is locked",
-];
-
-/// The database refused the statement because of another transaction. A retry makes sense at once.
-const SERIALIZATION: [&str; 4] = [
-    "Deadlock found",                     // MySQL, MariaDB 1213
-    "Record has changed since last read", // MariaDB 1020
-    "could not serialize access",         // PostgreSQL 40001
-    "deadlock detected",                  // PostgreSQL 40P01
-];
-
-/// The statement had to wait for another transaction, and gave up or was not allowed to wait.
-const TIMEOUT: [&str; 4] = [
-    "Lock wait timeout exceeded",              // MySQL, MariaDB 1205
-    "NOWAIT is set",                           // MySQL 3572
-    "canceling statement due to lock timeout", // PostgreSQL 55P03
-    "could not obtain lock",                   // PostgreSQL 55P03
-];
-
-const CONNECTION: [&str; 12] = [
-    "server closed the connection",
-    "connection closed",
-    "Lost connection",
-    "server has gone away",
-    "Server has gone away", // MariaDB's client library
-    "terminating connection",
-    "Connection to the server",
-    "no connection to the server",         // libpq
-    "could not receive data from server",  // libpq
-    "could not send data to server",       // libpq
-    "error communicating with the server", // tokio-postgres
-    "Input/output error",                  // mysql_async
-];
-
-fn is_table_missing(error: &DieselError) -> bool {
-    // PostgreSQL 42P01. These texts are others: column "…" of relation "…", prepared statement "…" (PgBouncer).
-    let is_relation =
-        |text: &str| text.starts_with("relation ") && text.ends_with(" does not exist");
-    says(error, &TABLE_MISSING)
-        || matches!(error, DieselError::DatabaseError(_, info) if is_relation(info.message()))
-}
-
-fn is_serialization(error: &DieselError) -> bool {
-    matches!(
-        error,
-        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)
-    ) || says(error, &SERIALIZATION)
-}
-
-fn is_contention(error: &DieselError) -> bool {
-    is_serialization(error) || says(error, &TIMEOUT) || is_sqlite_busy(error)
-}
-
-fn is_sqlite_busy(error: &DieselError) -> bool {
-    says(error, &SQLITE_BUSY)
-}
-
-fn says(error: &DieselError, texts: &[&str]) -> bool {
-    matches!(error, DieselError::DatabaseError(_, info) if mentions(info.message(), texts))
-}
-
-fn mentions(message: &str, texts: &[&str]) -> bool {
-    texts.iter().any(|text| message.contains(text))
+fn meaning(error: &DieselError) -> Option<Meaning> {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => {
+            Some(Meaning::Serialization)
+        }
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _,
+        ) => Some(Meaning::Ended),
+        DieselError::DatabaseError(_, info) => texts::meaning(info.message()),
+        _ => None,
+    }
 }

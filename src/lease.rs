@@ -153,9 +153,11 @@ impl Lease {
     }
 
     /// Until when to trust the lease, if a request was sent at the moment `asked` and its answer says that the time
-    /// `left` is left.
+    /// `left` is left. A database whose clock was set back says more than the ttl. Such an answer is trusted for the ttl
+    /// and not longer: when the clock is put right, the lease ends as early as it would have ended.
     pub(crate) fn trust_until(&self, asked: Moment, left: Duration) -> Moment {
-        asked.after(left.saturating_sub(margin(left.max(self.lock.ttl))))
+        let ttl = self.lock.ttl;
+        asked.after(left.min(ttl).saturating_sub(margin(ttl)))
     }
 
     /// Notes that the request sent at that moment has added the time `by` to what was left.
@@ -275,6 +277,16 @@ mod tests {
         assert_eq!(until(lease.lock.ttl), Duration::from_secs(29));
         assert_eq!(until(Duration::from_secs(3)), Duration::from_secs(2));
         assert_eq!(until(Duration::from_millis(500)), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_answer_is_trusted_for_longer_than_the_ttl() {
+        let (lease, asked) = (lease(&Lock::new("x").unwrap()), Moment::now());
+        let hour = Duration::from_secs(3_600); // what is left by a clock that was set back
+        assert_eq!(
+            lease.trust_until(asked, hour).since(asked),
+            Duration::from_secs(29)
+        );
     }
 
     #[test]

@@ -137,6 +137,7 @@ mod fact;
 mod guard;
 pub mod guide;
 mod holder;
+mod in_use;
 mod json;
 mod lease;
 mod list;

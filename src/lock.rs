@@ -164,8 +164,8 @@ impl Lock {
     /// write is certified against all primaries, and the loser's commit fails with a deadlock error. The second is an
     /// XA transaction on MariaDB, which drops row locks at XA PREPARE.
     ///
-    /// Heartbeats and other pins of the lease then wait for the transaction. Every process must use the lock in this
-    /// way.
+    /// Other pins of the lease then wait for the transaction, and a guard sends no heartbeat until the transaction has
+    /// ended. So the ttl must be longer than the longest transaction. Every process must use the lock in this way.
     #[must_use]
     pub fn pin_by_writing(mut self) -> Self {
         self.pins_by_writing = true;

@@ -13,7 +13,6 @@
 pub(crate) mod attempt;
 mod beat;
 pub(crate) mod bell;
-pub(crate) mod checkout;
 pub(crate) mod chore;
 pub(crate) mod event;
 mod guards;

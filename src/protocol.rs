@@ -20,6 +20,7 @@ pub(crate) mod guarded;
 mod holding;
 mod keeping;
 mod looking;
+mod session;
 pub(crate) mod sets;
 mod setup;
 mod winning;
@@ -31,5 +32,6 @@ pub(crate) use holding::{
 };
 pub(crate) use keeping::{Renewal, keep_alive, want};
 pub(crate) use looking::{find, force_release, inspect, is_held, is_released, list, purge};
+pub(crate) use session::{Session, session};
 pub(crate) use setup::{migrate, verify};
 pub(crate) use winning::Winning;

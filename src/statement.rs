@@ -175,6 +175,11 @@ impl Statement {
         Self::on(Operation::Steps, table)
     }
 
+    /// Asks a connection to repeat this number, and whether the session is inside a transaction. MySQL and MariaDB.
+    pub(crate) fn session(question: i64) -> Self {
+        Self::on(Operation::Session, &Table::default()).with(Value::Question, question)
+    }
+
     /// Asks whether this transaction sees a snapshot: whether it goes on seeing what was there when it began.
     pub(crate) fn snapshot() -> Self {
         Self::on(Operation::Snapshot, &Table::default())

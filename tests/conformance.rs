@@ -78,6 +78,10 @@ conformance! {
         whatever_happens_between_the_steps_of_a_try_only_one_holds_the_lock,
         the_same_token_acquired_anew_in_between_is_not_the_same_acquisition,
         an_answer_about_a_lease_is_right_whatever_happens_between_its_steps;
+    cancelling:
+        after_a_dropped_call_no_answer_is_wrong,
+        a_pin_is_not_answered_by_the_pin_before_it,
+        after_a_dropped_transaction_the_connection_is_refused;
     expiry:
         an_expired_lease_is_taken_over_by_a_plain_try,
         a_lease_that_nobody_took_over_is_extended_and_released_late,
@@ -199,6 +203,10 @@ conformance! {
         a_nested_guarded_transaction_never_loses_the_one_around_it,
         what_the_transaction_around_takes_back_is_not_trusted,
         the_work_may_release_by_itself;
+    sessions:
+        a_connection_inside_a_transaction_is_refused,
+        a_connection_without_autocommit_is_refused,
+        what_a_keeper_without_autocommit_extends_is_not_trusted;
     sets:
         all_locks_of_a_set_or_none,
         a_set_is_taken_over_and_comes_with_the_transaction,
@@ -213,7 +221,11 @@ conformance! {
     terms:
         the_jobs_whose_lock_is_free_and_those_whose_lock_is_held,
         a_fenced_write_refuses_who_comes_too_late,
-        a_pin_that_is_a_write_keeps_the_lock_as_well;
+        a_pin_that_is_a_write_keeps_the_lock_as_well,
+        a_guard_that_pins_by_writing_is_not_extended_meanwhile;
+    languages:
+        the_server_speaks_the_language_of_this_run,
+        an_error_is_understood_in_every_language;
     lines:
         every_way_to_release_wakes_the_next_waiter_of_this_process,
         a_waiter_in_another_process_polls_as_often_as_its_wait_says,
@@ -253,8 +265,9 @@ conformance! {
         leases_of_different_times_share_their_beats,
         leases_of_two_tables_are_kept_by_one_keeper,
         a_lease_whose_row_is_locked_does_not_hold_up_the_others,
+        a_locked_row_that_says_more_than_the_ttl_is_trusted_for_the_ttl,
         a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others,
-        with_one_connection_a_guarded_transaction_longer_than_the_ttl_keeps_its_lock,
+        with_one_connection_a_guarded_transaction_longer_than_the_ttl_commits,
         with_a_connection_for_the_keeper_all_locks_are_kept,
         no_connection_is_lost_to_the_pool;
     under_guard:
@@ -262,7 +275,7 @@ conformance! {
         one_transaction_pins_the_leases_of_several_guards,
         a_lost_guard_writes_nothing,
         a_rival_does_not_get_what_is_pinned_under_a_guard,
-        a_deadline_that_passes_in_a_transaction_loses_nothing,
+        a_deadline_that_passes_in_a_transaction_is_told_and_the_commit_decides,
         finishing_a_guard_releases_with_the_commit,
         finishing_with_an_error_gives_back_in_the_background,
         a_transaction_that_is_dropped_leaves_nothing,

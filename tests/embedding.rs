@@ -36,6 +36,7 @@ database::for_every_engine! {
         a_host_with_several_databases_matches_its_connection;
     rights:
         what_is_granted_is_enough,
+        verifying_names_the_right_that_is_missing,
         who_may_only_look_sees_the_view,
         who_migrates_needs_no_more;
 }

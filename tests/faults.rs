@@ -70,6 +70,7 @@ macro_rules! faults {
         faults! { @cases $engine $mode outage
             a_guard_lives_through_a_short_outage,
             after_a_long_outage_the_work_is_told_at_the_deadline,
+            a_pin_whose_session_has_died_is_not_trusted,
         }
         faults! { @cases $engine $mode replies
             a_lock_whose_acquisition_was_not_answered_is_given_back,
@@ -102,6 +103,7 @@ macro_rules! faults {
         }
         faults! { @cases $engine $mode ending
             locks_go_on_in_another_runtime,
+            a_lease_is_kept_though_another_runtime_is_not_driven,
             a_guard_may_be_dropped_outside_of_its_runtime,
             what_was_left_to_a_dead_runtime_is_done_by_the_next,
             a_short_outage_on_a_runtime_of_one_thread,
@@ -112,6 +114,7 @@ macro_rules! faults {
             cancelled_work_leaves_nothing,
             a_guard_survives_what_is_cancelled_under_it,
             a_storm_of_cancellations,
+            others_who_drop_their_calls_cause_no_wrong_answer,
         }
     };
     (@cases $engine:ident $mode:ident $module:ident $($case:ident,)+) => {$(

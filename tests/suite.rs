@@ -3,6 +3,7 @@
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 mod alone;
 pub mod between;
+pub mod cancelling;
 pub mod clock;
 pub mod closing;
 pub mod core;
@@ -20,6 +21,7 @@ pub mod handles;
 mod hot;
 pub mod keeping;
 pub mod kept_many;
+pub mod languages;
 mod ledger;
 pub mod lines;
 pub mod looking;
@@ -31,6 +33,7 @@ pub mod purging;
 pub mod race;
 pub mod runs;
 pub mod schema;
+pub mod sessions;
 pub mod sets;
 pub mod setup;
 pub mod stress;

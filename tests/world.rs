@@ -143,6 +143,11 @@ impl Drop for World {
 /// A table of the host.
 const HOST_JOBS: &str = "CREATE TABLE IF NOT EXISTS host_jobs (scope VARCHAR(255) NOT NULL, name VARCHAR(200) NOT NULL)";
 
+/// Whether the servers speak German.
+pub fn is_in_german() -> bool {
+    std::env::var("DIESEL_LOCKS_LANGUAGE").as_deref() == Ok("de")
+}
+
 /// The settings that the host applies to its connections.
 fn setup(engine: Engine) -> Vec<String> {
     match engine.name() {
@@ -151,12 +156,21 @@ fn setup(engine: Engine) -> Vec<String> {
             "PRAGMA journal_mode = WAL".to_owned(),
             "PRAGMA synchronous = NORMAL".to_owned(),
         ],
-        "postgres" => vec!["SET lock_timeout = '20s'".to_owned()],
+        "postgres" => {
+            let wait = "SET lock_timeout = '20s'".to_owned();
+            let german = "SET lc_messages = 'C.UTF-8'".to_owned(); // the server's LANGUAGE is German
+            [wait]
+                .into_iter()
+                .chain(is_in_german().then_some(german))
+                .collect()
+        }
         _ => {
             let wait = "SET SESSION innodb_lock_wait_timeout = 5".to_owned();
             let mode = std::env::var("DIESEL_LOCKS_SQL_MODE").ok();
             let mode = mode.map(|mode| format!("SET SESSION sql_mode = '{mode}'"));
-            [wait].into_iter().chain(mode).collect()
+            let german = "SET SESSION lc_messages = 'de_DE'".to_owned();
+            let german = is_in_german().then_some(german);
+            [wait].into_iter().chain(mode).chain(german).collect()
         }
     }
 }

@@ -10,9 +10,10 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
 
 use crate::connection::lock_connection;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Sql};
 use crate::error::{Error, Result};
 use crate::fact::{Fact, FactSql};
+use crate::in_use::InUse;
 use crate::protocol::{Executor, Transactions, Winning};
 use crate::row::{LeaseState, LockRow, LockRowSql, Rows};
 use crate::statement::Statement;
@@ -27,6 +28,18 @@ lock_connection! {
     /// An async connection on which locks work: `AsyncPgConnection`, `AsyncMysqlConnection`,
     /// `SyncConnectionWrapper<SqliteConnection>`, and the pooled connections of bb8, deadpool and mobc. Use it as a
     /// bound if your code is generic over connections.
+    ///
+    /// # Dropped calls
+    /// The future of a call can be dropped before its answer: by `select!`, by a timeout, by a request handler whose
+    /// client is gone. `AsyncMysqlConnection` then takes the answer for the answer to the next call. So after a dropped
+    /// call of this crate, the connection counts as broken there: every later call of this crate on it is
+    /// [`Error::BrokenConnection`](crate::Error::BrokenConnection), and a pool closes it. On every database a connection
+    /// counts as broken if a guarded transaction on it was dropped. A single dropped call does no harm on PostgreSQL and
+    /// SQLite.
+    ///
+    /// This crate cannot see calls of *yours* that were dropped. On MySQL and MariaDB, close a connection on which you
+    /// have dropped a call. A [`Locker`](super::Locker) checks each connection that its pool gives, and works on a
+    /// connection of its own, so its futures can be dropped at any time.
     #[diagnostic::on_unimplemented(
         message = "locks do not work on `{Self}`",
         label = "not a diesel-async connection to a database whose feature of diesel-locks is enabled",

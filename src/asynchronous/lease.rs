@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::connection::{AsyncLockConnection, Asynchronous};
 use crate::answer::{LeaseStatus, Outcome, Pin, Released};
 use crate::error::{Error, Result};
+use crate::in_use::InUse;
 use crate::lease::Lease;
 use crate::protocol::guarded::{self, End};
 use crate::protocol::{self, Extension};
@@ -58,8 +59,8 @@ pub trait LeaseDsl: BorrowMut<Lease> + Send + Sync {
     /// says that the implementation of `AsyncFnOnce` is not general enough. Boxed futures (`scope_boxed`, `Box::pin`)
     /// are not needed.
     ///
-    /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions.
-    /// A pool discards such a connection, and with it the transaction.
+    /// If the future is dropped, nothing is committed, and the connection cannot be used any more: see
+    /// [`AsyncLockConnection`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> diesel_locks::Result<()> {
@@ -259,6 +260,10 @@ where
 {
     let leases = std::slice::from_mut(lease);
     let opened = guarded::open(&mut Asynchronous::on(conn), leases).await?;
-    let done = work(conn).await;
-    guarded::close(&mut Asynchronous::on(conn), leases, opened, end, done).await
+    let mut transaction = InUse::new(conn, |conn| conn.discard());
+    let done = work(&mut **transaction).await;
+    let conn = &mut Asynchronous::on(&mut **transaction);
+    let done = guarded::close(conn, leases, opened, end, done).await;
+    transaction.done();
+    done
 }

@@ -6,6 +6,7 @@ use std::slice;
 use super::connection::{AsyncLockConnection, Asynchronous};
 use crate::answer::{Attempt, Forced, Record};
 use crate::error::{Error, Result};
+use crate::in_use::InUse;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::protocol;
@@ -50,7 +51,8 @@ pub trait LockDsl: Borrow<Lock> + Sync {
     ///
     /// The future is cancel-safe between two tries. If it is dropped while the database is asked, the lock may have
     /// been acquired all the same. Then the lock is free after its ttl, or acquiring with the same [`Lock::with_token`]
-    /// finds the acquisition.
+    /// finds the acquisition. On MySQL and MariaDB the connection cannot be used any more then: see
+    /// [`AsyncLockConnection`].
     #[doc(alias = "lock")]
     fn acquire<C: AsyncLockConnection>(
         &self,
@@ -76,8 +78,8 @@ pub trait LockDsl: Borrow<Lock> + Sync {
     /// async block (`|conn, lease| async move { … }`): it says that the implementation of `AsyncFnOnce` is not general
     /// enough. Boxed futures (`scope_boxed`, `Box::pin`) are not needed.
     ///
-    /// If the future is dropped, the connection stays inside the transaction, as with diesel-async's own transactions,
-    /// and the lock stays held until its ttl is over. A pool discards such a connection, and with it the transaction.
+    /// If the future is dropped, nothing is committed, the connection cannot be used any more (see
+    /// [`AsyncLockConnection`]), and the lock stays held until its ttl is over.
     fn transaction<'a, C, T, X, F>(
         &'a self,
         conn: &'a mut C,
@@ -102,16 +104,13 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                 guarded::open(&mut Asynchronous::on(conn), slice::from_mut(&mut lease)).await;
             let done = match opened {
                 Ok(opened) => {
-                    let done = work(conn, &lease).await;
-                    let end = End::Release;
-                    guarded::close(
-                        &mut Asynchronous::on(conn),
-                        slice::from_mut(&mut lease),
-                        opened,
-                        end,
-                        done,
-                    )
-                    .await
+                    let mut transaction = InUse::new(&mut *conn, |conn| conn.discard());
+                    let done = work(&mut **transaction, &lease).await;
+                    let leases = slice::from_mut(&mut lease);
+                    let on = &mut Asynchronous::on(&mut **transaction);
+                    let done = guarded::close(on, leases, opened, End::Release, done).await;
+                    transaction.done();
+                    done
                 }
                 Err(error) => Err(error.into()),
             };

@@ -5,22 +5,31 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use super::connection::{Asynchronous, Statements};
 use super::connections::AsyncConnections;
+use crate::clock::Moment;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::in_use::InUse;
 use crate::managed::bell::Bell;
-use crate::managed::checkout::Checkout;
 use crate::managed::pool::{Pool, Pooled, Runtime};
+use crate::managed::request::{is_inside_transaction, no_answer};
+use crate::protocol::{self, Executor, Session};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tasks(Handle);
 
 impl Runtime for Tasks {
+    type Place = Id;
+
     fn here() -> Option<Self> {
         Handle::try_current().ok().map(Self)
+    }
+
+    fn place(&self) -> Id {
+        self.0.id()
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -97,22 +106,27 @@ pub(super) type AsyncPool<P> = Pooled<Tasks, P>;
 impl<P: AsyncConnections> Pool for AsyncPool<P> {
     type Runtime = Tasks;
     type Connection = P::Connection;
-    type Executor = Asynchronous<Checkout<P::Connection>>;
+    type Executor = Asynchronous<InUse<P::Connection>>;
 
     async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
-        let checkout = match within {
-            Some(time) => self.connect_within(time).await,
-            None => self.pool.connect(None).await,
-        };
-        let conn = checkout.map_err(|source| Error::NoConnection { source })?;
-        Ok(Asynchronous::owning(Checkout::new(
-            conn,
-            Statements::discard,
-        )))
+        let began = Moment::now();
+        let left = || within.map(|time| time.saturating_sub(Moment::now().since(began)));
+        for _ in 0..MOST_OUT_OF_STEP {
+            let mut executor = self.connect(left()).await?;
+            match session(&mut executor, left()).await? {
+                Session::Ready => return Ok(executor),
+                Session::Open => return Err(is_inside_transaction()),
+                Session::OutOfStep => {} // it is dropped, and with it the connection
+            }
+        }
+        let source = "each of many connections still had the answer to a call that was dropped";
+        Err(Error::NoConnection {
+            source: source.into(),
+        })
     }
 
     fn put_back(executor: Self::Executor) {
-        executor.conn.put_back();
+        executor.conn.done();
     }
 
     /// SQLite's statements run on another thread, and diesel-async waits for them where they are dropped.
@@ -125,7 +139,34 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
     }
 }
 
+/// How many connections of a pool may be out of step, one after the other.
+const MOST_OUT_OF_STEP: u32 = 100;
+
+/// Asks whether the connection can be used. Other users of the pool may have dropped a call on it: then it answers
+/// something else, or never.
+async fn session<E: Executor>(executor: &mut E, within: Option<Duration>) -> Result<Session> {
+    const LONGEST: Duration = Duration::from_secs(5);
+    let time = within.unwrap_or(LONGEST).min(LONGEST);
+    match tokio::time::timeout(time, protocol::session(executor)).await {
+        Ok(session) => Ok(session),
+        Err(_) if time < LONGEST => Err(no_answer(within)),
+        Err(_) => Ok(Session::OutOfStep),
+    }
+}
+
 impl<P: AsyncConnections> AsyncPool<P> {
+    async fn connect(
+        &self,
+        within: Option<Duration>,
+    ) -> Result<Asynchronous<InUse<P::Connection>>> {
+        let connected = match within {
+            Some(time) => self.connect_within(time).await,
+            None => self.pool.connect(None).await,
+        };
+        let conn = connected.map_err(|source| Error::NoConnection { source })?;
+        Ok(Asynchronous::owning(InUse::new(conn, Statements::discard)))
+    }
+
     /// Runs in a task of its own. If a pool is dropped while it checks whether a connection still works, it may give
     /// that connection, with the answer unread, to its next user.
     async fn connect_within(

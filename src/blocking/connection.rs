@@ -13,9 +13,10 @@ use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 
 use crate::connection::lock_connection;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Sql};
 use crate::error::{Error, Result};
 use crate::fact::{Fact, FactSql};
+use crate::in_use::InUse;
 use crate::protocol::{Executor, Transactions, Winning};
 use crate::row::{LeaseState, LockRow, LockRowSql, Rows};
 use crate::statement::Statement;

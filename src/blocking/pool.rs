@@ -7,17 +7,23 @@ use std::time::Duration;
 use super::connection::{Blocking, Statements, ready};
 use super::connections::Connections;
 use crate::error::{Error, Result};
+use crate::in_use::InUse;
 use crate::managed::bell::Bell;
-use crate::managed::checkout::Checkout;
 use crate::managed::pool::{Pool, Pooled, Runtime};
+use crate::managed::request::is_inside_transaction;
+use crate::protocol::Executor;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Threads;
 
 impl Runtime for Threads {
+    type Place = ();
+
     fn here() -> Option<Self> {
         Some(Self)
     }
+
+    fn place(&self) {}
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let thread = thread::Builder::new().name("diesel-locks".to_owned());
@@ -62,16 +68,20 @@ pub(super) type BlockingPool<P> = Pooled<Threads, P>;
 impl<P: Connections> Pool for BlockingPool<P> {
     type Runtime = Threads;
     type Connection = P::Connection;
-    type Executor = Blocking<Checkout<P::Connection>>;
+    type Executor = Blocking<InUse<P::Connection>>;
 
     async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
         let checkout = self.pool.connect(within);
         let conn = checkout.map_err(|source| Error::NoConnection { source })?;
-        Ok(Blocking::owning(Checkout::new(conn, Statements::discard)))
+        let mut executor = Blocking::owning(InUse::new(conn, Statements::discard));
+        if executor.in_transaction() {
+            return Err(is_inside_transaction());
+        }
+        Ok(executor)
     }
 
     fn put_back(executor: Self::Executor) {
-        executor.conn.put_back();
+        executor.conn.done();
     }
 
     fn can_cancel() -> bool {

@@ -72,7 +72,11 @@ pub trait TableDsl: Borrow<Table> {
     /// The check passes if
     /// - the table exists, and has everything that this version needs, whichever way it was created;
     /// - its key, collation and engine keep different names apart, and its rows can be locked;
-    /// - the server is new enough;
+    /// - every session sees it, and it survives a crash: it is no temporary table, and on PostgreSQL not UNLOGGED (a
+    ///   temporary table of MySQL or MariaDB cannot be seen);
+    /// - the role may SELECT, INSERT and UPDATE, as locks need;
+    /// - the server is PostgreSQL, MySQL, MariaDB or SQLite, and new enough;
+    /// - on PostgreSQL no schema comes before `pg_catalog` in the `search_path`;
     /// - on MySQL and MariaDB `autocommit` is on.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ impl Sql for Mysql {
     const RETURNING: bool = false;
     const REPORTS_EXPIRY: bool = false;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = true;
+    const PIN_ENDS_UNSEEN: bool = true;
+    const LEAVES_ANSWERS_UNREAD: bool = true;
     const NOTIFIES: bool = false;
     const ASYNC_COMMIT: bool = false;
     const NUMBERED_PLACEHOLDERS: bool = false;
@@ -68,6 +70,7 @@ impl Sql for Mysql {
             Operation::Renew => RENEW,
             Operation::Look => LOOK,
             Operation::LookToAcquire => LOOK_TO_ACQUIRE,
+            Operation::Session => SESSION,
             Operation::Snapshot => SNAPSHOT,
             Operation::Facts => FACTS,
             Operation::Steps => STEPS,
@@ -148,6 +151,10 @@ WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} LIMIT 1 FOR UP
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
 SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time}), l.data = COALESCE({data}, l.data)";
 
+/// A connection is also inside a transaction if every statement begins one.
+const SESSION: &str = "\
+SELECT CAST({question} AS SIGNED) UNION ALL SELECT @@autocommit = 0 /*M! OR @@in_transaction */";
+
 const SNAPSHOT: &str = "\
 SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))";
 
@@ -166,8 +173,13 @@ WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name
 AND c.column_name = 'name'
 UNION ALL SELECT 'engine', CONVERT(COALESCE(t.engine, '') USING utf8mb4) FROM information_schema.tables t
 WHERE t.table_schema = COALESCE({schema}, DATABASE()) AND t.table_name IN ({name}, CONCAT({name}, '_pins'))
+UNION ALL SELECT 'missing right', CONVERT(r.name USING utf8mb4) FROM information_schema.columns c
+JOIN (SELECT 'SELECT' AS name UNION ALL SELECT 'INSERT' UNION ALL SELECT 'UPDATE') r
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
+AND NOT FIND_IN_SET(r.name, c.privileges)
 UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
-UNION ALL SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'server'), CONVERT(VERSION() USING utf8mb4)";
+UNION ALL SELECT CASE WHEN VERSION() LIKE '%TiDB%' THEN 'product' WHEN VERSION() LIKE '%MariaDB%' THEN 'MariaDB'
+ELSE 'server' END, CONVERT(VERSION() USING utf8mb4)";
 
 const REQUIREMENTS: &[Requirement] = &[
     Requirement {
@@ -182,9 +194,19 @@ const REQUIREMENTS: &[Requirement] = &[
                  ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, for the table and its pins",
     },
     Requirement {
+        fact: "missing right",
+        values: &[],
+        remedy: "GRANT SELECT, INSERT, UPDATE ON the table and ON its table of pins TO the user of the application",
+    },
+    Requirement {
         fact: "autocommit",
         values: &["on"],
         remedy: "every statement would begin a transaction that Diesel does not see: SET autocommit = 1",
+    },
+    Requirement {
+        fact: "product",
+        values: &[],
+        remedy: "TiDB does not lock rows as MySQL does (it may take no lock for a pin): use MySQL or MariaDB",
     },
     Requirement {
         fact: "server",
@@ -228,6 +250,8 @@ WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence"
     };
 }
 
+/// The statement does nothing where every statement begins a transaction: nothing would be committed.
+///
 /// The statement touches no identity, so pins are not in the way. MySQL refuses to lock the rows of a `JSON_TABLE`, so
 /// `OF l` says which rows to lock. `OF l` stands in a comment, because MariaDB does not know it. If a name has no row,
 /// the statement locks the gap until the statement ends, and it waits for no other transaction meanwhile. The lease of
@@ -236,7 +260,7 @@ const KEEP_ALIVE: &str = concat!(
     "\
 UPDATE (SELECT l.name, asked.time ",
     asked!(),
-    "
+    " AND @@autocommit
 LIMIT {limit} FOR UPDATE /*!80000 OF l */ SKIP LOCKED) mine
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
 SET l.expires_at = GREATEST(l.expires_at + 1, {now} + mine.time)"

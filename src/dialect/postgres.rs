@@ -17,6 +17,7 @@
 //! advisory lock is ever taken, because poolers leak them.
 //!
 //! Functions are qualified with their schema, because a session's `search_path` could otherwise replace the clock.
+//! Operators are not, to keep the SQL readable: `verify` refuses a `search_path` that puts a schema before `pg_catalog`.
 //! `MATERIALIZED` keeps a locking query from being merged into another query, and makes the statement read the clock
 //! once.
 
@@ -38,6 +39,8 @@ impl Sql for Pg {
     const RETURNING: bool = true;
     const REPORTS_EXPIRY: bool = true;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
+    const PIN_ENDS_UNSEEN: bool = true;
+    const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = true;
     const ASYNC_COMMIT: bool = true;
     const NUMBERED_PLACEHOLDERS: bool = true;
@@ -292,6 +295,13 @@ SELECT 'key', a.attname::text FROM a
 JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey) UNION ALL
 SELECT 'collation', c.collname::text FROM a
 JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation WHERE a.attname = 'name' UNION ALL
+SELECT 'persistence', c.relpersistence::text FROM l JOIN pg_catalog.pg_class c ON c.oid = l.oid UNION ALL
+SELECT 'missing right', r FROM l, pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) r
+WHERE NOT pg_catalog.has_table_privilege(l.oid, r) UNION ALL
+SELECT 'schema before pg_catalog', s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY path (s, n)
+WHERE NOT pg_catalog.starts_with(s::text, 'pg_temp') AND n < (
+SELECT n FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY path (s, n) WHERE s = 'pg_catalog') UNION ALL
+SELECT 'product', pg_catalog.split_part(pg_catalog.version(), ' ', 1) UNION ALL
 SELECT 'server', pg_catalog.current_setting('server_version')";
 
 const REQUIREMENTS: &[Requirement] = &[
@@ -300,6 +310,29 @@ const REQUIREMENTS: &[Requirement] = &[
         values: &["C", "POSIX", "ucs_basic"],
         remedy: "names are sorted and compared by their bytes: \
                  ALTER TABLE … ALTER COLUMN name TYPE text COLLATE \"C\"",
+    },
+    Requirement {
+        fact: "persistence",
+        values: &["p"],
+        remedy: "the table must be there for every session, and after a crash: ALTER TABLE … SET LOGGED, and no \
+                 temporary table of this name",
+    },
+    Requirement {
+        fact: "missing right",
+        values: &[],
+        remedy: "GRANT SELECT, INSERT, UPDATE ON the table TO the role of the application",
+    },
+    Requirement {
+        fact: "schema before pg_catalog",
+        values: &[],
+        remedy: "an operator in that schema could decide who holds a lock: SET search_path without pg_catalog, which \
+                 then comes first",
+    },
+    Requirement {
+        fact: "product",
+        values: &["PostgreSQL"],
+        remedy: "a database that speaks PostgreSQL's protocol does not lock rows as PostgreSQL does (CockroachDB takes \
+                 no lock for a pin): use PostgreSQL",
     },
     Requirement {
         fact: "server",

@@ -24,6 +24,8 @@ impl Sql for Sqlite {
     const RETURNING: bool = true;
     const REPORTS_EXPIRY: bool = false;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
+    const PIN_ENDS_UNSEEN: bool = false;
+    const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = false;
     const ASYNC_COMMIT: bool = false;
     const NUMBERED_PLACEHOLDERS: bool = false;
@@ -146,6 +148,8 @@ SELECT 'column', name FROM pragma_table_info({name}, {schema})
 UNION ALL SELECT 'key', name FROM pragma_table_info({name}, {schema}) WHERE pk > 0
 UNION ALL SELECT 'collation', c.coll FROM pragma_index_list({name}, {schema}) i, pragma_index_xinfo(i.name, {schema}) c
 WHERE i.origin = 'pk' AND c.key = 1 AND c.name = 'name'
+UNION ALL SELECT 'place', 'temp' FROM temp.sqlite_master WHERE type = 'table' AND name = {name} COLLATE NOCASE
+AND COALESCE({schema}, 'temp') = 'temp'
 UNION ALL SELECT 'server', sqlite_version()";
 
 const REQUIREMENTS: &[Requirement] = &[
@@ -153,6 +157,11 @@ const REQUIREMENTS: &[Requirement] = &[
         fact: "collation",
         values: &["BINARY"],
         remedy: "another collation takes different names for one: create the table with this crate's migrations",
+    },
+    Requirement {
+        fact: "place",
+        values: &[],
+        remedy: "only this connection sees a temporary table: drop it, or name the schema with `Table::in_schema`",
     },
     Requirement {
         fact: "server",

@@ -51,6 +51,7 @@ values! {
     "until" Until,
     "after" After,
     "inside" Inside,
+    "question" Question,
     "held" Held,
     "limit" Limit,
     "names" Names,

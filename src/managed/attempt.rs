@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::chore::Chore;
 use super::pool::Pool;
+use super::request::is_inside_transaction;
 use crate::answer::Attempt;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
@@ -97,7 +98,11 @@ impl<P: Pool> Try<P> {
         if !matches!(&attempt, Err(error) if error.leaves_open()) {
             std::mem::forget(unanswered);
         }
-        Ok(attempt?.map(|leases| Unclaimed {
+        let attempt = attempt?;
+        if !attempt.is_busy() && executor.in_transaction() {
+            return Err(is_inside_transaction()); // and the connection is dropped, which takes the leases back
+        }
+        Ok(attempt.map(|leases| Unclaimed {
             locker: self.locker.clone(),
             leases,
         }))

@@ -25,10 +25,10 @@ const BATCH: usize = 1_000;
 impl<R: Runtime> Keeper<R> {
     /// Extends the leases that are due. Returns the time until the next beat, or `None` when there is no lease left to
     /// keep.
-    pub(super) fn beat(self: &Arc<Self>) -> Option<Duration> {
+    pub(super) fn beat(self: &Arc<Self>, place: R::Place) -> Option<Duration> {
         let (beat, rest) = {
             let mut desk = locked(&self.desk);
-            if desk.ends(Work::Beats) {
+            if desk.ends(Work::Beats, place) {
                 return None;
             }
             let now = Moment::now();
@@ -71,11 +71,10 @@ impl<R: Runtime> Keeper<R> {
             let trusted_for = due.held.left();
             let is_kept = {
                 let mut desk = locked(&self.desk);
-                // A missed extension does not end the trust in a pinned lease, so there is no hurry.
-                let pause = if due.held.is_pinned() {
-                    desk.schedule.every(due.number)
-                } else {
-                    pause(trusted_for)
+                // Without a deadline, a missed extension does not end the trust, so there is no hurry.
+                let pause = match due.held.deadline() {
+                    None => desk.schedule.every(due.number),
+                    Some(_) => pause(trusted_for),
                 };
                 desk.schedule.again(due.number, Moment::now().after(pause))
             };

@@ -6,14 +6,16 @@ use super::chore::Chore;
 use super::event::EventKind;
 use super::held_lease::HeldLease;
 use super::pool::Pool;
+use super::request::is_inside_transaction;
 use crate::answer::Forced;
 use crate::clock::Moment;
+use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::locker::Locker;
-use crate::protocol;
+use crate::protocol::{self, Executor, Session};
 
 impl<P: Pool> Locker<P> {
     /// Keeps a lease alive from now on, and returns its guard.
@@ -39,6 +41,9 @@ impl<P: Pool> Locker<P> {
         }
         let sent = Moment::now();
         let request = async move |executor: &mut P::Executor| {
+            if protocol::session(executor).await != Session::Ready {
+                return Err(is_inside_transaction());
+            }
             let outcome = protocol::extend(executor, &mut lease).await?;
             Ok((lease, outcome))
         };
@@ -87,7 +92,8 @@ impl<P: Pool> Locker<P> {
     fn held_lease(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
         let observer = self.settings.observer.clone();
         let at_least = self.settings.at_least;
-        Arc::new(HeldLease::new(lease, at_least, ends, observer))
+        let trusts_pins = !<P::Executor as Executor>::Backend::PIN_ENDS_UNSEEN;
+        Arc::new(HeldLease::new(lease, at_least, ends, trusts_pins, observer))
     }
 
     /// Gives a lease back in the background. The lock stays held until this moment.

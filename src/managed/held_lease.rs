@@ -50,17 +50,18 @@ impl State {
 }
 
 impl HeldLease {
-    /// A lease that is kept alive until `ends` at the latest.
+    /// A lease that is kept alive until `ends` at the latest. With `trusts_pins`, a pin is trusted as long as it lasts.
     pub(crate) fn new(
         lease: Lease,
         at_least: Duration,
         ends: Option<Moment>,
+        trusts_pins: bool,
         observer: Observer,
     ) -> Self {
         Self {
             state: Mutex::new(State {
                 ttl: micros(lease.lock.ttl),
-                trust: Trust::new(lease.trusted_until(), ends),
+                trust: Trust::new(lease.trusted_until(), ends, trusts_pins),
                 told: false,
                 lost_told: false,
                 let_go: false,
@@ -155,6 +156,12 @@ impl HeldLease {
 
     pub(crate) fn is_pinned(&self) -> bool {
         locked(&self.state).trust.is_pinned()
+    }
+
+    /// Whether an open transaction has written the row of the lease. An extension could not write the row before that
+    /// transaction ends; on a cluster with several primaries it could, and would make that transaction fail.
+    pub(crate) fn is_pinned_by_writing(&self) -> bool {
+        self.lock.pins_by_writing && self.is_pinned()
     }
 
     /// Ends the trust, because the row names another holder, or none.

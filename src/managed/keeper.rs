@@ -3,6 +3,9 @@
 //! - the *watch* tells guards when their leases are lost. It never asks the database, so a database that hangs cannot
 //!   keep the watch from telling the guards in time (I3);
 //! - *chores* give back the leases of dropped guards and of cancelled requests.
+//!
+//! Each runtime that keeps a lease runs the beats and the watch, for all leases. A program may have several async
+//! runtimes, and may stop driving one of them: then the others go on.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -23,33 +26,29 @@ use crate::lock::Lock;
 /// How often the background looks at the clock. After a pause of the process, guards hear of a loss within this time.
 /// After the last lease, the background ends within this time.
 const LOOK: Duration = Duration::from_millis(200);
-/// If work has not looked at the clock for this long, nothing drives its runtime any more.
-const DEAD: Duration = Duration::from_secs(2);
-
-pub(crate) struct Keeper<R> {
-    pub(super) desk: Mutex<Desk>,
+pub(crate) struct Keeper<R: Runtime> {
+    pub(super) desk: Mutex<Desk<R>>,
     /// Rung when there may be something to do.
     pub(super) bell: Bell,
     /// Rung when work or the request of a beat has ended.
     pub(super) idle: Bell,
     pub(super) database: Arc<dyn Database>,
     queues: Arc<Queues>,
-    /// The latest runtime on which the background could run.
-    runtime: Mutex<Option<R>>,
 }
 
-#[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct Desk<R: Runtime> {
     pub(super) schedule: Schedule,
     chores: VecDeque<Chore>,
-    /// For each work that runs, when it last looked at the clock.
-    running: [Option<Moment>; 3],
+    /// The work that runs, and where.
+    running: Vec<(Work, R::Place)>,
+    /// The latest runtime on which work could run.
+    latest: Option<R>,
     /// How many batches are under way. Each request has a connection, or waits for one.
     pub(super) asked: usize,
     closed: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Beats,
     Watch,
@@ -59,12 +58,18 @@ pub(super) enum Work {
 impl<R: Runtime> Keeper<R> {
     pub(crate) fn new(database: Arc<dyn Database>, queues: Arc<Queues>) -> Self {
         Self {
-            desk: Mutex::default(),
+            desk: Mutex::new(Desk {
+                schedule: Schedule::default(),
+                chores: VecDeque::new(),
+                running: Vec::new(),
+                latest: None,
+                asked: 0,
+                closed: false,
+            }),
             bell: Bell::default(),
             idle: Bell::default(),
             database,
             queues,
-            runtime: Mutex::new(None),
         }
     }
 
@@ -77,10 +82,9 @@ impl<R: Runtime> Keeper<R> {
         let number = desk.schedule.add(held, every, Moment::now());
         let has_chores = !desk.chores.is_empty();
         drop(desk);
-        self.start(Work::Beats);
-        self.start(Work::Watch);
+        self.start(&[Work::Beats, Work::Watch]);
         if has_chores {
-            self.start(Work::Chores); // left behind by a runtime that is gone
+            self.start(&[Work::Chores]); // left behind by a runtime that is gone
         }
         if every < LOOK {
             self.bell.ring();
@@ -115,7 +119,7 @@ impl<R: Runtime> Keeper<R> {
 
     pub(crate) fn later(self: &Arc<Self>, chore: Chore) {
         locked(&self.desk).chores.push_back(chore);
-        self.start(Work::Chores);
+        self.start(&[Work::Chores]);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -142,41 +146,48 @@ impl<R: Runtime> Keeper<R> {
         }
     }
 
-    /// Starts this work if it is not running.
-    fn start(self: &Arc<Self>, work: Work) {
-        let now = Moment::now();
+    /// Starts each work on the caller's runtime if it does not run there.
+    fn start(self: &Arc<Self>, all: &[Work]) {
+        let runtime = locked(&self.desk).runtime();
+        if let Some(runtime) = runtime {
+            for work in all {
+                self.start_on(&runtime, *work);
+            }
+        }
+    }
+
+    fn start_on(self: &Arc<Self>, runtime: &R, work: Work) {
+        let running = (work, runtime.place());
         let mut desk = locked(&self.desk);
-        if desk.running[work as usize].is_some_and(|seen| now.since(seen) < DEAD) {
+        if desk.running.contains(&running) {
             return;
         }
-        desk.running[work as usize] = Some(now);
+        desk.running.push(running);
         drop(desk);
         let running = Running {
             keeper: self.clone(),
             work,
+            place: runtime.place(),
             ended: false,
         };
-        self.spawn(running.run());
+        runtime.spawn(running.run());
     }
 
-    /// Runs the work on the caller's runtime, or on the latest runtime that there was. Without a runtime the work is
-    /// dropped, and its locks are free after their ttl.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut runtime = locked(&self.runtime);
-        *runtime = R::here().or(runtime.take());
-        if let Some(runtime) = &*runtime {
+        let runtime = locked(&self.desk).runtime();
+        if let Some(runtime) = runtime {
             runtime.spawn(work);
         }
     }
 
     /// Tells the guards whose leases are lost. Returns the time until the next deadline, or `None` when there is no
     /// lease left to watch.
-    fn watch(&self) -> Option<Duration> {
+    fn watch(&self, place: R::Place) -> Option<Duration> {
         let (ended, rest) = {
             let mut desk = locked(&self.desk);
             let now = Moment::now();
             let ended = desk.schedule.ended(now);
-            if ended.is_empty() && desk.ends(Work::Watch) {
+            if ended.is_empty() && desk.ends(Work::Watch, place) {
                 return None;
             }
             (ended, desk.schedule.until_end(now))
@@ -187,10 +198,10 @@ impl<R: Runtime> Keeper<R> {
         Some(rest)
     }
 
-    async fn do_chore(&self) -> Option<Duration> {
+    async fn do_chore(&self, place: R::Place) -> Option<Duration> {
         let chore = {
             let mut desk = locked(&self.desk);
-            if desk.ends(Work::Chores) {
+            if desk.ends(Work::Chores, place) {
                 return None;
             }
             desk.chores.pop_front()?
@@ -200,27 +211,49 @@ impl<R: Runtime> Keeper<R> {
     }
 }
 
-impl Desk {
+impl<R: Runtime> Desk<R> {
+    /// The caller's runtime, or the latest runtime that there was. Without a runtime, work is dropped, and its locks are
+    /// free after their ttl.
+    fn runtime(&mut self) -> Option<R> {
+        if let Some(here) = R::here() {
+            self.latest = Some(here);
+        }
+        self.latest.clone()
+    }
+
     /// Whether nothing is left to do for this work. If so, the work counts as ended.
-    pub(super) fn ends(&mut self, work: Work) -> bool {
+    pub(super) fn ends(&mut self, work: Work, place: R::Place) -> bool {
         let ends = match work {
             Work::Beats | Work::Watch => self.schedule.is_empty(),
             Work::Chores => self.chores.is_empty(),
         };
-        self.running[work as usize] = (!ends).then(Moment::now);
+        if ends {
+            self.ended(work, place);
+        }
         ends
     }
 
+    fn ended(&mut self, work: Work, place: R::Place) {
+        self.running.retain(|running| *running != (work, place));
+    }
+
+    /// Another runtime than this one, on which the work may go on.
+    fn elsewhere(&self, place: R::Place) -> Option<R> {
+        let latest = self.latest.as_ref();
+        latest.filter(|runtime| runtime.place() != place).cloned()
+    }
+
     fn is_idle(&self) -> bool {
-        self.running == [None; 3] && self.asked == 0
+        self.running.is_empty() && self.asked == 0
     }
 }
 
-/// Work that is running. If it is dropped before its end, because its runtime was shut down, it can be started again on
-/// another runtime.
+/// Work that is running. If it is dropped before its end, because its runtime was shut down, it goes on on another
+/// runtime.
 struct Running<R: Runtime> {
     keeper: Arc<Keeper<R>>,
     work: Work,
+    place: R::Place,
     ended: bool,
 }
 
@@ -229,9 +262,9 @@ impl<R: Runtime> Running<R> {
         loop {
             let seen = self.keeper.bell.rings();
             let rest = match self.work {
-                Work::Beats => self.keeper.beat(),
-                Work::Watch => self.keeper.watch(),
-                Work::Chores => self.keeper.do_chore().await,
+                Work::Beats => self.keeper.beat(self.place),
+                Work::Watch => self.keeper.watch(self.place),
+                Work::Chores => self.keeper.do_chore(self.place).await,
             };
             let Some(rest) = rest else {
                 self.ended = true;
@@ -247,7 +280,13 @@ impl<R: Runtime> Running<R> {
 impl<R: Runtime> Drop for Running<R> {
     fn drop(&mut self) {
         if !self.ended {
-            locked(&self.keeper.desk).running[self.work as usize] = None;
+            let mut desk = locked(&self.keeper.desk);
+            desk.ended(self.work, self.place);
+            let elsewhere = desk.elsewhere(self.place);
+            drop(desk);
+            if let Some(runtime) = elsewhere {
+                self.keeper.start_on(&runtime, self.work);
+            }
         }
         self.keeper.idle.ring();
     }

@@ -14,9 +14,14 @@ use crate::protocol::{Transactions, Winning};
 pub(crate) type Boxed<'b, T> = Pin<Box<dyn Future<Output = T> + Send + 'b>>;
 
 /// Threads or tasks.
-pub trait Runtime: Send + Sync + Sized + 'static {
+pub trait Runtime: Clone + Send + Sync + Sized + 'static {
+    /// What tells one runtime from another. Threads are all in one place.
+    type Place: Copy + Eq + Send;
+
     /// The runtime of the caller, if there is one.
     fn here() -> Option<Self>;
+
+    fn place(&self) -> Self::Place;
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static);
 

@@ -52,10 +52,20 @@ where
         }
         _ => request(&mut executor).await,
     };
-    if !matches!(&answer, Err(error) if error.is_connection()) {
+    let is_broken = matches!(&answer, Err(error) if error.is_connection());
+    if !is_broken && !executor.in_transaction() {
         P::put_back(executor);
     }
     answer
+}
+
+/// The error for a connection on which nothing would be committed.
+pub(crate) fn is_inside_transaction() -> Error {
+    Error::Setup {
+        found: "a connection of the pool is inside a transaction, so no lock would be committed"
+            .to_owned(),
+        remedy: "let the pool give connections with autocommit on and without an open transaction",
+    }
 }
 
 pub(crate) fn no_answer(within: Option<Duration>) -> Error {

@@ -92,6 +92,9 @@ impl Schedule {
             .any(|entry| !entry.asked && entry.due <= now);
         let mut beat = Beat::default();
         for (number, entry) in &mut self.leases {
+            if !entry.asked && entry.due <= now && entry.held.is_pinned_by_writing() {
+                entry.due = now.after(entry.every); // or at once when the transaction ends
+            }
             let due = || Due {
                 number: *number,
                 held: entry.held.clone(),
@@ -238,6 +241,7 @@ mod tests {
             lease,
             Duration::ZERO,
             None,
+            false,
             Observer::default(),
         ))
     }

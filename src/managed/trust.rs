@@ -3,9 +3,13 @@
 //! - Whether the lease may be trusted is computed from the clock at each question (I3).
 //! - A lost lease never becomes held again. A question after the deadline ends the trust for ever. An extension that is
 //!   answered later comes too late, whatever the row says.
-//! - While a guarded transaction of the guard is open, no deadline ends the trust: the pin keeps other processes from
-//!   taking the lock over. The deadline counts again from the end of the transaction. Two things end the trust even then:
-//!   the longest time that the application has set, and a row that names another holder.
+//! - The deadline counts while a guarded transaction of the guard is open, too. The pin keeps other processes from taking
+//!   the lock over, but a server can end the session of the pin, and this process may not hear of it: an idle transaction
+//!   has a timeout, a network is cut, a server dies. From then on others can take the lock over. The commit fails then
+//!   (I5), but work outside the database would go on.
+//! - On SQLite a pin ends with its process and not sooner, and no lease can be extended meanwhile. So there no deadline
+//!   counts while a pin lasts. Two things end the trust even then: the longest time that the application has set, and a
+//!   row that names another holder.
 
 use std::time::Duration;
 
@@ -17,15 +21,18 @@ pub(crate) struct Trust {
     /// When the trust ends, however often the lease is extended.
     ends: Option<Moment>,
     pins: u32,
+    /// Whether a pin is trusted as long as it lasts: see [`Sql::PIN_ENDS_UNSEEN`](crate::dialect::Sql::PIN_ENDS_UNSEEN).
+    trusts_pins: bool,
     over: bool,
 }
 
 impl Trust {
-    pub(crate) fn new(trusted_until: Moment, ends: Option<Moment>) -> Self {
+    pub(crate) fn new(trusted_until: Moment, ends: Option<Moment>, trusts_pins: bool) -> Self {
         Self {
             trusted_until,
             ends,
             pins: 0,
+            trusts_pins,
             over: false,
         }
     }
@@ -38,7 +45,7 @@ impl Trust {
 
     /// When the trust ends if nothing happens before; `None` while no deadline counts.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        if self.pins > 0 {
+        if self.pins > 0 && self.trusts_pins {
             return self.ends;
         }
         let ends = self.ends.unwrap_or(self.trusted_until);
@@ -101,7 +108,13 @@ mod tests {
     fn trust() -> (Trust, impl Fn(u64) -> Moment) {
         let start = Moment::now();
         let at = move |second| start.after(Duration::from_secs(second));
-        (Trust::new(at(10), None), at)
+        (Trust::new(at(10), None, false), at)
+    }
+
+    /// The same where a pin is trusted as long as it lasts.
+    fn trust_that_trusts_pins(ends: Option<u64>) -> (Trust, impl Fn(u64) -> Moment) {
+        let (_, at) = trust();
+        (Trust::new(at(10), ends.map(&at), true), at)
     }
 
     #[test]
@@ -131,8 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn while_it_is_pinned_no_deadline_ends_it() {
+    fn a_pin_does_not_outlast_the_deadline() {
         let (mut trust, at) = trust();
+        assert!(trust.pinned(at(1)));
+        assert_eq!(trust.left(at(4)), Duration::from_secs(6));
+        assert!(trust.extended(at(4), at(14)) && trust.goes_on(at(13)));
+        assert!(!trust.goes_on(at(14)));
+        trust.unpinned(at(30));
+        assert!(!trust.goes_on(at(15)), "not even if the commit extends it");
+    }
+
+    #[test]
+    fn while_it_is_pinned_no_deadline_ends_it_where_a_pin_is_trusted() {
+        let (mut trust, at) = trust_that_trusts_pins(None);
         assert!(trust.pinned(at(9)) && trust.pinned(at(9)));
         assert!(trust.goes_on(at(60)) && trust.deadline().is_none());
         trust.unpinned(at(0));
@@ -147,7 +171,7 @@ mod tests {
         assert!(trust.pinned(at(1)));
         trust.end();
         assert!(!trust.goes_on(at(2)));
-        let mut trust = Trust::new(at(10), Some(at(15)));
+        let (mut trust, at) = trust_that_trusts_pins(Some(15));
         assert!(trust.pinned(at(1)));
         assert!(trust.goes_on(at(14)) && !trust.goes_on(at(15)));
     }
@@ -163,7 +187,7 @@ mod tests {
     #[test]
     fn it_ends_when_it_is_to_end_however_often_it_is_extended() {
         let (_, at) = trust();
-        let mut trust = Trust::new(at(10), Some(at(15)));
+        let mut trust = Trust::new(at(10), Some(at(15)), false);
         assert!(trust.extended(at(9), at(19)));
         assert!(trust.goes_on(at(14)) && !trust.goes_on(at(15)));
     }

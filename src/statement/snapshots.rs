@@ -51,6 +51,7 @@ fn examples(engine: &str) -> Vec<Statement> {
         all.push(Statement::create_pin(&lock, 7));
         all.push(Statement::look_to_acquire(&lock, Some(token()), true));
         all.push(Statement::peek_nowait(&lock, Some(token())));
+        all.push(Statement::session(7));
         all.push(Statement::pin_by_writing(&lease));
         all.push(Statement::release_waiting(&lease));
         all.push(Statement::peek(&lock, Some(token())));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use diesel_locks::{LockSet, Wait};
+use diesel_locks::{Attempt, LockSet, Outcome, Wait};
 
 use crate::client::tasks::{Writing, writing};
 use crate::place::{Place, ms};
@@ -202,4 +202,43 @@ pub fn a_storm_of_cancellations(place: &Place) {
         on.is_free(&on.lock, "after the storm").await;
     });
     eprintln!("{}: a storm of {:?}", place.engine.name(), seed.elapsed());
+}
+
+/// Other users of the pool drop their queries before the answers. On MySQL and MariaDB such a connection then answers each
+/// question with the answer to the one before. The pool itself may fall for that, and time out; no answer may be wrong.
+pub fn others_who_drop_their_calls_cause_no_wrong_answer(place: &Place) {
+    const ROUNDS: usize = 40;
+    on_ground(place, async |on| {
+        let (mut random, mut probe, mut acquired) = (Random::new(0), place.probe(), 0);
+        for round in 0..ROUNDS {
+            for _ in 0..3 {
+                let cut = Cut {
+                    polls: random.below(10),
+                    when_woken: random.below(2) == 0,
+                };
+                until(cut, on.tasks.stranger()).await;
+            }
+            let lock = place.lock(&format!("round {round}"), TTL);
+            let guard = match on.tasks.try_acquire(&lock).await {
+                Ok(Attempt::Acquired(guard)) => guard,
+                Err(error) if error.is_transient() => continue,
+                other => panic!("{round}: nobody else wants it: {other:?}"),
+            };
+            acquired += 1;
+            assert_eq!(probe.holder(&lock), Some(guard.fence()), "{round}");
+            match guard.try_extend().await {
+                Ok(outcome) => assert_eq!(outcome, Outcome::Done, "{round}"),
+                Err(error) => assert!(error.is_transient(), "{round}: {error:?}"),
+            }
+            match guard.write(&place.group).await {
+                Ok(_) => assert!(probe.written(&place.group, guard.fence()) > 0, "{round}"),
+                Err(error) => assert!(error.is_transient(), "{round}: {error:?}"),
+            }
+            match guard.release().await {
+                Ok(_) => assert_eq!(probe.holder(&lock), None, "{round}"),
+                Err(error) => assert!(error.is_transient(), "{round}: {error:?}"),
+            }
+        }
+        assert!(acquired > ROUNDS / 2, "only {acquired} of {ROUNDS}");
+    });
 }

@@ -20,7 +20,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::place::Mode;
 use crate::probe::write_sql;
 pub use log::{Log, Told};
-pub use pool::{Gate, Setup};
+pub use pool::{Gate, Setup, own};
 use tasks::Writing;
 pub use tasks::tasks;
 
@@ -124,6 +124,11 @@ impl Guard {
         self.runtime.block_on((**self).try_extend())
     }
 
+    /// Does the work in a guarded transaction, on this thread.
+    pub fn transaction(&self, work: Work) -> Result<()> {
+        self.runtime.block_on((**self).transaction(work))
+    }
+
     /// Writes to the ledger in a guarded transaction. Returns the number of rows with a larger fence.
     pub fn write(&self, scope: &str) -> Result<i64> {
         self.runtime.block_on((**self).write(scope))
@@ -138,8 +143,7 @@ impl Guard {
                 panic_quietly()
             })
         });
-        let done = self.runtime.block_on(self.transaction(work));
-        done.expect("a panic");
+        self.transaction(work).expect("a panic");
     }
 
     pub fn release(mut self) -> Result<Released> {

@@ -7,7 +7,7 @@ use diesel_locks::Wait;
 use tokio::runtime::Builder;
 
 use crate::child::Children;
-use crate::client::{Setup, tasks};
+use crate::client::{Setup, own, tasks};
 use crate::place::{Place, ms, runtime, within};
 use crate::proxy::Close;
 
@@ -69,6 +69,33 @@ pub fn locks_go_on_in_another_runtime(place: &Place) {
         guard.release().await.expect("an answer");
         tasks.close().await;
     });
+}
+
+/// Two runtimes of one thread each keep a lease. Nothing drives the first one any more.
+pub fn a_lease_is_kept_though_another_runtime_is_not_driven(place: &Place) {
+    let runtime = || {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime")
+    };
+    let (first, second) = (runtime(), runtime());
+    let locks = own(place.engine, &place.url);
+    let lock = |name| place.lock(name, ms(6_000));
+    let idle = first.block_on(locks.acquire(&lock("idle"), Wait::up_to(ms(15_000))));
+    let idle = idle.expect("the lock");
+    second.block_on(async {
+        let guard = locks.acquire(&lock("kept"), Wait::up_to(ms(15_000))).await;
+        let guard = guard.expect("the lock");
+        let began = Instant::now();
+        while began.elapsed() < ms(9_000) {
+            assert!(guard.is_valid(), "nobody extends it");
+            tokio::time::sleep(ms(20)).await;
+        }
+        assert!(idle.is_valid(), "a runtime keeps the leases of all");
+        idle.release().await.expect("an answer");
+        guard.release().await.expect("an answer");
+        locks.close().await;
+    });
+    drop(first);
 }
 
 pub fn a_guard_may_be_dropped_outside_of_its_runtime(place: &Place) {

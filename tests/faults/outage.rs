@@ -1,14 +1,16 @@
 //! The database is gone for less than the ttl, and for longer.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use diesel_locks::{Attempt, Wait};
 use diesel_locks_tests::managed::Held;
+use diesel_locks_tests::session::Work;
 
-use crate::client::{Guard, Told};
+use crate::client::{Guard, Setup, Told};
 use crate::fault::{Fault, Line};
 use crate::place::{Mode, Place, ms, side_by_side, within};
+use crate::proxy::Close;
 
 /// The longest time from the end of the trust until the work is told, on a busy machine.
 pub const LATE: Duration = ms(2_000);
@@ -181,4 +183,58 @@ fn row_outlives_trust(place: &Place, lock: &diesel_locks::Lock, deadline: Instan
     if !left.is_zero() {
         assert!(asked + left >= deadline, "the row ended before trust did");
     }
+}
+
+/// The network is cut while a guarded transaction is open, and the server ends the session of the pin, as it does with a
+/// transaction that is idle for too long. Then another process takes the lock over. (SQLite's sessions are in the
+/// process itself.)
+pub fn a_pin_whose_session_has_died_is_not_trusted(place: &Place) {
+    if place.engine.is_sqlite() {
+        return;
+    }
+    let (session, end) = match place.engine.name() {
+        "postgres" => (
+            "SELECT pg_backend_pid()::bigint AS number",
+            "SELECT pg_terminate_backend",
+        ),
+        _ => ("SELECT CONNECTION_ID() AS number", "KILL"),
+    };
+    let lock = place.lock("pinned", ms(3_000));
+    let (proxy, client) = place.line(&Setup::default());
+    let proxy = proxy.expect("a network");
+    let guard = client
+        .acquire(&lock, Wait::up_to(ms(5_000)))
+        .expect("the lock");
+    let (tell, told) = mpsc::channel();
+    let (go_on, wait) = mpsc::channel();
+    // The thread of the transaction waits in the middle of the work. Nothing else runs on this thread.
+    let work: Work = Box::new(move |conn| {
+        Box::pin(async move {
+            tell.send(conn.number(session).await?).expect("the test");
+            wait.recv().expect("the test");
+            Ok(())
+        })
+    });
+    // What was seen is asserted when the network is back: the transaction could not end before.
+    let (next, is_valid, trusted_for, is_told, committed) = std::thread::scope(|scope| {
+        let transaction = scope.spawn(|| guard.transaction(work));
+        let session = told.recv().expect("a session");
+        proxy.hang();
+        let ended = place.probe().batch(&format!("{end}({session})"));
+        let next = place.rival().acquire(&lock, Wait::up_to(ms(20_000)));
+        let (is_valid, trusted_for) = (guard.is_valid(), guard.trusted_for());
+        let is_told = guard.lost_within(LATE);
+        proxy.come_back(Close::Gently);
+        go_on.send(()).expect("the transaction");
+        let committed = transaction.join().expect("no panic");
+        ended.expect("an end of the session");
+        (next, is_valid, trusted_for, is_told, committed)
+    });
+    next.expect("the lock, after its ttl");
+    assert!(
+        !is_valid && trusted_for.is_zero(),
+        "two holders: {trusted_for:?}"
+    );
+    assert!(is_told);
+    assert!(committed.is_err(), "a stale holder has committed");
 }

@@ -28,7 +28,7 @@ UPDATE (SELECT l.name, asked.time FROM JSON_TABLE(?, '$[*]' COLUMNS (
 name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
 fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
 STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
-WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence
+WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence AND @@autocommit
 LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) mine
 STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = mine.name
 SET l.expires_at = GREATEST(l.expires_at + 1, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + mine.time)
@@ -82,9 +82,14 @@ WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name IN (?, CONCAT(?,
 AND c.column_name = 'name'
 UNION ALL SELECT 'engine', CONVERT(COALESCE(t.engine, '') USING utf8mb4) FROM information_schema.tables t
 WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name IN (?, CONCAT(?, '_pins'))
+UNION ALL SELECT 'missing right', CONVERT(r.name USING utf8mb4) FROM information_schema.columns c
+JOIN (SELECT 'SELECT' AS name UNION ALL SELECT 'INSERT' UNION ALL SELECT 'UPDATE') r
+WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name IN (?, CONCAT(?, '_pins'))
+AND NOT FIND_IN_SET(r.name, c.privileges)
 UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
-UNION ALL SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'server'), CONVERT(VERSION() USING utf8mb4)
--- binds: ["diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", "diesel_locks"]
+UNION ALL SELECT CASE WHEN VERSION() LIKE '%TiDB%' THEN 'product' WHEN VERSION() LIKE '%MariaDB%' THEN 'MariaDB'
+ELSE 'server' END, CONVERT(VERSION() USING utf8mb4)
+-- binds: ["diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", "diesel_locks"]
 
 -- Pin
 SELECT CASE WHEN p.token = ? AND p.fence = ? THEN
@@ -123,6 +128,10 @@ CASE WHEN p.token IS NULL THEN 0 WHEN p.token = ? THEN 2 ELSE 1 END
 FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
 /*!80000 FOR SHARE NOWAIT */ /*M!100600 LOCK IN SHARE MODE NOWAIT */
 -- binds: [Some(<token>), "invoices|42"]
+
+-- Session
+SELECT CAST(? AS SIGNED) UNION ALL SELECT @@autocommit = 0 /*M! OR @@in_transaction */
+-- binds: [7]
 
 -- PinByWriting
 UPDATE `diesel_locks` l SET l.expires_at = l.expires_at + 1

@@ -62,8 +62,10 @@ SELECT 'column', name FROM pragma_table_info(?, ?)
 UNION ALL SELECT 'key', name FROM pragma_table_info(?, ?) WHERE pk > 0
 UNION ALL SELECT 'collation', c.coll FROM pragma_index_list(?, ?) i, pragma_index_xinfo(i.name, ?) c
 WHERE i.origin = 'pk' AND c.key = 1 AND c.name = 'name'
+UNION ALL SELECT 'place', 'temp' FROM temp.sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE
+AND COALESCE(?, 'temp') = 'temp'
 UNION ALL SELECT 'server', sqlite_version()
--- binds: ["diesel_locks", None, "diesel_locks", None, "diesel_locks", None, None]
+-- binds: ["diesel_locks", None, "diesel_locks", None, "diesel_locks", None, None, "diesel_locks", None]
 
 -- Pin
 UPDATE `diesel_locks` SET fence = fence WHERE name = ? AND token = ? AND fence = ?

@@ -149,6 +149,21 @@ pub async fn verifying_finds_what_is_wrong_and_names_the_remedy(world: &World) {
         assert_unfit(conn.verify(&table).await, parts);
         let (_, tables) = down.split_once(";\n").unwrap();
         conn.batch(tables).await.unwrap();
+        let _ = conn.batch(tables).await; // the table that was shadowed, if there is one
+    }
+    if world.is_postgres() {
+        conn.batch("SET search_path = public, pg_catalog")
+            .await
+            .unwrap();
+        let table = Table::default();
+        assert_unfit(
+            conn.verify(&table).await,
+            &["before pg_catalog", "public", "SET search_path"],
+        );
+        conn.batch("SET search_path = pg_catalog, public")
+            .await
+            .unwrap();
+        conn.verify(&table).await.unwrap();
     }
     if world.is_mysql() {
         conn.batch("SET autocommit = 0").await.unwrap();
@@ -173,6 +188,16 @@ fn damages(world: &World) -> Vec<Damage> {
     let more: Vec<Damage> = match world.engine.name() {
         "postgres" => vec![
             (
+                "unlogged",
+                "ALTER TABLE {t} SET UNLOGGED",
+                &["persistence is u", "SET LOGGED"],
+            ),
+            (
+                "shadowed",
+                "CREATE TEMPORARY TABLE {t} AS SELECT * FROM {t}; ALTER TABLE {t} ADD PRIMARY KEY (name)",
+                &["persistence is t", "no temporary table"],
+            ),
+            (
                 "collated",
                 "ALTER TABLE {t} ALTER COLUMN name TYPE text COLLATE \"en-x-icu\"",
                 &["en-x-icu", "COLLATE \"C\""],
@@ -185,13 +210,21 @@ fn damages(world: &World) -> Vec<Damage> {
                 &["primary key", "two holders"],
             ),
         ],
-        "sqlite" => vec![(
-            "collated",
-            "ALTER TABLE {t} RENAME TO old; CREATE TABLE {t} (name TEXT COLLATE NOCASE PRIMARY KEY, token TEXT, \
+        "sqlite" => vec![
+            (
+                "shadowed",
+                "CREATE TEMPORARY TABLE {t} (name TEXT PRIMARY KEY, token TEXT, owner TEXT, fence BIGINT, \
+             acquired_at BIGINT, expires_at BIGINT, data TEXT, wanted_until BIGINT)",
+                &["place is temp", "Table::in_schema"],
+            ),
+            (
+                "collated",
+                "ALTER TABLE {t} RENAME TO old; CREATE TABLE {t} (name TEXT COLLATE NOCASE PRIMARY KEY, token TEXT, \
              owner TEXT, fence BIGINT, acquired_at BIGINT, expires_at BIGINT, data TEXT, wanted_until BIGINT); \
              DROP TABLE old",
-            &["NOCASE", FOLDED],
-        )],
+                &["NOCASE", FOLDED],
+            ),
+        ],
         _ => vec![
             (
                 "engine",

@@ -1,6 +1,8 @@
 //! Locks as terms of the host's queries.
 
-use crate::world::World;
+use crate::managed::recorder::Recorder;
+use crate::session::Work;
+use crate::world::{World, ms, soon};
 
 pub async fn the_jobs_whose_lock_is_free_and_those_whose_lock_is_held(world: &World) {
     let (mut conn, mut other) = (world.session().await, world.session().await);
@@ -80,4 +82,31 @@ pub async fn a_pin_that_is_a_write_keeps_the_lock_as_well(world: &World) {
         holder.rollback().await.unwrap();
         rival.release(&next).await.unwrap();
     }
+}
+
+/// While the transaction is open, no heartbeat asks for the lease: it would wait for the row, and on a cluster with several
+/// primaries it would make the transaction fail. The end of the transaction makes the lease due.
+pub async fn a_guard_that_pins_by_writing_is_not_extended_meanwhile(world: &World) {
+    let recorder = Recorder::default();
+    let locks = world.locks().await.renew_every(ms(100));
+    let locks = locks.observe(recorder.observer());
+    let guard = locks.take(&world.lock("x").pin_by_writing()).await;
+    let seen = recorder.clone();
+    let work: Work = Box::new(move |_| {
+        Box::pin(async move {
+            // A heartbeat may have been under way when the transaction began.
+            tokio::time::sleep(ms(500)).await;
+            let before = seen.words().len();
+            tokio::time::sleep(ms(1_000)).await;
+            assert_eq!(seen.words().len(), before, "{:?}", seen.words());
+            Ok(())
+        })
+    });
+    guard.transaction(work).await.unwrap();
+    let before = recorder.count("renewed");
+    soon("it is extended again", async || {
+        recorder.count("renewed") > before
+    })
+    .await;
+    assert!(guard.is_valid());
 }

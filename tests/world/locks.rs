@@ -22,6 +22,8 @@ use crate::session::Session;
 struct Host {
     url: String,
     setup: Vec<String>,
+    /// Whether each connection comes with a transaction that Diesel has begun.
+    begins: bool,
     connections: u32,
     traffic: Arc<Traffic>,
 }
@@ -43,6 +45,32 @@ impl World {
     pub async fn locks_kept_apart(&self, connections: u32) -> Box<dyn Managed> {
         self.locks_on(self.host(connections), Some(self.host(1)))
             .await
+    }
+
+    /// A `Locker` whose connections are inside a transaction that Diesel has begun.
+    pub async fn locks_inside_transactions(&self) -> Box<dyn Managed> {
+        let host = Host {
+            begins: true,
+            ..self.host(POOL_SIZE)
+        };
+        self.locks_on(host, None).await
+    }
+
+    /// A `Locker` on MySQL or MariaDB whose connections have no autocommit.
+    pub async fn locks_without_autocommit(&self) -> Box<dyn Managed> {
+        self.locks_on(self.host_without_autocommit(), None).await
+    }
+
+    /// A `Locker` on MySQL or MariaDB of whose connections those of the keeper have no autocommit.
+    pub async fn locks_kept_without_autocommit(&self) -> Box<dyn Managed> {
+        let keeper = self.host_without_autocommit();
+        self.locks_on(self.host(POOL_SIZE), Some(keeper)).await
+    }
+
+    fn host_without_autocommit(&self) -> Host {
+        let mut host = self.host(POOL_SIZE);
+        host.setup.push("SET autocommit = 0".to_owned());
+        host
     }
 
     /// A `Locker` that listens for releases on PostgreSQL. On other engines it polls.
@@ -68,6 +96,7 @@ impl World {
         Host {
             url: self.url.clone(),
             setup: setup(self.engine),
+            begins: false,
             connections,
             traffic: Traffic::of(connections),
         }
@@ -114,6 +143,9 @@ impl Host {
         for setup in &self.setup {
             let done = conn.batch(setup).await;
             done.expect("a connection that can be set up");
+        }
+        if self.begins {
+            conn.begin().await.expect("a transaction");
         }
         self.traffic.let_happen().await;
     }

@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// - PostgreSQL in single-user mode creates the database `locks`, so that no client program is needed.
+/// - `LANGUAGE` lets a session speak German: after `SET lc_messages = 'C.UTF-8'`. No locale has to be installed for that.
 /// - Without `fsync`, commits survive a killed server but no power cut. That is enough for tests, and not for
 ///   benchmarks.
 const SCRIPT: &str = r#"
 "$BIN/initdb" -D "$DIR/data" -A trust -U postgres -N -E UTF8 --locale=C >/dev/null || exit
 echo 'CREATE DATABASE locks' | "$BIN/postgres" --single -D "$DIR/data" postgres >/dev/null || exit
-exec "$BIN/postgres" -D "$DIR/data" -p "$PORT" -c listen_addresses=127.0.0.1 \
+LANGUAGE=de exec "$BIN/postgres" -D "$DIR/data" -p "$PORT" -c listen_addresses=127.0.0.1 \
   -c unix_socket_directories= -c fsync="$FSYNC" -c max_connections=400
 "#;
 

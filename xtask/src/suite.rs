@@ -18,7 +18,7 @@ struct Pass {
     engines: Vec<Engine>,
     /// What its lines end with.
     mark: &'static str,
-    variable: Option<(&'static str, &'static str)>,
+    variables: &'static [(&'static str, &'static str)],
 }
 
 const AGAIN: &str =
@@ -133,25 +133,26 @@ fn passes(engines: &[Engine], chosen: bool) -> Vec<Pass> {
         .copied()
         .filter(|it| it.feature() == "mysql")
         .collect();
-    let uncached = ("DIESEL_LOCKS_STATEMENT_CACHE", "off");
     let mut passes = vec![Pass {
         engines: all.clone(),
         mark: "",
-        variable: None,
+        variables: &[],
     }];
     if !chosen {
         passes.push(Pass {
             engines: all,
-            mark: " [no statement cache]",
-            variable: Some(uncached),
+            mark: " [no statement cache, in German]",
+            variables: &[
+                ("DIESEL_LOCKS_STATEMENT_CACHE", "off"),
+                ("DIESEL_LOCKS_LANGUAGE", "de"),
+            ],
         });
     }
     if !chosen && !mysqls.is_empty() {
-        let lax = ("DIESEL_LOCKS_SQL_MODE", "");
         passes.push(Pass {
             engines: mysqls,
             mark: " [empty sql_mode]",
-            variable: Some(lax),
+            variables: &[("DIESEL_LOCKS_SQL_MODE", "")],
         });
     }
     passes
@@ -197,9 +198,11 @@ impl Pass {
     fn command(&self, servers: &Servers, words: &[&str]) -> Command {
         let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
         let mut cargo = cargo_test(&servers.engines);
-        cargo.envs(servers.variables()).envs(self.variable);
+        cargo
+            .envs(servers.variables())
+            .envs(self.variables.iter().copied());
         cargo.env("DIESEL_LOCKS_ENGINES", names.join(","));
-        if self.variable.is_some() {
+        if !self.variables.is_empty() {
             cargo.args(["--test", "conformance"]);
         } else if !servers.engines.contains(&Engine::Sqlite) {
             // The code in the documentation runs on SQLite.
@@ -210,7 +213,7 @@ impl Pass {
             cargo.env(THREADS, "6");
         }
         cargo.arg("--").args(words).args(skipped(&self.engines));
-        if self.variable.is_some() {
+        if !self.variables.is_empty() {
             cargo.args(names.iter().map(|name| format!("{name}::")));
             cargo.args(slow_modules_skipped());
         }

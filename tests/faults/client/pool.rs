@@ -13,7 +13,7 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_locks::asynchronous::{self, AsyncConnections};
 use diesel_locks::blocking::{self, Connections};
 use diesel_locks_tests::managed::Managed;
-use diesel_locks_tests::{Engine, with_connection_types};
+use diesel_locks_tests::{Answer, Engine, with_connection_types};
 
 /// The application's settings of its pool and its locks.
 #[derive(Clone, Debug)]
@@ -89,12 +89,15 @@ impl<C: SimpleConnection> CustomizeConnection<C, r2d2::Error> for Customize {
 /// Returns the number of connections of a pool, and the number of those that are idle.
 pub type State = Box<dyn Fn() -> (u32, u32) + Send + Sync>;
 
+/// Another user of a pool: sends a query of its own on one of the pool's connections.
+pub type Stranger = Box<dyn Fn() -> Answer<'static, ()> + Send + Sync>;
+
 pub fn asynchronous(
     engine: Engine,
     url: &str,
     setup: &Setup,
     gate: &Gate,
-) -> (Box<dyn Managed>, State) {
+) -> (Box<dyn Managed>, State, Stranger) {
     let sql = setup.sql(engine);
     /// This is a macro, because the trait bounds of a generic function would be too long.
     macro_rules! locks {
@@ -112,15 +115,40 @@ pub fn asynchronous(
                 .max_lifetime(None)
                 .build_unchecked(manager);
             let locks = asynchronous::Locker::new(gate.before(pool.clone()));
+            let others = pool.clone();
             let state = move || {
                 let state = pool.state();
                 (state.connections, state.idle_connections)
             };
-            (Box::new(locks), Box::new(state))
+            let stranger = move || -> Answer<'static, ()> {
+                let others = others.clone();
+                Box::pin(async move {
+                    if let Ok(mut conn) = others.get().await {
+                        let query =
+                            diesel::sql_query("SELECT COUNT(*) AS number FROM faults_ledger");
+                        let _ = diesel_async::RunQueryDsl::execute(query, &mut *conn).await;
+                    }
+                })
+            };
+            (Box::new(locks), Box::new(state), Box::new(stranger))
         }};
     }
-    let (locks, state): (Box<dyn Managed>, State) = with_connection_types!(engine, locks);
-    (locks.release_within(setup.release_within), state)
+    let (locks, state, stranger): (Box<dyn Managed>, State, Stranger) =
+        with_connection_types!(engine, locks);
+    (locks.release_within(setup.release_within), state, stranger)
+}
+
+/// Async locks that open a connection for each use. A connection of a pool belongs to the runtime that opened it.
+pub fn own(engine: Engine, url: &str) -> Box<dyn Managed> {
+    let (url, sql) = (url.to_owned(), Setup::default().sql(engine));
+    macro_rules! locks {
+        ($blocking:ty, $asynchronous:ty) => {
+            Box::new(asynchronous::Locker::new(move || {
+                connected::<$asynchronous>(url.clone(), sql.clone())
+            }))
+        };
+    }
+    with_connection_types!(engine, locks)
 }
 
 /// Fails if opening takes too long. Without this limit, the pool would wait for the connection for ever.

@@ -9,17 +9,22 @@ use diesel_locks_tests::managed::{AnyGuard, Held, Job, Managed};
 use diesel_locks_tests::session::Work;
 use diesel_locks_tests::{Answer, Engine};
 
-use super::pool::{self, Gate, Setup, State};
+use super::pool::{self, Gate, Setup, State, Stranger};
 use crate::probe::write_sql;
 
 pub struct Tasks {
     locks: Box<dyn Managed>,
     state: State,
+    stranger: Stranger,
 }
 
 pub fn tasks(engine: Engine, url: &str, setup: &Setup) -> Arc<Tasks> {
-    let (locks, state) = pool::asynchronous(engine, url, setup, &Gate::default());
-    Arc::new(Tasks { locks, state })
+    let (locks, state, stranger) = pool::asynchronous(engine, url, setup, &Gate::default());
+    Arc::new(Tasks {
+        locks,
+        state,
+        stranger,
+    })
 }
 
 impl Deref for Tasks {
@@ -52,6 +57,11 @@ impl Tasks {
     pub async fn ask(&self) -> Result<()> {
         let list = List::all().limit(1);
         self.locks.list(&list).await.map(drop)
+    }
+
+    /// A query of another user of the pool.
+    pub async fn stranger(&self) {
+        (self.stranger)().await;
     }
 
     /// The number of the pool's connections, and the number of those that are idle.
