@@ -27,7 +27,7 @@ impl Watchdog {
     pub fn start(kill_after: Duration) -> io::Result<Self> {
         let mut command = Command::new(program()?);
         command
-            .args([NAME, &format!("{}s", kill_after.as_secs())])
+            .args([NAME, &format!("{}ms", kill_after.as_millis())])
             .process_group(0)
             .current_dir("/")
             .stdin(Stdio::piped())
