@@ -24,7 +24,8 @@ database::for_every_engine! {
         a_table_is_created_and_verified,
         a_failed_check_names_its_remedy,
         sixteen_processes_migrate_at_once,
-        a_missing_database_is_an_error;
+        a_missing_database_is_an_error,
+        a_url_may_name_mariadb_and_sqlite;
     migrations:
         files_are_written_once_and_never_changed,
         sql_is_printed_for_other_tools;
@@ -83,10 +84,13 @@ fn wrong_arguments_have_their_own_exit_code() {
         &["purge"],
         &["purge", "--older-than", "7"],
         &["list", "--json", "--watch"],
+        &["list", "--database-url", "postgress://u:hunter2@h/d"],
         &["dance"],
         &[],
     ] {
-        assert_eq!(program::run(words).code, 2, "{words:?}");
+        let wrong = program::run(words);
+        assert_eq!(wrong.code, 2, "{words:?}: {wrong:?}");
+        assert!(!wrong.err.contains("hunter2"), "{wrong:?}");
     }
     #[cfg(feature = "sqlite")]
     {

@@ -1,6 +1,7 @@
 //! `migrate` and `verify`.
 
 use crate::database::{Database, Engine};
+use crate::list::migrated;
 
 pub fn a_table_is_created_and_verified(engine: Engine) {
     let database = Database::new(engine);
@@ -54,4 +55,14 @@ pub fn a_missing_database_is_an_error(engine: Engine) {
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.err.starts_with("diesel-locks: "), "{said:?}");
     assert!(!database.file("app.db").exists());
+}
+
+pub fn a_url_may_name_mariadb_and_sqlite(engine: Engine) {
+    let mut database = migrated(engine);
+    database.url = match engine.dialect() {
+        "mysql" => database.url.replacen("mysql://", "mariadb://", 1),
+        "sqlite" => format!("sqlite://{}", database.url),
+        _ => database.url.replacen("postgres://", "postgresql://", 1),
+    };
+    database.run(&["verify"]).done();
 }

@@ -19,11 +19,15 @@ pub fn url(args: &Args) -> Outcome<&str> {
 /// Executes a command that needs the database.
 pub fn execute(args: &Args) -> Outcome {
     let url = url(args)?.to_owned();
-    match Engine::of(&url) {
+    match Engine::of(&url)? {
         #[cfg(feature = "cli-postgres")]
         Engine::Postgres => with(args, move || Ok(diesel::PgConnection::establish(&url)?)),
         #[cfg(feature = "cli-mysql")]
-        Engine::Mysql => with(args, move || Ok(diesel::MysqlConnection::establish(&url)?)),
+        Engine::Mysql => {
+            // Diesel knows one scheme for both.
+            let url = url.replacen("mariadb://", "mysql://", 1);
+            with(args, move || Ok(diesel::MysqlConnection::establish(&url)?))
+        }
         #[cfg(feature = "cli-sqlite")]
         Engine::Sqlite => {
             let creates = matches!(args.command, Command::Migrate);

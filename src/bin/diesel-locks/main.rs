@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
-use outcome::{Exit, Outcome};
+use outcome::{Exit, Outcome, WrongArguments};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -53,10 +53,11 @@ fn failed(args: &Args, error: &(dyn Error + Send + Sync + 'static)) -> Exit {
     if outcome::is_broken_pipe(error) {
         return Exit::Done;
     }
-    let is_wrong = matches!(
+    let is_invalid = matches!(
         error.downcast_ref(),
         Some(diesel_locks::Error::Invalid { .. })
     );
+    let is_wrong = is_invalid || error.is::<WrongArguments>();
     eprintln!("diesel-locks: {}", error.to_string().trim_end());
     match (&args.command, is_wrong) {
         (Command::Run(_), true) => Exit::Code(run::WRONG_ARGUMENTS),

@@ -1,6 +1,7 @@
 //! What a command returns: its exit code or an error. What it found is printed.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -30,6 +31,18 @@ impl From<Exit> for ExitCode {
 }
 
 pub type Outcome<T = Exit> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The user has asked for something that makes no sense. The text says what would.
+#[derive(Debug)]
+pub struct WrongArguments(pub String);
+
+impl fmt::Display for WrongArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for WrongArguments {}
 
 /// Prints a result to standard output.
 pub fn print(text: &str) -> Outcome<()> {
