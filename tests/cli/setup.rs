@@ -23,7 +23,22 @@ pub fn a_failed_check_names_its_remedy(engine: Engine) {
     let missing = database.run(&["verify"]);
     assert_eq!(missing.code, 1, "{missing:?}");
     let remedy = format!("diesel-locks migrations write {}", engine.dialect());
-    assert!(missing.err.contains(&remedy), "{missing:?}");
+    for part in [
+        "`diesel-locks migrate`",
+        &remedy,
+        "`diesel migration run`",
+        "--table",
+    ] {
+        assert!(missing.err.contains(part), "{part}: {missing:?}");
+    }
+    for words in [&["list"][..], &["show", "x"], &["run", "x", "true"]] {
+        let said = database.run(words);
+        assert!(said.err.contains(&remedy), "{words:?}: {said:?}");
+        assert!(
+            !said.err.contains("::"),
+            "a Rust path helps no operator: {said:?}"
+        );
+    }
 
     let sql = database.run(&["migrations", "sql"]).done();
     database.batch(&sql);
@@ -35,7 +50,7 @@ pub fn a_failed_check_names_its_remedy(engine: Engine) {
     assert!(old.err.contains("no column data"), "{old:?}");
     let others = database.run(&["migrate"]);
     assert_eq!(others.code, 3);
-    assert!(others.err.contains("`verify`"), "{others:?}");
+    assert!(others.err.contains("`diesel-locks verify`"), "{others:?}");
 }
 
 pub fn sixteen_processes_migrate_at_once(engine: Engine) {

@@ -1,5 +1,5 @@
-//! A private PgBouncer in front of PostgreSQL, in transaction mode: each transaction may run on another connection to the
-//! server, which the clients share.
+//! A private PgBouncer in front of PostgreSQL, in transaction mode: each transaction may run on another connection to
+//! the server, which the clients share.
 
 use crate::machine::{Owner, programs};
 use crate::server::{Recipe, Server};

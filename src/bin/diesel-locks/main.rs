@@ -3,12 +3,15 @@
 //! Results go to standard output and everything else to standard error, so that the output can be piped. The exit codes
 //! are listed in the help and in [`Exit`].
 
+mod acquire;
 mod args;
-mod confirm;
 mod database;
 mod duration;
 mod engine;
+mod explain;
+mod held;
 mod json;
+mod lease;
 mod list;
 mod migrations;
 mod outcome;
@@ -18,7 +21,9 @@ mod release;
 mod run;
 mod setup;
 mod show;
+mod waiting;
 mod which;
+mod within;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -58,7 +63,7 @@ fn failed(args: &Args, error: &(dyn Error + Send + Sync + 'static)) -> Exit {
         Some(diesel_locks::Error::Invalid { .. })
     );
     let is_wrong = is_invalid || error.is::<WrongArguments>();
-    eprintln!("diesel-locks: {}", error.to_string().trim_end());
+    outcome::say(&explain::explain(error));
     match (&args.command, is_wrong) {
         (Command::Run(_), true) => Exit::Code(run::WRONG_ARGUMENTS),
         (Command::Run(_), false) => Exit::Code(run::FAILED),

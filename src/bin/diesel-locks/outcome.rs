@@ -51,6 +51,13 @@ pub fn print(text: &str) -> Outcome<()> {
     Ok(out.flush()?)
 }
 
+/// Prints a line to standard error, in one call, because the command of `run` writes there as well. A message that
+/// cannot be written is dropped.
+pub fn say(text: &str) {
+    let line = format!("diesel-locks: {}\n", text.trim_end());
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
 /// Whether the reader of the output has closed it, as `head` does in `diesel-locks list | head`.
 pub fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
