@@ -155,12 +155,17 @@ pub enum Command {
         older_than: Duration,
     },
 
-    /// `run` starts this command for itself.
-    #[cfg(unix)]
-    #[command(hide = true, name = run::WATCHDOG)]
-    Watchdog {
-        #[arg(value_parser = duration::parse)]
-        kill_after: Duration,
+    /// Prints the completions of this program for a shell.
+    ///
+    /// For example in `~/.bashrc`:  source <(diesel-locks completions bash)
+    Completions {
+        shell: clap_complete::Shell,
+    },
+
+    /// Prints the manual page of this program or of one of its commands:  diesel-locks man run | man -l -
+    Man {
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
     },
 }
 

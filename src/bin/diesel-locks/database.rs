@@ -144,8 +144,8 @@ fn answer<C: Looks>(args: &Args, open: impl Fn() -> Outcome<C> + Send + Sync + '
         Command::Purge { filter, older_than } => {
             purge::purge(filter.list(table)?, *older_than, database)
         }
-        Command::Migrations(_) => unreachable!("needs no connection"),
-        #[cfg(unix)]
-        Command::Watchdog { .. } => unreachable!("needs no connection"),
+        Command::Migrations(_) | Command::Completions { .. } | Command::Man { .. } => {
+            unreachable!("needs no connection")
+        }
     }
 }

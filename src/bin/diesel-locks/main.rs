@@ -13,6 +13,7 @@ mod held;
 mod json;
 mod lease;
 mod list;
+mod manual;
 mod migrations;
 mod outcome;
 mod purge;
@@ -33,6 +34,12 @@ use clap::{CommandFactory, Parser};
 use outcome::{Exit, Outcome, WrongArguments};
 
 fn main() -> ExitCode {
+    // Not a command of `Args`: it would show in the completions.
+    #[cfg(unix)]
+    if let Some(kill_after) = run::is_watchdog() {
+        run::watch(kill_after);
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if error.use_stderr() && is_run() => {
@@ -48,8 +55,8 @@ fn main() -> ExitCode {
 fn execute(args: &Args) -> Outcome {
     match &args.command {
         Command::Migrations(command) => migrations::execute(args, command),
-        #[cfg(unix)]
-        Command::Watchdog { kill_after } => run::watch(*kill_after),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { command } => manual::page(command),
         _ => database::execute(args),
     }
 }

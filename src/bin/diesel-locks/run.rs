@@ -24,7 +24,7 @@ use diesel_locks::{Attempt, Holder, Lease, Table};
 pub use args::{FAILED, HELP, RunArgs, WRONG_ARGUMENTS};
 use child::Child;
 #[cfg(unix)]
-pub use watchdog::{NAME as WATCHDOG, watch};
+pub use watchdog::{is_watchdog, watch};
 
 use crate::database::Database;
 use crate::explain::explain;
