@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::database::{Database, Engine};
 use crate::job::{Job, WORK, is_held, run, until};
 use crate::list::migrated;
-use crate::proxy::{Close, Proxy};
+use crate::proxy::Proxy;
 
 /// Far more than a question may take here, and far less than for ever.
 const SOON: Duration = Duration::from_secs(30);
@@ -64,6 +64,7 @@ pub fn every_command_ends_without_an_answer(engine: Engine) {
     assert!(!database.file("up").exists());
 }
 
+/// The connections of before stay silent, as behind a firewall that has forgotten them.
 pub fn a_wait_outlives_a_silence(engine: Engine) {
     let Some((database, proxy, _)) = behind_a_proxy(engine) else {
         return;
@@ -85,7 +86,7 @@ pub fn a_wait_outlives_a_silence(engine: Engine) {
         told.contains("x: still waiting: the database did not"),
         "{told}"
     );
-    proxy.come_back(Close::Gently);
+    proxy.come_back_in_silence();
     assert_eq!(job.end().code, 0);
     assert!(database.file("up").exists());
 }

@@ -70,8 +70,8 @@ impl AcquireArgs {
 }
 
 pub fn acquire<C: Looks>(args: &AcquireArgs, table: Table, database: &Database<C>) -> Outcome {
-    let (lock, locker) = (args.lock(table)?, Locker::new(database.clone()));
-    match waiting::acquire(database, &locker, &lock, args.wait)? {
+    let (locker, lock) = (|| Locker::new(database.clone()), args.lock(table)?);
+    match waiting::acquire(database, locker, &lock, args.wait)? {
         Attempt::Acquired(guard) => hand_over(args, guard.into_lease(), database),
         Attempt::Busy(holder) => {
             say(&busy(lock.key(), holder.as_ref()));

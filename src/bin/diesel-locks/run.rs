@@ -37,8 +37,8 @@ use crate::{duration, waiting};
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
 pub fn run<C: Looks>(args: &RunArgs, table: Table, database: &Database<C>) -> Outcome {
-    let (locker, lock) = (locker(args, database), args.lock(table)?);
-    let code = match waiting::acquire(database, &locker, &lock, args.wait)? {
+    let (locker, lock) = (|| locker(args, database), args.lock(table)?);
+    let code = match waiting::acquire(database, locker, &lock, args.wait)? {
         Attempt::Acquired(guard) => under(guard, args, database),
         Attempt::Busy(holder) => {
             if args.verbose {

@@ -35,16 +35,18 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Acquires the lock. Without a time to wait, it tries once.
+///
+/// Each piece has a `Locker` of its own: the waiters of one `Locker` queue, and one that hangs would keep its place.
 pub fn acquire<C: Looks>(
     database: &Database<C>,
-    locker: &Locker<Database<C>>,
+    locker: impl Fn() -> Locker<Database<C>>,
     lock: &Lock,
     wait: Option<Duration>,
 ) -> Outcome<Attempt<Guard<Database<C>>>> {
     let (began, mut unanswered) = (Instant::now(), 0);
     let rest = || wait.map(|wait| wait.saturating_sub(began.elapsed()));
     loop {
-        let answer = piece(database.timeout(), locker, lock, rest());
+        let answer = piece(database.timeout(), locker(), lock.clone(), rest());
         let goes_on = rest().is_some_and(|rest| !rest.is_zero());
         match answer {
             Ok(Attempt::Busy(_)) if goes_on => unanswered = 0,
@@ -83,11 +85,10 @@ fn in_doubt(
 /// Waits for as much of the rest as one question may take.
 fn piece<C: Looks>(
     timeout: Duration,
-    locker: &Locker<Database<C>>,
-    lock: &Lock,
+    locker: Locker<Database<C>>,
+    lock: Lock,
     rest: Option<Duration>,
 ) -> Outcome<Attempt<Guard<Database<C>>>> {
-    let (locker, lock) = (locker.clone(), lock.clone());
     let piece = rest.map(|rest| rest.min(timeout));
     let limit = piece.map_or(timeout, |piece| piece + LAST_ANSWER.min(timeout));
     let wait = piece.map_or_else(Wait::never, Wait::up_to);
