@@ -119,7 +119,7 @@ pub fn fence(database: &Database) -> String {
 }
 
 pub fn force_release(database: &Database) {
-    let released = database.run(&["release", "x", "--force", "--yes"]);
+    let released = database.run(&["release", "x", "--force"]);
     assert_eq!(released.done(), "x is released\n");
 }
 

@@ -110,6 +110,22 @@ pub fn a_list_can_be_watched(engine: Engine) {
     assert_ne!(lines[1], lines[4], "the time has changed");
 }
 
+/// Each look is a document on a line of its own.
+pub fn a_list_of_json_can_be_watched(engine: Engine) {
+    let database = migrated(engine);
+    for number in ["41", "42"] {
+        held(&database, &invoice(number, "web-1"));
+    }
+    let lines = database.watch(&["list", "--watch", "1", "--json"], 3);
+    for line in lines {
+        assert!(line.starts_with(r#"[{"lock": "invoices|41""#), "{line}");
+        assert!(
+            line.contains(r#"}, {"lock": "invoices|42""#) && line.ends_with("}]"),
+            "{line}"
+        );
+    }
+}
+
 pub fn one_lock_is_shown(engine: Engine) {
     let database = migrated(engine);
     let show = ["show", "--group", "invoices", "42"];
@@ -128,9 +144,7 @@ pub fn one_lock_is_shown(engine: Engine) {
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
-    database
-        .run(&["release", "invoices|42", "--force", "--yes"])
-        .done();
+    database.run(&["release", "invoices|42", "--force"]).done();
     let shown = database.run(&show).done();
     assert!(
         shown.contains("free") && shown.contains("last owner  web-1"),

@@ -13,34 +13,28 @@ fn is_mine(database: &Database, lease: &diesel_locks::Lease) -> bool {
         .is_held()
 }
 
-pub fn a_release_asks_first(engine: Engine) {
+pub fn a_lock_is_released_by_force(engine: Engine) {
     let database = migrated(engine);
     let release = ["release", "x", "--force"];
     let free = database.run(&release);
     assert_eq!(free.code, 1);
     assert!(free.err.contains("nobody holds it"), "{free:?}");
 
-    let lease = held(
-        &database,
-        &Lock::new("x").unwrap().with_owner("web-1").unwrap(),
-    );
-    for no in ["", "n\n", "yesterday\n"] {
-        let said = database.answer(&release, no);
-        assert_eq!(said.code, 1, "{no:?}: {said:?}");
-        assert!(
-            said.err.contains("web-1") && said.err.contains("not released"),
-            "{said:?}"
+    let lock = Lock::in_group("a", "x").unwrap();
+    for words in [
+        &["release", "a|x", "--force"][..],
+        &["release", "--force", "x", "--group", "a"],
+    ] {
+        let lease = held(&database, &lock);
+        let quiet = database.run(words);
+        assert_eq!(
+            (quiet.code, &*quiet.err),
+            (0, ""),
+            "it asks nothing: {quiet:?}"
         );
-        assert!(is_mine(&database, &lease));
+        assert_eq!(quiet.out, "a|x is released\n");
+        assert!(!is_mine(&database, &lease));
     }
-    assert_eq!(database.answer(&release, "y\n").done(), "x is released\n");
-    assert!(!is_mine(&database, &lease));
-
-    let lease = held(&database, &Lock::new("x").unwrap());
-    let quiet = database.run(&["release", "x", "--force", "--yes"]);
-    assert!(quiet.err.is_empty(), "{quiet:?}");
-    quiet.done();
-    assert!(!is_mine(&database, &lease));
 }
 
 /// On SQLite, the pin blocks every other writer, and the program waits five seconds for it.
@@ -49,7 +43,7 @@ pub fn a_pinned_lock_is_in_use(engine: Engine) {
     let lease = held(&database, &Lock::new("x").unwrap());
     with_connection!(engine, &database.url, conn => conn.transaction(|conn| {
         lease.pin(conn)?;
-        let said = database.run(&["release", "x", "--force", "--yes"]);
+        let said = database.run(&["release", "x", "--force"]);
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.err.contains("in use"), "{said:?}");
         Ok::<_, Error>(())
@@ -65,7 +59,7 @@ pub fn a_lock_in_another_table_is_another_lock(engine: Engine) {
     let lock = Lock::new("x").unwrap();
     let here = held(&database, &lock);
     let other = held(&database, &lock.in_table(Table::new("other").unwrap()));
-    let release = ["release", "x", "--force", "--yes"];
+    let release = ["release", "x", "--force"];
     database.run(&[&release[..], &there].concat()).done();
     assert!(is_mine(&database, &here) && !is_mine(&database, &other));
 }
@@ -76,7 +70,7 @@ pub fn old_rows_are_purged(engine: Engine) {
         held(&database, &Lock::new(name).unwrap());
     }
     for name in ["old", "new"] {
-        database.run(&["release", name, "--force", "--yes"]).done();
+        database.run(&["release", name, "--force"]).done();
     }
     let week = 8_i64 * 86_400_000_000;
     for table in ["diesel_locks", "diesel_locks_pins"] {

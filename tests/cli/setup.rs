@@ -1,6 +1,7 @@
 //! `migrate` and `verify`.
 
 use crate::database::{Database, Engine};
+use crate::list::migrated;
 
 pub fn a_table_is_created_and_verified(engine: Engine) {
     let database = Database::new(engine);
@@ -22,7 +23,22 @@ pub fn a_failed_check_names_its_remedy(engine: Engine) {
     let missing = database.run(&["verify"]);
     assert_eq!(missing.code, 1, "{missing:?}");
     let remedy = format!("diesel-locks migrations write {}", engine.dialect());
-    assert!(missing.err.contains(&remedy), "{missing:?}");
+    for part in [
+        "`diesel-locks migrate`",
+        &remedy,
+        "`diesel migration run`",
+        "--table",
+    ] {
+        assert!(missing.err.contains(part), "{part}: {missing:?}");
+    }
+    for words in [&["list"][..], &["show", "x"], &["run", "x", "true"]] {
+        let said = database.run(words);
+        assert!(said.err.contains(&remedy), "{words:?}: {said:?}");
+        assert!(
+            !said.err.contains("::"),
+            "a Rust path helps no operator: {said:?}"
+        );
+    }
 
     let sql = database.run(&["migrations", "sql"]).done();
     database.batch(&sql);
@@ -34,7 +50,7 @@ pub fn a_failed_check_names_its_remedy(engine: Engine) {
     assert!(old.err.contains("no column data"), "{old:?}");
     let others = database.run(&["migrate"]);
     assert_eq!(others.code, 3);
-    assert!(others.err.contains("`verify`"), "{others:?}");
+    assert!(others.err.contains("`diesel-locks verify`"), "{others:?}");
 }
 
 pub fn sixteen_processes_migrate_at_once(engine: Engine) {
@@ -54,4 +70,14 @@ pub fn a_missing_database_is_an_error(engine: Engine) {
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.err.starts_with("diesel-locks: "), "{said:?}");
     assert!(!database.file("app.db").exists());
+}
+
+pub fn a_url_may_name_mariadb_and_sqlite(engine: Engine) {
+    let mut database = migrated(engine);
+    database.url = match engine.dialect() {
+        "mysql" => database.url.replacen("mysql://", "mariadb://", 1),
+        "sqlite" => format!("sqlite://{}", database.url),
+        _ => database.url.replacen("postgres://", "postgresql://", 1),
+    };
+    database.run(&["verify"]).done();
 }

@@ -17,6 +17,7 @@ mod mirror;
 mod mysql;
 mod packages;
 mod pages;
+mod pgbouncer;
 mod place;
 mod postgres;
 mod promises;

@@ -8,7 +8,7 @@
 use crate::engine::Engine::{self, MariaDb, MySql, Postgres};
 use crate::machine::{has, is_root};
 use crate::mysql::{self, Program};
-use crate::{Outcome, client, docker, place, postgres, shell, unstable};
+use crate::{Outcome, client, docker, pgbouncer, place, postgres, shell, unstable};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -53,7 +53,8 @@ fn install_or_advise(missing: &[&'static str]) -> Outcome {
     if is_root() && has("apt-get") {
         return install(missing);
     }
-    let needs = |package: &&&str| package.starts_with("lib") || !docker::is_running();
+    let in_docker = |package: &str| package != "pgbouncer" && !package.starts_with("lib");
+    let needs = |package: &&&str| !in_docker(package) || !docker::is_running();
     let needed: Vec<&str> = missing.iter().filter(needs).copied().collect();
     if needed.is_empty() {
         Ok(())
@@ -63,7 +64,8 @@ fn install_or_advise(missing: &[&'static str]) -> Outcome {
 }
 
 fn install(packages: &[&str]) -> Outcome {
-    println!("apt-get install {}", packages.join(" "));
+    // Not to standard output: a shell evaluates that of `servers up`.
+    eprintln!("apt-get install {}", packages.join(" "));
     let lock = place::absolute(&place::cache()?.join("apt.lock"))?;
     let mut command = Command::new("sh");
     command
@@ -104,6 +106,10 @@ fn missing_servers(engines: &[Engine]) -> Vec<&'static str> {
             asked(MariaDb) && Program::mariadb().is_none(),
         ),
         (
+            "pgbouncer",
+            engines.contains(&Postgres) && pgbouncer::is_missing(),
+        ),
+        (
             "debian-archive-keyring",
             asked(MySql) && mysql::mysqld(false).is_none() && !unstable::is_possible(),
         ),
@@ -123,7 +129,7 @@ fn advice(packages: &[&str]) -> String {
         "Missing: {}. Any of these helps:
 - on Debian or Ubuntu: run this command again as root, and it installs the packages
 - by hand:  {}
-- for the servers: set {} to databases that tests may fill
+- for the servers: set {} to databases that tests may fill, and {} to PgBouncer in front of PostgreSQL
 - for the servers: start a Docker engine",
         packages.join(", "),
         by_hand(packages),
@@ -131,7 +137,8 @@ fn advice(packages: &[&str]) -> String {
             .into_iter()
             .filter_map(Engine::variable)
             .collect::<Vec<_>>()
-            .join(", ")
+            .join(", "),
+        pgbouncer::VARIABLE
     )
 }
 

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::mysql::{self, Program};
 use crate::server::Server;
-use crate::{Outcome, docker, postgres, unstable};
+use crate::{Outcome, docker, pgbouncer, postgres, unstable};
 use std::thread::ScopedJoinHandle;
 
 /// A server for each engine that needs one. Dropping this ends the servers that this program started.
@@ -42,10 +42,22 @@ impl Servers {
             let places: Vec<Outcome<Place>> = threads.into_iter().map(joined).collect();
             places.into_iter().collect::<Outcome<Vec<Place>>>()
         })?;
-        Ok(Self {
+        let mut servers = Self {
             engines: engines.to_vec(),
             places,
-        })
+        };
+        servers.start_pooler()?;
+        Ok(servers)
+    }
+
+    /// Starts PgBouncer in front of PostgreSQL, whoever provides PostgreSQL.
+    fn start_pooler(&mut self) -> Outcome {
+        let is_postgres = |place: &&Place| Some(place.variable) == Engine::Postgres.variable();
+        if let Some(postgres) = self.places.iter().find(is_postgres) {
+            let pooler = pooler(&postgres.url)?;
+            self.places.push(pooler);
+        }
+        Ok(())
     }
 
     /// The environment variables for the tests and for the user's shell.
@@ -84,6 +96,25 @@ fn place(engine: Engine, variable: &'static str, durable: bool) -> Outcome<Place
             "{}: {failure}\nOr use a server of your own:  export {variable}=...",
             engine.name()
         )
+    })?;
+    Ok(Place {
+        variable,
+        url: server.url.clone(),
+        private: Some(server),
+    })
+}
+
+fn pooler(postgres: &str) -> Outcome<Place> {
+    let variable = pgbouncer::VARIABLE;
+    if let Some(url) = pgbouncer::given() {
+        return Ok(Place {
+            variable,
+            url,
+            private: None,
+        });
+    }
+    let server = pgbouncer::start(postgres).map_err(|failure| {
+        format!("pgbouncer: {failure}\nOr use a pooler of your own:  export {variable}=...")
     })?;
     Ok(Place {
         variable,

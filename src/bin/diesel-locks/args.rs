@@ -6,16 +6,25 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use diesel_locks::{Result, Table};
 
+use crate::acquire::{self, AcquireArgs};
 use crate::duration;
 use crate::engine::Engine;
+use crate::lease::LeaseArg;
+use crate::list::ListArgs;
+use crate::release::ReleaseArgs;
 use crate::run::{self, RunArgs};
 use crate::which::{LockFilter, LockName};
+
+/// The timeout of commands that ask short questions.
+const SHORT: Duration = Duration::from_secs(30);
+/// The timeout of commands that may have much to do, or wait for their turn.
+const LONG: Duration = Duration::from_secs(600);
 
 const EXIT_CODES: &str = "\
 EXIT CODES:
   0  success
-  1  the answer is no: the table is not ready (verify), the lock was never used (show), or the lock was not released
-     because it is free, it is in use, or you answered no (release)
+  1  the answer is no: the lock is busy (acquire), the lease is lost (extend, release), the lock is free or in use
+     (release --force), the lock was never used (show), or the table is not ready (verify)
   2  wrong arguments
   3  the database or a file cannot be used; the message says why
 
@@ -23,17 +32,18 @@ EXIT CODES:
 
 EXAMPLES:
   diesel-locks migrations write postgres           writes the migrations for `diesel migration run`
+  diesel-locks run nightly-report ./report.sh
+  lease=$(diesel-locks acquire deploy --ttl 10m)   for the steps of a script: see `diesel-locks acquire --help`
   diesel-locks list --watch                        lists the held locks every two seconds
   diesel-locks list --json | jq '.[].owner'
   diesel-locks release --group invoices 42 --force
-  diesel-locks purge --older-than 7d
-  diesel-locks run nightly-report -- ./report.sh";
+  diesel-locks purge --older-than 7d";
 
 /// Inspects and maintains the locks of an application that uses the crate diesel-locks, and runs commands under a lock.
 ///
 /// A lock is a row of the table `diesel_locks` in the application's own database. Like the Diesel CLI, this program
-/// reads the URL of the database from `DATABASE_URL`: `postgres://…`, `mysql://…` (also for MariaDB), or the path of an
-/// SQLite file.
+/// reads the URL of the database from `DATABASE_URL`: `postgres://…`, `mysql://…` (also for MariaDB), `sqlite://…`, or
+/// the path of an SQLite file. It needs no session of its own, so it works behind a pooler as well.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = EXIT_CODES, after_help = "`--help` prints more, with examples and exit codes.")]
 pub struct Args {
@@ -63,6 +73,17 @@ pub struct Args {
     #[arg(long, value_name = "NAME", global = true, help_heading = "Database")]
     schema: Option<String>,
 
+    /// The longest time for an answer of the database, with the time to connect. Without it: 30s, and 10m for `migrate`
+    /// and `purge`.
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration::parse,
+        global = true,
+        help_heading = "Database"
+    )]
+    timeout: Option<Duration>,
+
     #[command(subcommand)]
     pub command: Command,
 }
@@ -89,22 +110,13 @@ pub enum Command {
     /// Lists locks: the owner of each, for how long it has been held, and when its lease expires.
     ///
     /// All times are by the database's clock. A lock whose lease has expired does not count as held, although its
-    /// holder may still extend the lease.
-    List {
-        #[command(flatten)]
-        filter: LockFilter,
-        /// Also lists locks that are free.
-        #[arg(long)]
-        all: bool,
-        /// Prints a JSON array of objects, with times in UTC.
-        #[arg(long)]
-        json: bool,
-        /// Repeats the list until you stop it, every two seconds or at the interval that you give.
-        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with = "json")]
-        watch: Option<u64>,
-    },
+    /// holder may still extend it. If the user may not read the table, the view `diesel_locks_held` is enough, except
+    /// for `--all`.
+    List(ListArgs),
 
     /// Shows one lock. The exit code is 1 if the lock was never used, or has been purged since.
+    ///
+    /// If the user may not read the table, the view `diesel_locks_held` is enough for a lock that is held.
     Show {
         #[command(flatten)]
         lock: LockName,
@@ -113,21 +125,24 @@ pub enum Command {
         json: bool,
     },
 
-    /// Releases a lock by force: its holder loses the lock.
+    #[command(after_long_help = run::HELP)]
+    Run(RunArgs),
+
+    #[command(after_long_help = acquire::HELP)]
+    Acquire(AcquireArgs),
+
+    /// Extends a lease that `acquire` printed, so that it lasts its ttl from now on.
     ///
-    /// The holder's next pin, extension or release reports that the lease is lost, so that its transactions cannot
-    /// commit under the lease. The holder's work outside the database goes on until then. A lock that is pinned by an
-    /// open transaction is in use. It is not released, and the exit code is 1: try again, or end that transaction.
-    Release {
+    /// It never makes a lease shorter. The exit code is 1 if the lease is lost: the script must stop then.
+    Extend {
         #[command(flatten)]
-        lock: LockName,
-        /// Confirms that a live holder may lose the lock.
-        #[arg(long, required = true)]
-        force: bool,
-        /// Skips the question.
-        #[arg(long, short)]
-        yes: bool,
+        lease: LeaseArg,
+        /// The new time from now on, instead of the ttl that was given to `acquire`.
+        #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+        ttl: Option<Duration>,
     },
+
+    Release(ReleaseArgs),
 
     /// Removes the rows of locks that have been free for some time, and prints their number. It never removes a held
     /// lock.
@@ -140,15 +155,17 @@ pub enum Command {
         older_than: Duration,
     },
 
-    #[command(after_long_help = run::HELP)]
-    Run(RunArgs),
+    /// Prints the completions of this program for a shell.
+    ///
+    /// For example in `~/.bashrc`:  source <(diesel-locks completions bash)
+    Completions {
+        shell: clap_complete::Shell,
+    },
 
-    /// `run` starts this command for itself.
-    #[cfg(unix)]
-    #[command(hide = true, name = run::WATCHDOG)]
-    Watchdog {
-        #[arg(value_parser = duration::parse)]
-        kill_after: Duration,
+    /// Prints the manual page of this program or of one of its commands:  diesel-locks man run | man -l -
+    Man {
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
     },
 }
 
@@ -183,6 +200,14 @@ pub struct EngineArg {
 }
 
 impl Args {
+    pub fn timeout(&self) -> Duration {
+        let usual = match self.command {
+            Command::Migrate | Command::Purge { .. } => LONG,
+            _ => SHORT,
+        };
+        self.timeout.unwrap_or(usual)
+    }
+
     pub fn table(&self) -> Result<Table> {
         let table = Table::new(&self.table)?;
         match &self.schema {

@@ -1,15 +1,19 @@
 //! The database that a URL names, and the commands that need a connection to it.
 
 #[cfg(feature = "cli-sqlite")]
-use std::{path::Path, time::Duration};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use diesel::Connection;
-use diesel_locks::blocking::LockConnection;
+use diesel::connection::{CacheSize, Connection};
+use diesel_locks::blocking::Connections;
 
 use crate::args::{Args, Command};
 use crate::engine::Engine;
+use crate::held::Looks;
 use crate::outcome::Outcome;
-use crate::{list, purge, release, run, setup, show};
+use crate::within::within;
+use crate::{acquire, lease, list, purge, release, run, setup, show};
 
 pub fn url(args: &Args) -> Outcome<&str> {
     let url = args.database_url.as_deref().filter(|url| !url.is_empty());
@@ -19,16 +23,20 @@ pub fn url(args: &Args) -> Outcome<&str> {
 /// Executes a command that needs the database.
 pub fn execute(args: &Args) -> Outcome {
     let url = url(args)?.to_owned();
-    match Engine::of(&url) {
+    match Engine::of(&url)? {
         #[cfg(feature = "cli-postgres")]
-        Engine::Postgres => with(args, move || Ok(diesel::PgConnection::establish(&url)?)),
+        Engine::Postgres => answer(args, move || Ok(diesel::PgConnection::establish(&url)?)),
         #[cfg(feature = "cli-mysql")]
-        Engine::Mysql => with(args, move || Ok(diesel::MysqlConnection::establish(&url)?)),
+        Engine::Mysql => {
+            // Diesel knows one scheme for both.
+            let url = url.replacen("mariadb://", "mysql://", 1);
+            answer(args, move || Ok(diesel::MysqlConnection::establish(&url)?))
+        }
         #[cfg(feature = "cli-sqlite")]
         Engine::Sqlite => {
             let creates = matches!(args.command, Command::Migrate);
             let timeout = busy_timeout(args);
-            with(args, move || open_file(&url, creates, timeout))
+            answer(args, move || open_file(&url, creates, timeout))
         }
         #[cfg(not(all(
             feature = "cli-postgres",
@@ -39,13 +47,13 @@ pub fn execute(args: &Args) -> Outcome {
     }
 }
 
-/// For how long to wait while another connection writes to SQLite. `run` must be able to extend its lease before the
-/// lease expires.
+/// For how long to wait while another connection writes to SQLite. A lease must be extended before it expires.
 #[cfg(feature = "cli-sqlite")]
 fn busy_timeout(args: &Args) -> Duration {
     const USUAL: Duration = Duration::from_secs(5);
     match &args.command {
         Command::Run(args) => USUAL.min(args.ttl / 3),
+        Command::Acquire(args) => USUAL.min(args.ttl / 3),
         _ => USUAL,
     }
 }
@@ -66,40 +74,78 @@ fn open_file(url: &str, creates: bool, timeout: Duration) -> Outcome<diesel::Sql
     Ok(conn)
 }
 
-fn with<C, F>(args: &Args, open: F) -> Outcome
-where
-    C: LockConnection + 'static,
-    F: Fn() -> Outcome<C> + Clone + Send + Sync + 'static,
-{
-    match &args.command {
-        Command::Run(run) => run::run(run, args.table()?, open),
-        _ => on_connection(args, &mut open()?),
+/// The database, as a command sees it: it opens a connection for each question, and each question has an end.
+pub struct Database<C> {
+    open: Arc<dyn Fn() -> Outcome<C> + Send + Sync>,
+    timeout: Duration,
+}
+
+impl<C> Clone for Database<C> {
+    fn clone(&self) -> Self {
+        Self {
+            open: self.open.clone(),
+            timeout: self.timeout,
+        }
     }
 }
 
-fn on_connection<C: LockConnection>(args: &Args, conn: &mut C) -> Outcome {
-    let table = args.table()?;
-    match &args.command {
-        Command::Run(_) => unreachable!("opens its own connections"),
-        Command::Migrations(_) => unreachable!("needs no connection"),
-        #[cfg(unix)]
-        Command::Watchdog { .. } => unreachable!("needs no connection"),
-        Command::Migrate => setup::migrate(conn, &table),
-        Command::Verify => setup::verify(conn, &table),
-        Command::List {
-            filter,
-            all,
-            json,
-            watch,
-        } => {
-            let locks = filter.list(table)?;
-            let locks = if *all { locks } else { locks.held() };
-            list::list(conn, &locks, *json, *watch)
+impl<C: Looks> Database<C> {
+    fn open(&self) -> Outcome<C> {
+        let mut conn = (self.open)()?;
+        // A connection sends few statements. And behind a pooler that hands out a connection for each transaction, a
+        // prepared statement may be there already, or not any more.
+        conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+        Ok(conn)
+    }
+
+    /// Asks the database, within the timeout.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut C) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
+        let database = self.clone();
+        within(self.timeout, move || question(&mut database.open()?))
+    }
+
+    /// The same database, for questions that must be answered within this time.
+    pub fn at_most(&self, time: Duration) -> Self {
+        Self {
+            timeout: self.timeout.min(time),
+            ..self.clone()
         }
-        Command::Show { lock, json } => show::show(conn, &lock.lock(table)?, *json),
-        Command::Release { lock, yes, .. } => release::release(conn, &lock.lock(table)?, *yes),
+    }
+
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
+
+/// For a `Locker`.
+impl<C: Looks> Connections for Database<C> {
+    type Connection = C;
+
+    fn connect(&self, _: Option<Duration>) -> Outcome<C> {
+        self.open()
+    }
+}
+
+fn answer<C: Looks>(args: &Args, open: impl Fn() -> Outcome<C> + Send + Sync + 'static) -> Outcome {
+    let (open, timeout) = (Arc::new(open), args.timeout());
+    let (database, table) = (&Database { open, timeout }, args.table()?);
+    match &args.command {
+        Command::Migrate => setup::migrate(table, database),
+        Command::Verify => setup::verify(table, database),
+        Command::List(list) => list::list(list, &table, database),
+        Command::Show { lock, json } => show::show(lock, *json, table, database),
+        Command::Run(run) => run::run(run, table, database),
+        Command::Acquire(acquire) => acquire::acquire(acquire, table, database),
+        Command::Extend { lease, ttl } => lease::extend(lease, *ttl, database),
+        Command::Release(release) => release::release(release, table, database),
         Command::Purge { filter, older_than } => {
-            purge::purge(conn, &filter.list(table)?, *older_than)
+            purge::purge(filter.list(table)?, *older_than, database)
+        }
+        Command::Migrations(_) | Command::Completions { .. } | Command::Man { .. } => {
+            unreachable!("needs no connection")
         }
     }
 }

@@ -2,30 +2,39 @@
 
 use std::time::Duration;
 
-const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+/// The units, in milliseconds.
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
-/// `90s`, `30m`, `12h`, `7d`.
+/// `500ms`, `90s`, `30m`, `12h`, `7d`.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let unit = UNITS.iter().find(|(unit, _)| text.ends_with(*unit));
-    let seconds = unit.and_then(|(unit, seconds)| {
-        let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
-        number.checked_mul(*seconds)
-    });
-    let duration = seconds.map(Duration::from_secs);
-    duration.ok_or_else(|| "expected a whole number and a unit: 90s, 30m, 12h, 7d".to_owned())
+    let duration = millis(text).map(Duration::from_millis);
+    duration
+        .ok_or_else(|| "expected a whole number and a unit: 500ms, 90s, 30m, 12h, 7d".to_owned())
+}
+
+fn millis(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*size)
 }
 
 /// The two largest units, or seconds with a tenth below a minute: `2d 3h`, `5m 12s`, `4.2s`.
 pub fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let Some(place) = UNITS
-        .iter()
-        .position(|(_, unit)| seconds >= *unit && *unit > 1)
-    else {
+    let has = |(_, size): &(&str, u64)| seconds >= *size / 1_000;
+    let Some(place) = UNITS[..3].iter().position(has) else {
         return format!("{}.{}s", seconds, duration.subsec_millis() / 100);
     };
     let ((unit, size), (next, part)) = (UNITS[place], UNITS[place + 1]);
-    format!("{}{unit} {}{next}", seconds / size, seconds % size / part)
+    let millis = seconds * 1_000;
+    format!("{}{unit} {}{next}", millis / size, millis % size / part)
 }
 
 #[cfg(test)]
@@ -36,15 +45,20 @@ mod tests {
 
     #[test]
     fn a_whole_number_with_a_unit_is_read() {
+        assert_eq!(parse("500ms").unwrap(), Duration::from_millis(500));
         assert_eq!(parse("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(parse("5m").unwrap(), Duration::from_secs(300));
         assert_eq!(parse("7d").unwrap(), Duration::from_secs(7 * 86_400));
         for bad in [
             "",
             "7",
             "d",
+            "ms",
             "-1d",
             "1.5h",
             "1w",
+            "1 s",
+            "1é",
             "99999999999999999999d",
             "18446744073709551615d",
         ] {

@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::outcome::{Outcome, WrongArguments};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
     #[value(alias = "postgresql")]
@@ -13,12 +15,18 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The engine that a URL names. As for the Diesel CLI, a URL without a known scheme is the path of an SQLite file.
-    pub fn of(url: &str) -> Self {
-        match url.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Self::Postgres,
-            Some(("mysql" | "mariadb", _)) => Self::Mysql,
-            _ => Self::Sqlite,
+    /// The engine that a URL names. As for the Diesel CLI, a text without a scheme is the path of an SQLite file.
+    pub fn of(url: &str) -> Outcome<Self> {
+        match scheme(url) {
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            Some("mysql" | "mariadb") => Ok(Self::Mysql),
+            Some("sqlite" | "file") | None => Ok(Self::Sqlite),
+            // Only the scheme is shown: the rest may hold a password.
+            Some(unknown) => Err(WrongArguments(format!(
+                "the URL of the database begins with {unknown}://, which is unknown: use postgres://, mysql:// (also \
+                 for MariaDB), sqlite://, or the path of an SQLite file"
+            ))
+            .into()),
         }
     }
 
@@ -37,6 +45,13 @@ impl Engine {
     }
 }
 
+/// The text before `://`. A single letter is a drive of Windows.
+fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once("://")?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    (scheme.len() > 1 && scheme.chars().all(is_part)).then_some(scheme)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Engine;
@@ -50,9 +65,22 @@ mod tests {
             ("mariadb://u@h/d", Engine::Mysql),
             ("app.db", Engine::Sqlite),
             ("sqlite://app.db", Engine::Sqlite),
+            ("file:app.db?mode=ro", Engine::Sqlite),
             (":memory:", Engine::Sqlite),
+            (r"C:\data\app.db", Engine::Sqlite),
+            ("C://data/app.db", Engine::Sqlite),
+            ("odd folder/a://b", Engine::Sqlite),
         ] {
-            assert_eq!(Engine::of(url), engine, "{url}");
+            assert_eq!(Engine::of(url).unwrap(), engine, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_no_file() {
+        for url in ["postgress://u:secret@h/d", "oracle://u:secret@h/d"] {
+            let error = Engine::of(url).unwrap_err().to_string();
+            assert!(error.contains("use postgres://, mysql://"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

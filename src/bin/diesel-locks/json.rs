@@ -1,17 +1,19 @@
 //! Records as JSON, for other programs.
 
-use diesel_locks::Record;
+use std::time::Duration;
 
-use crate::record::utc;
+use diesel_locks::Lease;
 
-pub fn array(records: &[Record]) -> String {
+use crate::record::{Record, utc};
+
+pub fn array(records: &[Record], separator: &str) -> String {
     let objects: Vec<String> = records.iter().map(object).collect();
-    format!("[{}]\n", objects.join(",\n "))
+    format!("[{}]\n", objects.join(separator))
 }
 
 pub fn object(record: &Record) -> String {
     let left = record.time_left.map(|left| left.as_millis().to_string());
-    let fields = [
+    fields(&[
         ("lock", text(&record.key)),
         ("group", nullable(record.group())),
         ("name", text(record.name())),
@@ -22,9 +24,26 @@ pub fn object(record: &Record) -> String {
         ("expires_at", text(&utc(record.expires_at))),
         ("time_left_ms", left.unwrap_or_else(|| "null".to_owned())),
         ("data", nullable(record.data.as_deref())),
-    ];
-    let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
-    format!("{{{}}}", fields.join(", "))
+    ])
+}
+
+pub fn lease(lease: &Lease, ttl: Duration) -> String {
+    let lock = lease.lock();
+    fields(&[
+        ("lease", text(&lease.to_text())),
+        ("lock", text(lock.key())),
+        ("group", nullable(lock.group())),
+        ("name", text(lock.name())),
+        ("fence", lease.fence().to_string()),
+        ("ttl_ms", ttl.as_millis().to_string()),
+    ])
+}
+
+fn fields(fields: &[(&str, String)]) -> String {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("\"{name}\": {value}"));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
 fn nullable(value: Option<&str>) -> String {

@@ -3,52 +3,89 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use diesel_locks::blocking::{ListDsl, LockConnection};
-use diesel_locks::{List, Record, Result};
+use diesel_locks::blocking::ListDsl;
+use diesel_locks::{List, Result, Table};
 
+use crate::database::Database;
+use crate::held::{Looks, or_held};
 use crate::outcome::{Exit, Outcome, print};
-use crate::record::held_for;
+use crate::record::Record;
+use crate::which::LockFilter;
 use crate::{duration, json};
 
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-pub fn list<C: LockConnection>(
-    conn: &mut C,
-    list: &List,
-    as_json: bool,
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    filter: LockFilter,
+    /// Also lists locks that are free.
+    #[arg(long)]
+    all: bool,
+    /// Prints a JSON array of objects, with times in UTC. With `--watch`, each look is such an array on a line of its
+    /// own.
+    #[arg(long)]
+    json: bool,
+    /// Repeats the list until you stop it, every two seconds or at the interval that you give.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2")]
     watch: Option<u64>,
-) -> Outcome {
+}
+
+pub fn list<C: Looks>(args: &ListArgs, table: &Table, database: &Database<C>) -> Outcome {
     loop {
-        let records = all(conn, list)?;
-        let text = if as_json {
-            json::array(&records)
-        } else {
-            columns(&records)
-        };
-        let Some(seconds) = watch else {
-            print(&text)?;
+        let (asked, table) = (args.clone(), table.clone());
+        let records = database.ask(move |conn| records(conn, &asked, &table))?;
+        let Some(seconds) = args.watch else {
+            print(&args.text(&records))?;
             return Ok(Exit::Done);
         };
-        let before = if io::stdout().is_terminal() {
-            CLEAR
-        } else {
-            ""
-        };
-        print(&format!("{before}{text}\n"))?;
+        print(&args.look(&records))?;
         std::thread::sleep(Duration::from_secs(seconds.max(1)));
     }
 }
 
+impl ListArgs {
+    fn text(&self, records: &[Record]) -> String {
+        if self.json {
+            json::array(records, ",\n ")
+        } else {
+            columns(records)
+        }
+    }
+
+    /// One of many lists. JSON stays on one line, for programs that read line by line.
+    fn look(&self, records: &[Record]) -> String {
+        if self.json {
+            return json::array(records, ", ");
+        }
+        let is_terminal = io::stdout().is_terminal();
+        let before = if is_terminal { CLEAR } else { "" };
+        format!("{before}{}\n", columns(records))
+    }
+}
+
+fn records<C: Looks>(conn: &mut C, args: &ListArgs, table: &Table) -> Outcome<Vec<Record>> {
+    let list = args.filter.list(table.clone())?;
+    if args.all {
+        return Ok(pages(conn, list)?);
+    }
+    let records = pages(conn, list.held());
+    Ok(or_held(records, conn, table, |mut held| {
+        held.retain(|record| args.filter.matches(record));
+        Some(held)
+    })?)
+}
+
 /// The records of all pages.
-fn all<C: LockConnection>(conn: &mut C, list: &List) -> Result<Vec<Record>> {
-    let (mut page, mut all) = (list.clone().limit(1_000), Vec::new());
+fn pages<C: Looks>(conn: &mut C, list: List) -> Result<Vec<Record>> {
+    let (mut page, mut all) = (list.limit(1_000), Vec::new());
     loop {
         let records = page.load(conn)?;
         let Some(end) = records.last() else {
             return Ok(all);
         };
         page = page.after(&end.key);
-        all.extend(records);
+        all.extend(records.into_iter().map(Record::from));
     }
 }
 
@@ -59,7 +96,7 @@ fn columns(records: &[Record]) -> String {
         [
             visible(&record.key),
             visible(&record.owner),
-            time(held_for(record)),
+            time(record.held_for()),
             time(record.time_left),
             record.fence.to_string(),
             visible(record.data.as_deref().unwrap_or_default()),

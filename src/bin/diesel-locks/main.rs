@@ -3,13 +3,17 @@
 //! Results go to standard output and everything else to standard error, so that the output can be piped. The exit codes
 //! are listed in the help and in [`Exit`].
 
+mod acquire;
 mod args;
-mod confirm;
 mod database;
 mod duration;
 mod engine;
+mod explain;
+mod held;
 mod json;
+mod lease;
 mod list;
+mod manual;
 mod migrations;
 mod outcome;
 mod purge;
@@ -18,16 +22,24 @@ mod release;
 mod run;
 mod setup;
 mod show;
+mod waiting;
 mod which;
+mod within;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
-use outcome::{Exit, Outcome};
+use outcome::{Exit, Outcome, WrongArguments};
 
 fn main() -> ExitCode {
+    // Not a command of `Args`: it would show in the completions.
+    #[cfg(unix)]
+    if let Some(kill_after) = run::is_watchdog() {
+        run::watch(kill_after);
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if error.use_stderr() && is_run() => {
@@ -43,8 +55,8 @@ fn main() -> ExitCode {
 fn execute(args: &Args) -> Outcome {
     match &args.command {
         Command::Migrations(command) => migrations::execute(args, command),
-        #[cfg(unix)]
-        Command::Watchdog { kill_after } => run::watch(*kill_after),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { command } => manual::page(command),
         _ => database::execute(args),
     }
 }
@@ -53,11 +65,12 @@ fn failed(args: &Args, error: &(dyn Error + Send + Sync + 'static)) -> Exit {
     if outcome::is_broken_pipe(error) {
         return Exit::Done;
     }
-    let is_wrong = matches!(
+    let is_invalid = matches!(
         error.downcast_ref(),
         Some(diesel_locks::Error::Invalid { .. })
     );
-    eprintln!("diesel-locks: {}", error.to_string().trim_end());
+    let is_wrong = is_invalid || error.is::<WrongArguments>();
+    outcome::say(&explain::explain(error));
     match (&args.command, is_wrong) {
         (Command::Run(_), true) => Exit::Code(run::WRONG_ARGUMENTS),
         (Command::Run(_), false) => Exit::Code(run::FAILED),

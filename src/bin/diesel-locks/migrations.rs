@@ -14,7 +14,7 @@ pub fn execute(args: &Args, command: &MigrationsCommand) -> Outcome {
         Some(engine) => engine,
         None => Engine::of(database::url(args).map_err(
             |_| "no database engine: name postgres, mysql or sqlite, or set DATABASE_URL",
-        )?),
+        )?)?,
     };
     let migrations = Migrations::for_table(args.table()?);
     match engine {

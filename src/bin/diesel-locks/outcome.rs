@@ -1,6 +1,7 @@
 //! What a command returns: its exit code or an error. What it found is printed.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -31,11 +32,30 @@ impl From<Exit> for ExitCode {
 
 pub type Outcome<T = Exit> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// The user has asked for something that makes no sense. The text says what would.
+#[derive(Debug)]
+pub struct WrongArguments(pub String);
+
+impl fmt::Display for WrongArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for WrongArguments {}
+
 /// Prints a result to standard output.
 pub fn print(text: &str) -> Outcome<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// Prints a line to standard error, in one call, because the command of `run` writes there as well. A message that
+/// cannot be written is dropped.
+pub fn say(text: &str) {
+    let line = format!("diesel-locks: {}\n", text.trim_end());
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Whether the reader of the output has closed it, as `head` does in `diesel-locks list | head`.

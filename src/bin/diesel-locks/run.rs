@@ -13,63 +13,99 @@ mod system;
 #[cfg(unix)]
 mod watchdog;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::Command;
+use std::time::Duration;
 
-use diesel_locks::blocking::{LeaseDsl, LockConnection, Locker};
+use diesel_locks::blocking::{Guard, LeaseDsl, Locker};
 use diesel_locks::locker::{Event, EventKind};
-use diesel_locks::{Lease, Run, Table, Wait};
+use diesel_locks::{Attempt, Holder, Lease, Table};
 
 pub use args::{FAILED, HELP, RunArgs, WRONG_ARGUMENTS};
 use child::Child;
 #[cfg(unix)]
-pub use watchdog::{NAME as WATCHDOG, watch};
+pub use watchdog::{is_watchdog, watch};
 
-use crate::duration;
-use crate::outcome::{Exit, Outcome};
+use crate::database::Database;
+use crate::explain::explain;
+use crate::held::Looks;
+use crate::outcome::{Exit, Outcome, say};
+use crate::within::{NoAnswer, within};
+use crate::{duration, waiting};
 
-pub fn run<C, F>(args: &RunArgs, table: Table, open: F) -> Outcome
-where
-    C: LockConnection + 'static,
-    F: Fn() -> Outcome<C> + Clone + Send + Sync + 'static,
-{
-    let locker = locker(args, open.clone());
-    let wait = args.wait.clone().unwrap_or_else(Wait::never);
-    let ran = locker.run(args.lock(table)?, wait, |guard| {
-        match Child::start(command(args, &guard.lease()), args.kill_after) {
-            Ok(child) => {
-                guard.on_lost(child.lost());
-                Ok(child.until_end())
+/// The longest time for giving the lock back. The command has ended, and its exit code is waited for.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
+pub fn run<C: Looks>(args: &RunArgs, table: Table, database: &Database<C>) -> Outcome {
+    let (locker, lock) = (|| locker(args, database), args.lock(table)?);
+    let code = match waiting::acquire(database, locker, &lock, args.wait)? {
+        Attempt::Acquired(guard) => under(guard, args, database),
+        Attempt::Busy(holder) => {
+            if args.verbose {
+                say(&format!(
+                    "{}: {}",
+                    lock.key(),
+                    held_by("busy", holder.as_ref())
+                ));
             }
-            Err(error) => {
-                // `--at-least` does not apply to a command that never started: the lock is free at once.
-                let _ = open().map(|mut conn| guard.lease().release(&mut conn));
-                Err(error)
+            match args.wait {
+                Some(_) => args.timed_out_exit_code,
+                None => args.busy_exit_code,
             }
         }
-    })?;
-    let code = match ran {
-        Run::Done(Ok(code)) => code,
-        Run::Done(Err(error))
-        | Run::Lost {
-            value: Some(Err(error)),
-            ..
-        } => not_started(args, &error),
-        Run::Lost { .. } => args.lost_exit_code,
-        Run::Busy { .. } if args.wait.is_some() => args.timed_out_exit_code,
-        Run::Busy { .. } => args.busy_exit_code,
     };
     Ok(Exit::Code(code))
 }
 
-fn locker<C, F>(args: &RunArgs, open: F) -> Locker<F>
-where
-    C: LockConnection + 'static,
-    F: Fn() -> Outcome<C> + Send + Sync + 'static,
-{
+/// Runs the command under the lock, and gives the lock back.
+fn under<C: Looks>(guard: Guard<Database<C>>, args: &RunArgs, database: &Database<C>) -> u8 {
+    match Child::start(command(args, &guard.lease()), args.kill_after) {
+        Ok(child) => {
+            guard.on_lost(child.lost());
+            let code = child.until_end();
+            let was_held = guard.is_valid();
+            if give_back(guard, database.timeout()) && was_held {
+                code
+            } else {
+                args.lost_exit_code
+            }
+        }
+        Err(error) => {
+            let code = not_started(args, &error);
+            give_back_at_once(guard.into_lease(), database);
+            code
+        }
+    }
+}
+
+/// Returns whether the lock was still held, as far as is known.
+fn give_back<C: Looks>(guard: Guard<Database<C>>, timeout: Duration) -> bool {
+    let key = guard.lock().key().to_owned();
+    match within(GIVING_BACK.min(timeout), move || Ok(guard.release()?)) {
+        Ok(released) => !released.is_lost(),
+        Err(error) => {
+            // The observer has told of every other error.
+            if error.is::<NoAnswer>() {
+                not_given_back(&key, &explain(&*error));
+            }
+            true
+        }
+    }
+}
+
+/// A guard would keep `--at-least`, which does not apply to a command that never started.
+fn give_back_at_once<C: Looks>(lease: Lease, database: &Database<C>) {
+    let (database, key) = (database.at_most(GIVING_BACK), lease.lock().key().to_owned());
+    if let Err(error) = database.ask(move |conn| Ok(lease.release(conn)?)) {
+        not_given_back(&key, &explain(&*error));
+    }
+}
+
+fn locker<C: Looks>(args: &RunArgs, database: &Database<C>) -> Locker<Database<C>> {
     let verbose = args.verbose;
-    let locker = Locker::new(open)
+    let locker = Locker::new(database.clone())
         .hold_at_least(args.at_least)
+        .release_within(GIVING_BACK)
         .observe(move |event| report(event, verbose));
     match args.at_most {
         Some(time) => locker.hold_at_most(time),
@@ -95,11 +131,17 @@ fn command(args: &RunArgs, lease: &Lease) -> Command {
 /// The exit code of a shell that cannot start a command.
 fn not_started(args: &RunArgs, error: &io::Error) -> u8 {
     let name = args.command[0].to_string_lossy();
-    say(&format!("{name} cannot be run: {error}"));
+    say(&format!("{name} cannot be started: {error}"));
     match error.kind() {
         io::ErrorKind::NotFound => 127,
         _ => 126,
     }
+}
+
+fn not_given_back(key: &str, reason: &str) {
+    say(&format!(
+        "{key}: not released, free when its lease expires: {reason}"
+    ));
 }
 
 fn report(event: &Event<'_>, verbose: bool) {
@@ -108,7 +150,7 @@ fn report(event: &Event<'_>, verbose: bool) {
             format!("lost after {}, stopping the command", duration::short(held))
         }
         EventKind::NotReleased { error } => {
-            format!("not released, free when its lease expires: {error}")
+            return not_given_back(event.key, &explain(error));
         }
         _ if !verbose => return,
         EventKind::Acquired { waited } => format!(
@@ -116,27 +158,22 @@ fn report(event: &Event<'_>, verbose: bool) {
             duration::short(waited),
             event.fence.unwrap_or_default()
         ),
-        EventKind::Waiting { holder } => match holder {
-            Some(holder) => format!("waiting, held by {}", holder.owner),
-            None => "waiting".to_owned(),
-        },
-        EventKind::Busy { holder, .. } => match holder {
-            Some(holder) => format!("busy, held by {}", holder.owner),
-            None => "busy".to_owned(),
-        },
+        EventKind::Waiting { holder } => held_by("waiting", holder),
         EventKind::Late { trusted_for, error } => format!(
             "not extended, still held for {}: {}",
             duration::short(trusted_for),
-            error.map_or_else(|| "its row is locked".to_owned(), ToString::to_string)
+            error.map_or_else(|| "its row is locked".to_owned(), |error| explain(error))
         ),
         EventKind::Released { held } => format!("released after {}", duration::short(held)),
+        // A wait has several pieces, and only its end is the end.
         _ => return,
     };
     say(&format!("{}: {text}", event.key));
 }
 
-/// Writes the line in one call, because the command writes to standard error as well.
-fn say(text: &str) {
-    let line = format!("diesel-locks: {}\n", text.trim_end());
-    let _ = io::stderr().write_all(line.as_bytes());
+fn held_by(state: &str, holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) => format!("{state}, held by {}", holder.owner),
+        None => state.to_owned(),
+    }
 }

@@ -1,15 +1,31 @@
 //! `diesel-locks show`.
 
-use diesel_locks::blocking::{LockConnection, LockDsl};
-use diesel_locks::{Lock, Record};
+use diesel_locks::Table;
+use diesel_locks::blocking::LockDsl;
 
-use crate::outcome::{Exit, Outcome, print};
-use crate::record::{held_for, utc};
+use crate::database::Database;
+use crate::held::{Looks, or_held};
+use crate::outcome::{Exit, Outcome, print, say};
+use crate::record::{Record, utc};
+use crate::which::LockName;
 use crate::{duration, json};
 
-pub fn show<C: LockConnection>(conn: &mut C, lock: &Lock, as_json: bool) -> Outcome {
-    let Some(record) = lock.inspect(conn)? else {
-        eprintln!("{} was never used, or has been purged since", lock.key());
+pub fn show<C: Looks>(
+    name: &LockName,
+    as_json: bool,
+    table: Table,
+    database: &Database<C>,
+) -> Outcome {
+    let lock = name.lock(table.clone())?;
+    let key = lock.key().to_owned();
+    let record = database.ask(move |conn| {
+        let row = lock.inspect(conn).map(|row| row.map(Record::from));
+        let is_this = |record: &Record| record.key == lock.key();
+        let this = |held: Vec<Record>| held.into_iter().find(is_this);
+        Ok(or_held(row, conn, &table, |held| this(held).map(Some))?)
+    })?;
+    let Some(record) = record else {
+        say(&format!("{key} was never used, or has been purged since"));
         return Ok(Exit::No);
     };
     if as_json {
@@ -21,7 +37,7 @@ pub fn show<C: LockConnection>(conn: &mut C, lock: &Lock, as_json: bool) -> Outc
 }
 
 fn lines(record: &Record) -> String {
-    let state = match (held_for(record), record.time_left) {
+    let state = match (record.held_for(), record.time_left) {
         (Some(age), Some(left)) => format!(
             "held for {}, {} left",
             duration::short(age),

@@ -2,6 +2,8 @@
 
 use diesel_locks::{List, Lock, Result, Table};
 
+use crate::record::Record;
+
 /// One lock.
 #[derive(Debug, clap::Args)]
 pub struct LockName {
@@ -13,6 +15,13 @@ pub struct LockName {
 }
 
 impl LockName {
+    pub fn new(name: &str, group: Option<&String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            group: group.cloned(),
+        }
+    }
+
     pub fn lock(&self, table: Table) -> Result<Lock> {
         let lock = match (&self.group, self.name.split_once('|')) {
             (Some(group), _) => Lock::in_group(group, &self.name),
@@ -24,7 +33,7 @@ impl LockName {
 }
 
 /// All locks that match.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct LockFilter {
     /// Only locks of this group.
     #[arg(long)]
@@ -41,5 +50,14 @@ impl LockFilter {
             Some(group) => list.in_group(group),
             None => Ok(list),
         }
+    }
+
+    /// Whether [`list`](Self::list) would list this lock.
+    pub fn matches(&self, record: &Record) -> bool {
+        let within = match &self.group {
+            Some(group) => (record.group() == Some(group)).then(|| record.name()),
+            None => Some(record.key.as_str()),
+        };
+        within.is_some_and(|text| text.starts_with(&self.prefix))
     }
 }

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use diesel_locks::{Lock, Result, Table, Wait};
+use diesel_locks::{Lock, Result, Table};
 
-use crate::duration;
 use crate::which::LockName;
+use crate::{duration, waiting};
 
 pub const BUSY: u8 = 80;
 pub const TIMED_OUT: u8 = 81;
@@ -29,7 +29,7 @@ EXIT CODES:
   82   lost: the command was stopped, or ended without the lock (--lost-exit-code)
   83   wrong arguments
   84   the database, or something else that is needed, cannot be used; the message says why
-  126  the command cannot be run
+  126  the command cannot be started
   127  the command was not found
 
 SIGNALS:
@@ -45,20 +45,26 @@ SIGNALS:
 
 WHEN THE LOCK IS LOST, because it was released by force, could not be extended in time, or --at-most is over, the
 command and its process group get TERM, and after --kill-after the processes that are left get KILL. Until then the
-command runs without the lock.
+command runs without the lock. A process that has left the process group (setsid, a daemon) is not stopped.
 
 WHEN THE COMMAND ENDS, the lock is released. Processes that the command left in the background go on, without the lock.
+If the database does not take the lock back within 5 s, a message says so, and the lock is free after the ttl. The exit
+code is that of the command.
+
+WHEN THE DATABASE DOES NOT ANSWER within --timeout, a wait goes on with a new connection. It ends when --wait is over, or
+2 s later if the last try gets no answer, and after five times without an answer in a row. While the command runs, the
+lock is extended over a new connection, and is lost if that does not succeed within the ttl.
 
 WHEN THIS PROGRAM IS KILLED by a signal that cannot be caught (KILL), a second process (`watchdog`) stops the command in
 the way described above. After the ttl, others can acquire the lock. If both are killed, or on Windows, the command goes
 on without the lock.
 
 EXAMPLES:
-  diesel-locks run nightly-report -- ./report.sh --all
-  diesel-locks run deploy --wait 10m -- make deploy
+  diesel-locks run nightly-report ./report.sh --all
+  diesel-locks run deploy --wait 10m make deploy
   diesel-locks run --group invoices 42 --ttl 1m -- ./send
-  0 3 * * *  diesel-locks run backup --busy-exit-code 0 --at-least 5m -- backup    # in the crontab of each machine
-  diesel-locks run import --at-most 2h --verbose -- sh -c 'fetch | import --fence \"$DIESEL_LOCKS_FENCE\"'";
+  0 3 * * *  diesel-locks run backup --busy-exit-code 0 --at-least 5m backup    # in the crontab of each machine
+  diesel-locks run import --at-most 2h --verbose sh -c 'fetch | import --fence \"$DIESEL_LOCKS_FENCE\"'";
 
 /// Runs a command while holding a lock: flock(1) across machines.
 ///
@@ -79,8 +85,8 @@ pub struct RunArgs {
     pub ttl: Duration,
 
     /// The longest time to wait for the lock, or `forever`. Without it, this program does not wait.
-    #[arg(long, value_name = "TIME|forever", value_parser = wait)]
-    pub wait: Option<Wait>,
+    #[arg(long, value_name = "TIME|forever", value_parser = waiting::parse)]
+    pub wait: Option<Duration>,
 
     /// The shortest time to hold the lock, even if the command ends earlier: for jobs that start at the same time on
     /// machines whose clocks differ a little. This program still ends with the command, and the lock stays held.
@@ -115,8 +121,9 @@ pub struct RunArgs {
     #[arg(long, short)]
     pub verbose: bool,
 
-    /// The command and its arguments. They are not interpreted by a shell.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// The command and its arguments. They are not interpreted by a shell. The options of this program stand before the
+    /// command: what follows it belongs to the command. `--` may stand before the command.
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
@@ -127,15 +134,5 @@ impl RunArgs {
             Some(owner) => lock.with_owner(owner),
             None => Ok(lock),
         }
-    }
-}
-
-fn wait(text: &str) -> Result<Wait, String> {
-    match text {
-        "forever" => Ok(Wait::forever()),
-        _ => match duration::parse(text) {
-            Ok(time) => Ok(Wait::up_to(time)),
-            Err(error) => Err(format!("{error}, or forever")),
-        },
     }
 }

@@ -3,7 +3,8 @@
 //! The watchdog reads from a pipe to which only `run` writes. The operating system closes the pipe when `run` ends, for
 //! whatever reason. If `run` is not killed, it ends the watchdog itself.
 
-use std::io::{self, Read, Write};
+use std::env;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::recipient::Recipient;
-use crate::outcome::{Exit, Outcome};
+use crate::duration;
 
-/// The name of its hidden subcommand.
-pub const NAME: &str = "watchdog";
+/// The first argument of the second process.
+const NAME: &str = "watchdog";
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The watchdog as `run` sees it.
@@ -27,7 +28,7 @@ impl Watchdog {
     pub fn start(kill_after: Duration) -> io::Result<Self> {
         let mut command = Command::new(program()?);
         command
-            .args([NAME, &format!("{}s", kill_after.as_secs())])
+            .args([NAME, &format!("{}ms", kill_after.as_millis())])
             .process_group(0)
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -51,11 +52,19 @@ impl Drop for Watchdog {
     }
 }
 
+/// Whether this process is the watchdog, and the time that the command has to end.
+pub fn is_watchdog() -> Option<Duration> {
+    let mut arguments = env::args_os().skip(1);
+    let is_it = arguments.next().is_some_and(|word| word == NAME);
+    let kill_after = arguments.next().filter(|_| is_it)?;
+    duration::parse(kill_after.to_str()?).ok()
+}
+
 /// The watchdog itself: waits until `run` is gone, then stops the command.
-pub fn watch(kill_after: Duration) -> Outcome {
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
-    if let Ok(recipient) = text.parse::<Recipient>() {
+pub fn watch(kill_after: Duration) {
+    let told = io::read_to_string(io::stdin());
+    // A part of a number would be another number.
+    if let Ok(Ok(recipient)) = told.map(|text| text.parse::<Recipient>()) {
         let start = Instant::now();
         recipient.stop();
         while !recipient.is_gone() && start.elapsed() < kill_after {
@@ -63,7 +72,6 @@ pub fn watch(kill_after: Duration) -> Outcome {
         }
         recipient.send(Signal::KILL);
     }
-    Ok(Exit::Done)
 }
 
 /// The file of this program, even if another version has replaced it meanwhile.
@@ -72,5 +80,5 @@ fn program() -> io::Result<PathBuf> {
     if running.exists() {
         return Ok(running);
     }
-    std::env::current_exe()
+    env::current_exe()
 }
