@@ -157,7 +157,8 @@ conformance! {
         each_operation_costs_what_is_promised,
         each_operation_costs_what_is_promised_in_a_transaction;
     stress:
-        a_thousand_tasks_and_one_name_bring_no_error_and_never_two_holders;
+        a_thousand_tasks_and_one_name_bring_no_error_and_never_two_holders,
+        a_storm_of_tries_costs_no_holder_its_lease;
     model:
         the_model_agrees_with_the_engine;
     transactions:

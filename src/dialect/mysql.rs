@@ -151,9 +151,10 @@ WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} LIMIT 1 FOR UP
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
 SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time}), l.data = COALESCE({data}, l.data)";
 
-/// A connection is also inside a transaction if every statement begins one.
+/// The answer is the number of the question, which is even, and one more inside a transaction. A connection is also inside
+/// a transaction if every statement begins one.
 const SESSION: &str = "\
-SELECT CAST({question} AS SIGNED) UNION ALL SELECT @@autocommit = 0 /*M! OR @@in_transaction */";
+SELECT CAST({question} AS SIGNED) + (@@autocommit = 0 /*M! OR @@in_transaction */)";
 
 const SNAPSHOT: &str = "\
 SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))";

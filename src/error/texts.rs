@@ -110,6 +110,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cluster_says_is_known() {
+        for (text, means) in [
+            (
+                "Plugin instructed the server to rollback the current transaction.",
+                Meaning::Serialization,
+            ),
+            (
+                "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT",
+                Meaning::Serialization,
+            ),
+            (
+                "WSREP has not yet prepared node for application use",
+                Meaning::Ended,
+            ),
+            ("Node is not connected to Primary Component", Meaning::Ended),
+        ] {
+            assert_eq!(meaning(text), Some(means), "{text}");
+        }
+    }
+
+    #[test]
     fn another_text_is_not_taken_for_one_of_these() {
         for text in [
             r#"column "x" of relation "diesel_locks" does not exist"#,

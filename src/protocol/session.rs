@@ -13,8 +13,8 @@ pub(crate) enum Session {
     OutOfStep,
 }
 
-/// Asks the database where Diesel does not know: on MySQL and MariaDB. The answer repeats a number that was never asked
-/// before.
+/// Asks the database where Diesel does not know: on MySQL and MariaDB. The answer repeats a random
+/// number.
 pub(crate) async fn session<E: Executor>(executor: &mut E) -> Session {
     if executor.in_transaction() {
         return Session::Open;
@@ -22,11 +22,12 @@ pub(crate) async fn session<E: Executor>(executor: &mut E) -> Session {
     if !E::Backend::LEAVES_ANSWERS_UNREAD {
         return Session::Ready;
     }
-    let question = i64::from(getrandom::u32().unwrap_or_default());
+    let random = getrandom::u32().unwrap_or_default();
+    let question = 2 * i64::from(random >> 3); // MariaDB returns it as a number of 32 bits
     let answer = executor.numbers(Statement::session(question)).await;
     match answer.as_deref() {
-        Ok([answer, 0]) if *answer == question => Session::Ready,
-        Ok([answer, _]) if *answer == question => Session::Open,
+        Ok([answer]) if *answer == question => Session::Ready,
+        Ok([answer]) if *answer == question + 1 => Session::Open,
         _ => Session::OutOfStep,
     }
 }

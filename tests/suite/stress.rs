@@ -7,8 +7,9 @@ use std::time::Instant;
 use diesel_locks::{Attempt, Lock, Outcome, Released, Result};
 use tokio::sync::Semaphore;
 
+use crate::managed::recorder::Recorder;
 use crate::session::Session;
-use crate::world::{World, secs, spawn};
+use crate::world::{World, ms, secs, spawn};
 
 const TASKS: usize = 1_000;
 const CONNECTIONS: usize = 12;
@@ -90,4 +91,53 @@ impl Ground {
         assert_eq!(conn.release(&lease).await?, Released::InTime);
         Ok(true)
     }
+}
+
+/// The tries lock and read the row of the lock. The heartbeat has to come through between them, for three ttls.
+pub async fn a_storm_of_tries_costs_no_holder_its_lease(world: &World) {
+    const CLIENTS: usize = 16;
+    if !world.opens_its_own() {
+        return; // the statements are the same
+    }
+    let ttl = secs(5);
+    let lock = world.lock("x").with_ttl(ttl).unwrap();
+    let recorder = Recorder::default();
+    let locks = world.locks().await.observe(recorder.observer());
+    let guard = locks.take(&lock).await;
+    let until = Instant::now() + ttl * 3;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let (mut conn, lock) = (world.session().await, lock.clone());
+        clients.push(spawn(async move {
+            let mut tries = 0;
+            while Instant::now() < until {
+                let busy = conn.try_acquire(&lock).await.unwrap().is_busy();
+                assert!(busy, "taken from its holder");
+                tries += 1;
+            }
+            tries
+        }));
+    }
+    let mut least = ttl;
+    while Instant::now() < until {
+        least = least.min(guard.trusted_for());
+        tokio::time::sleep(ms(5)).await;
+    }
+    let mut tries = 0;
+    for client in clients {
+        tries += client.await.unwrap();
+    }
+    assert!(tries > CLIENTS * 10, "{tries} tries are no storm");
+    // Nine tenths of the ttl are trusted. A third of it passes until a heartbeat, which may be late by another third.
+    assert!(
+        least >= ttl * 9 / 10 - ttl * 2 / 3,
+        "only {least:?} was left"
+    );
+    assert_eq!(
+        recorder.count("lost") + recorder.count("late"),
+        0,
+        "{:?}",
+        recorder.words()
+    );
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
