@@ -141,7 +141,10 @@ macro_rules! lock_connection {
             }
 
             fn discard(&mut self) {
-                C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+                // The wrapper of SQLite's connection cannot be asked during a panic: it would panic again.
+                if !std::thread::panicking() || <C::Backend as Sql>::PIN_ENDS_UNSEEN {
+                    C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+                }
             }
         }
 
@@ -186,6 +189,14 @@ macro_rules! lock_connection {
                 let engine = <C::Target as Statements>::Sql::ENGINE;
                 answer.map_err(|error| Error::from_engine(error, engine, self.in_transaction()))
             }
+
+            /// The answer to a COMMIT or a ROLLBACK. If the connection broke, the transaction counts as open: a pool must
+            /// not get this connection back.
+            fn ended(&mut self, answer: QueryResult<()>) -> Result<()> {
+                let ended = self.explained(answer);
+                self.is_open |= matches!(&ended, Err(error) if error.is_connection());
+                ended
+            }
         }
 
         impl<C> Executor for $Executor<C>
@@ -215,6 +226,10 @@ macro_rules! lock_connection {
                 self.is_open || self.conn.is_in_transaction()
             }
 
+            fn is_broken(&mut self) -> bool {
+                self.conn.is_broken()
+            }
+
             fn note_transaction(&mut self) {
                 self.is_open = true;
             }
@@ -235,12 +250,12 @@ macro_rules! lock_connection {
 
             async fn commit(&mut self) -> Result<()> {
                 let answer = self.conn.commit().await;
-                self.explained(answer)
+                self.ended(answer)
             }
 
             async fn rollback(&mut self) -> Result<()> {
                 let answer = self.conn.rollback().await;
-                self.explained(answer)
+                self.ended(answer)
             }
         }
     };

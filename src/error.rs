@@ -295,7 +295,9 @@ fn meaning(error: &DieselError) -> Option<Meaning> {
             DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
             _,
         ) => Some(Meaning::Ended),
-        DieselError::DatabaseError(_, info) => texts::meaning(info.message()),
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
+            texts::meaning(info.message())
+        }
         _ => None,
     }
 }

@@ -43,8 +43,7 @@ impl<C> DerefMut for InUse<C> {
 
 impl<C> Drop for InUse<C> {
     fn drop(&mut self) {
-        // During a panic the connection may be unable to discard itself. Pools detect a panic by themselves.
-        if !self.is_done && !std::thread::panicking() {
+        if !self.is_done {
             (self.discard)(&mut self.conn);
         }
     }

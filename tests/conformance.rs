@@ -81,7 +81,9 @@ conformance! {
     cancelling:
         after_a_dropped_call_no_answer_is_wrong,
         a_pin_is_not_answered_by_the_pin_before_it,
-        after_a_dropped_transaction_the_connection_is_refused;
+        after_a_dropped_transaction_the_connection_is_refused,
+        a_transaction_that_is_dropped_anywhere_swallows_nothing,
+        a_migration_that_is_dropped_anywhere_is_completed_by_the_next;
     expiry:
         an_expired_lease_is_taken_over_by_a_plain_try,
         a_lease_that_nobody_took_over_is_extended_and_released_late,

@@ -33,13 +33,14 @@ lock_connection! {
     /// The future of a call can be dropped before its answer: by `select!`, by a timeout, by a request handler whose
     /// client is gone. `AsyncMysqlConnection` then takes the answer for the answer to the next call. So after a dropped
     /// call of this crate, the connection counts as broken there: every later call of this crate on it is
-    /// [`Error::BrokenConnection`](crate::Error::BrokenConnection), and a pool closes it. On every database a connection
-    /// counts as broken if a guarded transaction on it was dropped. A single dropped call does no harm on PostgreSQL and
-    /// SQLite.
+    /// [`Error::BrokenConnection`](crate::Error::BrokenConnection), and bb8 closes it (deadpool does when the connection is
+    /// next asked for; mobc never does). On every database a connection counts as broken if a guarded transaction or a
+    /// migration on it was dropped. A single dropped call does no harm on PostgreSQL and SQLite.
     ///
-    /// This crate cannot see calls of *yours* that were dropped. On MySQL and MariaDB, close a connection on which you
-    /// have dropped a call. A [`Locker`](super::Locker) checks each connection that its pool gives, and works on a
-    /// connection of its own, so its futures can be dropped at any time.
+    /// Your own queries on such a connection are not refused, and may read a wrong answer. And this crate cannot see calls
+    /// of *yours* that were dropped. On MySQL and MariaDB, close a connection on which you have dropped a call. A
+    /// [`Locker`](super::Locker) checks each connection that its pool gives, and works on a connection of its own, so its
+    /// futures can be dropped at any time.
     #[diagnostic::on_unimplemented(
         message = "locks do not work on `{Self}`",
         label = "not a diesel-async connection to a database whose feature of diesel-locks is enabled",

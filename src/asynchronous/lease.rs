@@ -259,11 +259,16 @@ where
         + 'a,
 {
     let leases = std::slice::from_mut(lease);
-    let opened = guarded::open(&mut Asynchronous::on(conn), leases).await?;
     let mut transaction = InUse::new(conn, |conn| conn.discard());
-    let done = work(&mut **transaction).await;
-    let conn = &mut Asynchronous::on(&mut **transaction);
-    let done = guarded::close(conn, leases, opened, end, done).await;
+    let opened = guarded::open(&mut Asynchronous::on(&mut **transaction), leases).await;
+    let done = match opened {
+        Ok(opened) => {
+            let done = work(&mut **transaction).await;
+            let conn = &mut Asynchronous::on(&mut **transaction);
+            guarded::close(conn, leases, opened, end, done).await
+        }
+        Err(error) => Err(error.into()),
+    };
     transaction.done();
     done
 }

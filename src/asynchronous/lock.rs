@@ -100,21 +100,22 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                 Attempt::Acquired(lease) => lease,
                 Attempt::Busy(holder) => return Ok(Attempt::Busy(holder)),
             };
-            let opened =
-                guarded::open(&mut Asynchronous::on(conn), slice::from_mut(&mut lease)).await;
+            let mut transaction = InUse::new(conn, |conn| conn.discard());
+            let on = &mut Asynchronous::on(&mut **transaction);
+            let opened = guarded::open(on, slice::from_mut(&mut lease)).await;
             let done = match opened {
                 Ok(opened) => {
-                    let mut transaction = InUse::new(&mut *conn, |conn| conn.discard());
                     let done = work(&mut **transaction, &lease).await;
                     let leases = slice::from_mut(&mut lease);
                     let on = &mut Asynchronous::on(&mut **transaction);
-                    let done = guarded::close(on, leases, opened, End::Release, done).await;
-                    transaction.done();
-                    done
+                    guarded::close(on, leases, opened, End::Release, done).await
                 }
                 Err(error) => Err(error.into()),
             };
-            guarded::release_if_failed(&mut Asynchronous::on(conn), &lease, done).await
+            let on = &mut Asynchronous::on(&mut **transaction);
+            let done = guarded::release_if_failed(on, &lease, done).await;
+            transaction.done();
+            done
         }
     }
 

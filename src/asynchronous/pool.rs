@@ -111,18 +111,20 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
     async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
         let began = Moment::now();
         let left = || within.map(|time| time.saturating_sub(Moment::now().since(began)));
+        let mut last = Error::BrokenConnection;
         for _ in 0..MOST_OUT_OF_STEP {
             let mut executor = self.connect(left()).await?;
-            match session(&mut executor, left()).await? {
-                Session::Ready => return Ok(executor),
-                Session::Open => return Err(is_inside_transaction()),
-                Session::OutOfStep => {} // it is dropped, and with it the connection
+            match session(&mut executor, left()).await {
+                Ok(Session::Ready) => return Ok(executor),
+                Ok(Session::Open) => return Err(is_inside_transaction()),
+                Ok(Session::OutOfStep) => last = Error::BrokenConnection,
+                Err(error) => last = error,
+            }
+            if left().is_some_and(|left| left.is_zero()) {
+                break;
             }
         }
-        let source = "each of many connections still had the answer to a call that was dropped";
-        Err(Error::NoConnection {
-            source: source.into(),
-        })
+        Err(last)
     }
 
     fn put_back(executor: Self::Executor) {
@@ -139,19 +141,16 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
     }
 }
 
-/// How many connections of a pool may be out of step, one after the other.
-const MOST_OUT_OF_STEP: u32 = 100;
+/// How many connections of a pool may be out of step, one after the other. Each is dropped, so that the pool closes it.
+const MOST_OUT_OF_STEP: u32 = 10;
 
 /// Asks whether the connection can be used. Other users of the pool may have dropped a call on it: then it answers
 /// something else, or never.
 async fn session<E: Executor>(executor: &mut E, within: Option<Duration>) -> Result<Session> {
     const LONGEST: Duration = Duration::from_secs(5);
     let time = within.unwrap_or(LONGEST).min(LONGEST);
-    match tokio::time::timeout(time, protocol::session(executor)).await {
-        Ok(session) => Ok(session),
-        Err(_) if time < LONGEST => Err(no_answer(within)),
-        Err(_) => Ok(Session::OutOfStep),
-    }
+    let answer = tokio::time::timeout(time, protocol::session(executor)).await;
+    answer.unwrap_or_else(|_| Err(no_answer(Some(time))))
 }
 
 impl<P: AsyncConnections> AsyncPool<P> {

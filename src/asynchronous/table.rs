@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use super::connection::{AsyncLockConnection, Asynchronous};
 use crate::error::Result;
+use crate::in_use::InUse;
 use crate::protocol;
 use crate::table::Table;
 
@@ -46,11 +47,20 @@ pub async fn verify<C: AsyncLockConnection>(conn: &mut C) -> Result<()> {
 pub trait TableDsl: Borrow<Table> + Sync {
     /// Creates or upgrades the table: the async form of
     /// [`blocking::TableDsl::migrate`](crate::blocking::TableDsl::migrate).
+    ///
+    /// If the future is dropped, the connection cannot be used any more (see [`AsyncLockConnection`]). The next call, on
+    /// another connection, completes what is left half done.
     fn migrate<C: AsyncLockConnection>(
         &self,
         conn: &mut C,
     ) -> impl Future<Output = Result<()>> + Send {
-        async move { protocol::migrate(&mut Asynchronous::on(conn), self.borrow()).await }
+        async move {
+            let mut migration = InUse::new(conn, |conn| conn.discard());
+            let on = &mut Asynchronous::on(&mut **migration);
+            let done = protocol::migrate(on, self.borrow()).await;
+            migration.done();
+            done
+        }
     }
 
     /// Checks whether locks can work here: the async form of

@@ -74,6 +74,9 @@ impl<P: Connections> Pool for BlockingPool<P> {
         let checkout = self.pool.connect(within);
         let conn = checkout.map_err(|source| Error::NoConnection { source })?;
         let mut executor = Blocking::owning(InUse::new(conn, Statements::discard));
+        if executor.is_broken() {
+            return Err(Error::BrokenConnection);
+        }
         if executor.in_transaction() {
             return Err(is_inside_transaction());
         }

@@ -177,7 +177,7 @@ WHERE t.table_schema = COALESCE({schema}, DATABASE()) AND t.table_name IN ({name
 UNION ALL SELECT 'missing right', CONVERT(r.name USING utf8mb4) FROM information_schema.columns c
 JOIN (SELECT 'SELECT' AS name UNION ALL SELECT 'INSERT' UNION ALL SELECT 'UPDATE') r
 WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
-AND NOT FIND_IN_SET(r.name, c.privileges)
+AND NOT FIND_IN_SET(LOWER(r.name), LOWER(c.privileges))
 UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
 UNION ALL SELECT CASE WHEN VERSION() LIKE '%TiDB%' THEN 'product' WHEN VERSION() LIKE '%MariaDB%' THEN 'MariaDB'
 ELSE 'server' END, CONVERT(VERSION() USING utf8mb4)";

@@ -297,11 +297,12 @@ SELECT 'collation', c.collname::text FROM a
 JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation WHERE a.attname = 'name' UNION ALL
 SELECT 'persistence', c.relpersistence::text FROM l JOIN pg_catalog.pg_class c ON c.oid = l.oid UNION ALL
 SELECT 'missing right', r FROM l, pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) r
-WHERE NOT pg_catalog.has_table_privilege(l.oid, r) UNION ALL
+WHERE NOT pg_catalog.has_any_column_privilege(l.oid, r) UNION ALL
 SELECT 'schema before pg_catalog', s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY path (s, n)
 WHERE NOT pg_catalog.starts_with(s::text, 'pg_temp') AND n < (
 SELECT n FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY path (s, n) WHERE s = 'pg_catalog') UNION ALL
-SELECT 'product', pg_catalog.split_part(pg_catalog.version(), ' ', 1) UNION ALL
+SELECT 'product', CASE WHEN pg_catalog.strpos(pg_catalog.version(), '-YB-') > 0 THEN 'YugabyteDB'
+ELSE pg_catalog.split_part(pg_catalog.version(), ' ', 1) END UNION ALL
 SELECT 'server', pg_catalog.current_setting('server_version')";
 
 const REQUIREMENTS: &[Requirement] = &[
@@ -331,8 +332,8 @@ const REQUIREMENTS: &[Requirement] = &[
     Requirement {
         fact: "product",
         values: &["PostgreSQL"],
-        remedy: "a database that speaks PostgreSQL's protocol does not lock rows as PostgreSQL does (CockroachDB takes \
-                 no lock for a pin): use PostgreSQL",
+        remedy: "a database that speaks PostgreSQL's protocol may lock rows in another way (CockroachDB takes no lock for \
+                 a pin): use PostgreSQL",
     },
     Requirement {
         fact: "server",

@@ -22,7 +22,7 @@ pub(super) enum Meaning {
 const TEXTS: &str = include_str!("texts.txt");
 
 /// Texts that are parts of other texts. Client libraries, storage engines and SQLite speak English only.
-const PARTS: [(&str, Meaning); 19] = [
+const PARTS: [(&str, Meaning); 18] = [
     ("no such table", Meaning::Missing),
     ("database is locked", Meaning::SqliteBusy),
     ("database table is locked", Meaning::SqliteBusy),
@@ -43,11 +43,16 @@ const PARTS: [(&str, Meaning); 19] = [
     ("server has gone away", Meaning::Ended),         // MySQL's library
     ("Server has gone away", Meaning::Ended),         // MariaDB's library
     ("Connection to the server", Meaning::Ended),     // mysql_async
-    ("Input/output error", Meaning::Ended),           // mysql_async
 ];
+
+/// How `mysql_async` begins an error of the network. A server ends an error of its disk with these words.
+const NETWORK: &str = "Input/output error";
 
 /// What this text means; `None` if it means nothing to this crate.
 pub(super) fn meaning(text: &str) -> Option<Meaning> {
+    if text.starts_with(NETWORK) {
+        return Some(Meaning::Ended);
+    }
     let known = PARTS.iter().find(|(part, _)| text.contains(part));
     known
         .map(|(_, meaning)| *meaning)
@@ -138,6 +143,7 @@ mod tests {
             r#"リレーション"diesel_locks"の列"x"は存在しません"#,
             r#"prepared statement "s0" does not exist"#,
             "Unknown column 'x' in 'SELECT'",
+            "could not read block 0 in file \"base/1\": Input/output error",
             "",
         ] {
             assert_eq!(meaning(text), None, "{text}");

@@ -25,7 +25,7 @@ impl<P: Pool> Guard<P> {
                 return false;
             }
             let until_deadline = self.held.deadline().map(|end| end.since(Moment::now()));
-            // No deadline means that the lease is pinned. Once it is unpinned, the watch rings at the deadline.
+            // No deadline means that the lease is pinned on SQLite. Once it is unpinned, the watch rings at the deadline.
             let pause = rest.into_iter().chain(until_deadline).min();
             P::Runtime::wait(&self.held.bell, seen, pause.unwrap_or(Duration::MAX)).await;
         }
@@ -109,8 +109,8 @@ impl<P: Pool> Guard<P> {
         }
     }
 
-    /// The timeout for a request: as long as the lock may be relied on, within bounds. A pinned lease has no deadline,
-    /// so there is a longest timeout. A guard can ask about a lost lock, too, so there is a shortest timeout.
+    /// The timeout for a request: as long as the lock may be relied on, within bounds. A lease that is pinned on SQLite has
+    /// no deadline, so there is a longest timeout. A guard can ask about a lost lock, too, so there is a shortest timeout.
     pub(super) fn patience(&self) -> Duration {
         const SHORTEST: Duration = Duration::from_secs(1);
         const LONGEST: Duration = Duration::from_secs(30);

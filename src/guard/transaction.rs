@@ -10,8 +10,8 @@ use crate::lease::Lease;
 use crate::locker::Locker;
 use crate::managed::pool::Pool;
 use crate::managed::releasing::tell_given_back;
-use crate::protocol::Transactions;
 use crate::protocol::guarded::{self, End};
+use crate::protocol::{Executor, Transactions};
 
 /// An open transaction. If it is dropped before its end, its connection is not used again.
 pub(crate) struct GuardedTransaction<'g, P: Pool> {
@@ -20,7 +20,7 @@ pub(crate) struct GuardedTransaction<'g, P: Pool> {
     pins: Pins<'g, P>,
 }
 
-/// While the pins live, no deadline ends the trust in the leases.
+/// While the pins live, the leases count as pinned.
 struct Pins<'g, P: Pool> {
     guards: Vec<&'g Guard<P>>,
     /// The leases of the guards, in the same order.
@@ -52,7 +52,7 @@ impl<P: Pool> Locker<P> {
         let opened = match guarded::open(&mut executor, &mut leases).await {
             Ok(opened) => opened,
             Err(error) => {
-                if !error.is_connection() {
+                if !error.is_connection() && !executor.in_transaction() {
                     P::put_back(executor);
                 }
                 self.note_lost(&guards, &error);
@@ -114,7 +114,8 @@ impl<P: Pool> GuardedTransaction<'_, P> {
         let end = if held.is_let_go() {
             End::Keep // the closed `Locker` gives the lock back
         } else {
-            End::after(held.stays_until().since(Moment::now()))
+            // The commit decides, and not the trust: if it succeeds, the lock was held all the time.
+            End::after(held.at_least_until().since(Moment::now()))
         };
         self.end(end, work).await
     }
@@ -129,7 +130,9 @@ impl<P: Pool> GuardedTransaction<'_, P> {
         for guard in given_back {
             guard.leave(); // before the pins end: from then on a heartbeat would find the released lease lost
         }
-        P::put_back(self.executor);
+        if !self.executor.in_transaction() {
+            P::put_back(self.executor); // otherwise the connection is dropped, and with it the transaction
+        }
         for guard in given_back {
             tell_given_back(&guard.held, &guard.locker.queues, &Ok(Outcome::Done));
         }
@@ -145,7 +148,8 @@ impl<'g, P: Pool> Pins<'g, P> {
             leases: Vec::new(),
         };
         for (guard, lease) in guards.iter().zip(leases) {
-            if !guard.held.pinned() {
+            // Before the transaction the lease may have been extended.
+            if !guard.held.extended(lease.trusted_until()) || !guard.held.pinned() {
                 return Err(lease.lost());
             }
             pins.guards.push(guard);

@@ -41,7 +41,7 @@ impl<P: Pool> Locker<P> {
         }
         let sent = Moment::now();
         let request = async move |executor: &mut P::Executor| {
-            if protocol::session(executor).await != Session::Ready {
+            if protocol::session(executor).await? != Session::Ready {
                 return Err(is_inside_transaction());
             }
             let outcome = protocol::extend(executor, &mut lease).await?;

@@ -115,10 +115,15 @@ impl HeldLease {
     /// Until when the lock stays held if it is given back sooner. A moment in the past if the lease is lost.
     pub(crate) fn stays_until(&self) -> Moment {
         if self.goes_on() {
-            self.acquired.after(self.at_least)
+            self.at_least_until()
         } else {
             Moment::default()
         }
+    }
+
+    /// Until when the lock is to be held, if it is held.
+    pub(crate) fn at_least_until(&self) -> Moment {
+        self.acquired.after(self.at_least)
     }
 
     /// Whether the lease was given back or handed over, or is about to be.
@@ -151,7 +156,9 @@ impl HeldLease {
     }
 
     pub(crate) fn unpinned(&self, lease: &Lease) {
-        locked(&self.state).trust.unpinned(lease.trusted_until());
+        locked(&self.state)
+            .trust
+            .unpinned(Moment::now(), lease.trusted_until());
     }
 
     pub(crate) fn is_pinned(&self) -> bool {

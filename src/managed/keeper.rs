@@ -97,11 +97,11 @@ impl<R: Runtime> Keeper<R> {
         locked(&self.desk).schedule.remove(number);
     }
 
-    pub(crate) fn change(&self, number: u64, every: Duration) {
-        let mut desk = locked(&self.desk);
-        desk.schedule.change(number, every, Moment::now());
-        drop(desk);
-        self.bell.ring();
+    pub(crate) fn change(self: &Arc<Self>, number: u64, every: Duration) {
+        locked(&self.desk)
+            .schedule
+            .change(number, every, Moment::now());
+        self.go_on();
     }
 
     /// Extends the leases of this lock at once. A lease that is lost is found then.
@@ -111,10 +111,19 @@ impl<R: Runtime> Keeper<R> {
     }
 
     /// Notes that a guarded transaction has ended.
-    pub(crate) fn unpinned(&self, number: u64, held: &HeldLease, lease: &Lease) {
+    pub(crate) fn unpinned(self: &Arc<Self>, number: u64, held: &HeldLease, lease: &Lease) {
         held.unpinned(lease);
         locked(&self.desk).schedule.unpinned(number, Moment::now());
-        self.bell.ring();
+        self.go_on();
+    }
+
+    /// Lets the background look at the schedule. The caller's runtime is alive, so the background runs there, too: the
+    /// runtime on which the guard was acquired may be gone.
+    fn go_on(self: &Arc<Self>) {
+        if !locked(&self.desk).schedule.is_empty() {
+            self.start(&[Work::Beats, Work::Watch]);
+            self.bell.ring();
+        }
     }
 
     pub(crate) fn later(self: &Arc<Self>, chore: Chore) {

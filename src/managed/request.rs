@@ -114,12 +114,12 @@ impl<P: Pool> Database for P {
 /// Extends leases. The answers are in the order of the leases.
 ///
 /// A lease that was given back while the request waited for its connection is left out: it may have to expire, and an
-/// extension would keep the lock. A pinned lease that seems lost may just have been released by its own transaction.
-/// Both count as locked.
+/// extension would keep the lock. So is a lease whose row an open transaction has written meanwhile. A pinned lease that
+/// seems lost may just have been released by its own transaction. All of these count as locked.
 async fn renew<E: Executor>(executor: &mut E, leases: Vec<Arc<HeldLease>>) -> Result<Vec<Renewal>> {
     let mut answers = vec![Renewal::Locked(None); leases.len()];
     let kept: Vec<usize> = (0..leases.len())
-        .filter(|index| !leases[*index].is_let_go())
+        .filter(|index| !leases[*index].is_let_go() && !leases[*index].is_pinned_by_writing())
         .collect();
     let pinned: Vec<bool> = kept
         .iter()

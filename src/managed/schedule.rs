@@ -86,14 +86,14 @@ impl Schedule {
         if self.next_beat.is_none_or(|next| now < next) {
             return Beat::default();
         }
-        let is_time = self
-            .leases
-            .values()
-            .any(|entry| !entry.asked && entry.due <= now);
+        let is_ready =
+            |entry: &Entry| !entry.asked && entry.due <= now && !entry.held.is_pinned_by_writing();
+        let is_time = self.leases.values().any(is_ready);
         let mut beat = Beat::default();
         for (number, entry) in &mut self.leases {
-            if !entry.asked && entry.due <= now && entry.held.is_pinned_by_writing() {
-                entry.due = now.after(entry.every); // or at once when the transaction ends
+            if !entry.asked && entry.held.is_pinned_by_writing() {
+                entry.due = entry.due.max(now.after(entry.every)); // and at once when the transaction ends
+                continue;
             }
             let due = || Due {
                 number: *number,
@@ -154,15 +154,15 @@ impl Schedule {
         self.again(number, now.after(every));
     }
 
-    /// Notes that a pin has ended, so that the lease has a deadline again. If less than an interval is left until the
-    /// deadline, the lease is extended at once.
+    /// Notes that a pin has ended. The lease is extended at once if less than an interval is left until its deadline, or
+    /// if it was left out of the beats meanwhile.
     pub(crate) fn unpinned(&mut self, number: u64, now: Moment) {
         let Some(entry) = self.leases.get(&number) else {
             return;
         };
         let deadline = entry.held.deadline();
         self.next_end = earlier(self.next_end, deadline);
-        if until(deadline, now) < entry.every {
+        if until(deadline, now) < entry.every || entry.held.lock().pins_by_writing {
             self.again(number, now);
         }
     }

@@ -7,8 +7,8 @@
 //!   the lock over, but a server can end the session of the pin, and this process may not hear of it: an idle transaction
 //!   has a timeout, a network is cut, a server dies. From then on others can take the lock over. The commit fails then
 //!   (I5), but work outside the database would go on.
-//! - On SQLite a pin ends with its process and not sooner, and no lease can be extended meanwhile. So there no deadline
-//!   counts while a pin lasts. Two things end the trust even then: the longest time that the application has set, and a
+//! - On SQLite a pin is a transaction inside this process: no server can end it. And no lease can be extended meanwhile. So
+//!   there no deadline counts while a pin lasts. Two things end the trust even then: the longest time that the application has set, and a
 //!   row that names another holder.
 
 use std::time::Duration;
@@ -82,7 +82,8 @@ impl Trust {
     }
 
     /// Notes that a transaction with a pin has ended. It may have extended the lease.
-    pub(crate) fn unpinned(&mut self, until: Moment) {
+    pub(crate) fn unpinned(&mut self, now: Moment, until: Moment) {
+        self.goes_on(now); // a deadline that has passed counts, whether or not anybody asked
         self.trusted_until = self.trusted_until.max(until);
         self.pins -= 1;
     }
@@ -150,7 +151,7 @@ mod tests {
         assert_eq!(trust.left(at(4)), Duration::from_secs(6));
         assert!(trust.extended(at(4), at(14)) && trust.goes_on(at(13)));
         assert!(!trust.goes_on(at(14)));
-        trust.unpinned(at(30));
+        trust.unpinned(at(15), at(30));
         assert!(!trust.goes_on(at(15)), "not even if the commit extends it");
     }
 
@@ -159,9 +160,9 @@ mod tests {
         let (mut trust, at) = trust_that_trusts_pins(None);
         assert!(trust.pinned(at(9)) && trust.pinned(at(9)));
         assert!(trust.goes_on(at(60)) && trust.deadline().is_none());
-        trust.unpinned(at(0));
+        trust.unpinned(at(60), at(0));
         assert!(trust.goes_on(at(60)), "one pin is left");
-        trust.unpinned(at(70));
+        trust.unpinned(at(60), at(70));
         assert!(trust.goes_on(at(69)) && !trust.goes_on(at(70)));
     }
 
@@ -180,8 +181,16 @@ mod tests {
     fn unpinned_after_its_deadline_it_is_over() {
         let (mut trust, at) = trust();
         assert!(trust.pinned(at(1)));
-        trust.unpinned(at(0));
+        trust.unpinned(at(2), at(0));
         assert!(!trust.goes_on(at(10)));
+    }
+
+    #[test]
+    fn a_commit_after_the_deadline_does_not_revive_it() {
+        let (mut trust, at) = trust();
+        assert!(trust.pinned(at(1)));
+        trust.unpinned(at(11), at(40)); // nobody has asked between
+        assert!(!trust.goes_on(at(12)));
     }
 
     #[test]

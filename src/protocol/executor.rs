@@ -22,6 +22,8 @@ pub trait Executor: Send {
     /// Runs a statement, and returns the number of rows that it changed.
     fn run(&mut self, statement: Statement) -> impl Future<Output = Result<usize>> + Send;
     fn in_transaction(&mut self) -> bool;
+    /// Whether the connection was discarded, or one of its transactions has failed half way.
+    fn is_broken(&mut self) -> bool;
     /// Notes that there is a transaction, although Diesel has not begun one.
     fn note_transaction(&mut self);
     fn sleep(&mut self, pause: Duration) -> impl Future<Output = ()> + Send;

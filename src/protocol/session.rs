@@ -2,6 +2,7 @@
 
 use super::executor::Executor;
 use crate::dialect::Sql;
+use crate::error::Result;
 use crate::statement::Statement;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,21 +14,26 @@ pub(crate) enum Session {
     OutOfStep,
 }
 
-/// Asks the database where Diesel does not know: on MySQL and MariaDB. The answer repeats a random
-/// number.
-pub(crate) async fn session<E: Executor>(executor: &mut E) -> Session {
+/// Asks the database where Diesel does not know: on MySQL and MariaDB. The answer repeats a random number. If an old answer
+/// is read in its place, that can also be an error, of whatever kind.
+pub(crate) async fn session<E: Executor>(executor: &mut E) -> Result<Session> {
+    if executor.is_broken() {
+        return Ok(Session::OutOfStep);
+    }
     if executor.in_transaction() {
-        return Session::Open;
+        return Ok(Session::Open);
     }
     if !E::Backend::LEAVES_ANSWERS_UNREAD {
-        return Session::Ready;
+        return Ok(Session::Ready);
     }
-    let random = getrandom::u32().unwrap_or_default();
+    let Ok(random) = getrandom::u32() else {
+        return Ok(Session::OutOfStep);
+    };
     let question = 2 * i64::from(random >> 3); // MariaDB returns it as a number of 32 bits
-    let answer = executor.numbers(Statement::session(question)).await;
-    match answer.as_deref() {
-        Ok([answer]) if *answer == question => Session::Ready,
-        Ok([answer]) if *answer == question + 1 => Session::Open,
+    let answer = executor.numbers(Statement::session(question)).await?;
+    Ok(match answer[..] {
+        [answer] if answer == question => Session::Ready,
+        [answer] if answer == question + 1 => Session::Open,
         _ => Session::OutOfStep,
-    }
+    })
 }

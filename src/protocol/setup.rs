@@ -29,12 +29,15 @@ pub(crate) async fn verify<E: Executor>(executor: &mut E, table: &Table) -> Resu
     fact::check(table, &facts, &E::Backend::REQUIREMENTS)
 }
 
-/// Cancel-safe: the next call completes what this call has left half done.
+/// The next call completes what this call has left half done.
 pub(crate) async fn migrate<E: Transactions>(executor: &mut E, table: &Table) -> Result<()> {
     run(executor, table, E::Backend::STEPS).await
 }
 
 async fn run<E: Transactions>(executor: &mut E, table: &Table, steps: &[Step]) -> Result<()> {
+    if executor.is_broken() {
+        return Err(Error::BrokenConnection);
+    }
     if executor.in_transaction() {
         return Err(Error::Setup {
             found: "the connection is inside a transaction".to_owned(),

@@ -85,7 +85,7 @@ WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name IN (?, CONCAT(?,
 UNION ALL SELECT 'missing right', CONVERT(r.name USING utf8mb4) FROM information_schema.columns c
 JOIN (SELECT 'SELECT' AS name UNION ALL SELECT 'INSERT' UNION ALL SELECT 'UPDATE') r
 WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name IN (?, CONCAT(?, '_pins'))
-AND NOT FIND_IN_SET(r.name, c.privileges)
+AND NOT FIND_IN_SET(LOWER(r.name), LOWER(c.privileges))
 UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
 UNION ALL SELECT CASE WHEN VERSION() LIKE '%TiDB%' THEN 'product' WHEN VERSION() LIKE '%MariaDB%' THEN 'MariaDB'
 ELSE 'server' END, CONVERT(VERSION() USING utf8mb4)
@@ -130,7 +130,7 @@ FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
 -- binds: [Some(<token>), "invoices|42"]
 
 -- Session
-SELECT CAST(? AS SIGNED) UNION ALL SELECT @@autocommit = 0 /*M! OR @@in_transaction */
+SELECT CAST(? AS SIGNED) + (@@autocommit = 0 /*M! OR @@in_transaction */)
 -- binds: [7]
 
 -- PinByWriting

@@ -1,12 +1,13 @@
 //! Calls on a connection of the caller's own that are dropped before their answers. A thread cannot drop a call, so on
 //! blocking connections nothing is dropped here.
 
-use diesel_locks::{Attempt, Error, Forced, Lease, Lock, Pin, Result};
+use diesel_locks::{Attempt, Error, Forced, Lease, Lock, Pin, Result, Wait};
 
 use super::ledger::{ledger, write, written};
 use super::lines::woken_at_most;
+use super::setup::sql;
 use crate::session::{Session, Work};
-use crate::world::{World, secs, soon};
+use crate::world::{World, own_table, secs, soon};
 
 /// A sequence of numbers that is the same in every run.
 struct Random(u32);
@@ -204,4 +205,56 @@ pub async fn after_a_dropped_transaction_the_connection_is_refused(world: &World
     drop(conn);
     assert_eq!(written(&mut *other, &ledger).await, 0);
     assert!(other.is_mine(&lease).await.unwrap());
+}
+
+/// A transaction that was begun for a dropped call would swallow whatever is done next on the connection. So the next call
+/// is refused, or its answer is true for others, too.
+pub async fn a_transaction_that_is_dropped_anywhere_swallows_nothing(world: &World) {
+    let mut truth = world.session().await;
+    for polls in 0..24 {
+        let (under, on) = (format!("under{polls}"), format!("on{polls}"));
+        let mut conn = world.session().await;
+        let mut lease = truth.take(&world.lock(&under)).await;
+        let nothing = || -> Work { Box::new(|_| Box::pin(async { Ok(()) })) };
+        let done = woken_at_most(polls, conn.transaction_under(&mut lease, nothing())).await;
+        if done.is_none() {
+            let next = conn.try_acquire(&world.lock(&under)).await;
+            assert!(
+                matches!(next, Err(Error::BrokenConnection)),
+                "{polls}: {next:?}"
+            );
+            conn = world.session().await;
+        }
+        let lock = world.lock(&on);
+        let done = woken_at_most(polls, conn.transaction_on(&lock, Wait::never(), nothing())).await;
+        let next = world.lock(&format!("next{polls}"));
+        match conn.try_acquire(&next).await {
+            Ok(Attempt::Acquired(lease)) => {
+                assert!(truth.is_mine(&lease).await.unwrap(), "{polls}");
+            }
+            Err(Error::BrokenConnection) => assert!(done.is_none(), "{polls}"),
+            other => panic!("{polls}: {other:?}"),
+        }
+    }
+}
+
+/// A connection that has begun to migrate may be inside a transaction.
+pub async fn a_migration_that_is_dropped_anywhere_is_completed_by_the_next(world: &World) {
+    for polls in 0..24 {
+        let table = own_table("dropped");
+        let mut conn = world.session().await;
+        let done = woken_at_most(polls, conn.migrate(&table)).await;
+        if done.is_none() {
+            let next = conn.migrate(&table).await;
+            assert!(
+                matches!(next, Err(Error::BrokenConnection)),
+                "{polls}: {next:?}"
+            );
+            drop(conn);
+            conn = world.session().await;
+        }
+        conn.migrate(&table).await.unwrap();
+        conn.verify(&table).await.unwrap();
+        conn.batch(&sql(world, &table).1).await.unwrap();
+    }
 }
