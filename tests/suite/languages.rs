@@ -15,7 +15,7 @@ pub async fn the_server_speaks_the_language_of_this_run(world: &World) {
         .to_string();
     let english = ["does not exist", "doesn't exist", "no such table"];
     let is_english = english.iter().any(|text| error.contains(text));
-    let how = "start PostgreSQL with LANGUAGE=de";
+    let how = "start PostgreSQL with LANGUAGE=de, and with its message catalogues";
     assert_eq!(
         is_english,
         !is_in_german() || world.is_sqlite(),
