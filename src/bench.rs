@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::managed::event::Observer;
-use crate::managed::held_lease::HeldLease;
+use crate::managed::held_lease::{HeldLease, Pinning};
 use crate::managed::schedule::Schedule;
 use crate::token::Token;
 
@@ -44,7 +44,7 @@ impl Keeper {
                 lease(&format!("kept-{number}"))?,
                 Duration::ZERO,
                 None,
-                false,
+                Pinning::default(),
                 Observer::default(),
             );
             schedule.add(Arc::new(held), EVERY, now);

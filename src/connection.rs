@@ -120,21 +120,21 @@ macro_rules! lock_connection {
             }
 
             async fn begin(&mut self) -> QueryResult<()> {
-                let mut call = InUse::new(self, |conn| conn.discard());
+                let mut call = in_use(self);
                 let answer = $awaited!(C::TransactionManager::begin_transaction(&mut **call));
                 call.done();
                 answer
             }
 
             async fn commit(&mut self) -> QueryResult<()> {
-                let mut call = InUse::new(self, |conn| conn.discard());
+                let mut call = in_use(self);
                 let answer = $awaited!(C::TransactionManager::commit_transaction(&mut **call));
                 call.done();
                 answer
             }
 
             async fn rollback(&mut self) -> QueryResult<()> {
-                let mut call = InUse::new(self, |conn| conn.discard());
+                let mut call = in_use(self);
                 let answer = $awaited!(C::TransactionManager::rollback_transaction(&mut **call));
                 call.done();
                 answer
@@ -146,6 +146,11 @@ macro_rules! lock_connection {
                     C::TransactionManager::transaction_manager_status_mut(self).set_in_error();
                 }
             }
+        }
+
+        /// Lends a connection. If it is dropped before the end of its use, it is discarded.
+        pub(super) fn in_use<C: Statements>(conn: &mut C) -> InUse<&mut C> {
+            InUse::new(conn, |conn| conn.discard())
         }
 
         /// Begins a call on a connection that can be used. If the call is dropped before its answer, the connection is

@@ -44,6 +44,9 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether a locking statement keeps the locks of rows that did not meet its condition until the transaction ends.
     const KEEPS_UNMATCHED_ROW_LOCKS: bool;
 
+    /// Whether a pin is a write where the lock [asks for that](crate::Lock::pin_by_writing).
+    const PINS_BY_WRITING: bool;
+
     /// Whether a pin can end before its transaction ends, and this process does not see it: a server can end the session,
     /// or the network can be cut. SQLite's transactions are in the process itself.
     const PIN_ENDS_UNSEEN: bool;

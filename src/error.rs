@@ -163,7 +163,7 @@ pub enum Error {
         holder: Option<Box<Holder>>,
     },
 
-    /// The pool gave no connection.
+    /// The pool gave no connection, or none that can be used.
     #[error(
         "no connection for the locks: {source}; if the pool is exhausted, make it larger, or give the keeper a pool of \
          its own with `keep_with`; otherwise check the address of the database"
@@ -183,8 +183,8 @@ pub enum Error {
     },
 
     /// The connection cannot be used any more: a call on it was dropped before its answer came, or one of its transactions
-    /// failed half way. The call that returns this error has done nothing. Close the connection and open another one; a
-    /// pool does both by itself.
+    /// failed half way. The call that returns this error has done nothing. Close the connection and open another one; r2d2
+    /// and bb8 do both by themselves.
     #[error(
         "this connection cannot be used any more, because a call on it was dropped before its answer came, or one of its \
          transactions failed half way: close it and open another one"

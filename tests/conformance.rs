@@ -82,6 +82,7 @@ conformance! {
         after_a_dropped_call_no_answer_is_wrong,
         a_pin_is_not_answered_by_the_pin_before_it,
         after_a_dropped_transaction_the_connection_is_refused,
+        after_work_that_panics_the_connection_is_refused,
         a_transaction_that_is_dropped_anywhere_swallows_nothing,
         a_migration_that_is_dropped_anywhere_is_completed_by_the_next;
     expiry:
@@ -279,6 +280,7 @@ conformance! {
         a_lost_guard_writes_nothing,
         a_rival_does_not_get_what_is_pinned_under_a_guard,
         a_deadline_that_passes_in_a_transaction_is_told_and_the_commit_decides,
+        finishing_after_the_deadline_keeps_the_lock_for_the_rest,
         finishing_a_guard_releases_with_the_commit,
         finishing_with_an_error_gives_back_in_the_background,
         a_transaction_that_is_dropped_leaves_nothing,

@@ -3,10 +3,9 @@
 use std::borrow::BorrowMut;
 use std::time::Duration;
 
-use super::connection::{AsyncLockConnection, Asynchronous};
+use super::connection::{AsyncLockConnection, Asynchronous, in_use};
 use crate::answer::{LeaseStatus, Outcome, Pin, Released};
 use crate::error::{Error, Result};
-use crate::in_use::InUse;
 use crate::lease::Lease;
 use crate::protocol::guarded::{self, End};
 use crate::protocol::{self, Extension};
@@ -259,7 +258,7 @@ where
         + 'a,
 {
     let leases = std::slice::from_mut(lease);
-    let mut transaction = InUse::new(conn, |conn| conn.discard());
+    let mut transaction = in_use(conn);
     let opened = guarded::open(&mut Asynchronous::on(&mut **transaction), leases).await;
     let done = match opened {
         Ok(opened) => {

@@ -3,10 +3,9 @@
 use std::borrow::Borrow;
 use std::slice;
 
-use super::connection::{AsyncLockConnection, Asynchronous};
+use super::connection::{AsyncLockConnection, Asynchronous, in_use};
 use crate::answer::{Attempt, Forced, Record};
 use crate::error::{Error, Result};
-use crate::in_use::InUse;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::protocol;
@@ -100,7 +99,7 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                 Attempt::Acquired(lease) => lease,
                 Attempt::Busy(holder) => return Ok(Attempt::Busy(holder)),
             };
-            let mut transaction = InUse::new(conn, |conn| conn.discard());
+            let mut transaction = in_use(conn);
             let on = &mut Asynchronous::on(&mut **transaction);
             let opened = guarded::open(on, slice::from_mut(&mut lease)).await;
             let done = match opened {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::in_use::InUse;
 use crate::managed::bell::Bell;
 use crate::managed::pool::{Pool, Pooled, Runtime};
-use crate::managed::request::{is_inside_transaction, no_answer};
+use crate::managed::request::{is_inside_transaction, no_answer, no_connection};
 use crate::protocol::{self, Executor, Session};
 
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl<P: AsyncConnections> Pool for AsyncPool<P> {
                 break;
             }
         }
-        Err(last)
+        Err(no_connection(last))
     }
 
     fn put_back(executor: Self::Executor) {
@@ -162,7 +162,7 @@ impl<P: AsyncConnections> AsyncPool<P> {
             Some(time) => self.connect_within(time).await,
             None => self.pool.connect(None).await,
         };
-        let conn = connected.map_err(|source| Error::NoConnection { source })?;
+        let conn = connected.map_err(no_connection)?;
         Ok(Asynchronous::owning(InUse::new(conn, Statements::discard)))
     }
 

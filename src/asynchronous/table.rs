@@ -2,9 +2,8 @@
 
 use std::borrow::Borrow;
 
-use super::connection::{AsyncLockConnection, Asynchronous};
+use super::connection::{AsyncLockConnection, Asynchronous, in_use};
 use crate::error::Result;
-use crate::in_use::InUse;
 use crate::protocol;
 use crate::table::Table;
 
@@ -55,7 +54,7 @@ pub trait TableDsl: Borrow<Table> + Sync {
         conn: &mut C,
     ) -> impl Future<Output = Result<()>> + Send {
         async move {
-            let mut migration = InUse::new(conn, |conn| conn.discard());
+            let mut migration = in_use(conn);
             let on = &mut Asynchronous::on(&mut **migration);
             let done = protocol::migrate(on, self.borrow()).await;
             migration.done();

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::in_use::InUse;
 use crate::managed::bell::Bell;
 use crate::managed::pool::{Pool, Pooled, Runtime};
-use crate::managed::request::is_inside_transaction;
+use crate::managed::request::{is_inside_transaction, no_connection};
 use crate::protocol::Executor;
 
 #[derive(Clone, Debug)]
@@ -72,10 +72,10 @@ impl<P: Connections> Pool for BlockingPool<P> {
 
     async fn check_out(&self, within: Option<Duration>) -> Result<Self::Executor> {
         let checkout = self.pool.connect(within);
-        let conn = checkout.map_err(|source| Error::NoConnection { source })?;
+        let conn = checkout.map_err(no_connection)?;
         let mut executor = Blocking::owning(InUse::new(conn, Statements::discard));
         if executor.is_broken() {
-            return Err(Error::BrokenConnection);
+            return Err(no_connection(Error::BrokenConnection));
         }
         if executor.in_transaction() {
             return Err(is_inside_transaction());

@@ -40,6 +40,7 @@ impl Sql for Mysql {
     const RETURNING: bool = false;
     const REPORTS_EXPIRY: bool = false;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = true;
+    const PINS_BY_WRITING: bool = true;
     const PIN_ENDS_UNSEEN: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = true;
     const NOTIFIES: bool = false;

@@ -39,6 +39,7 @@ impl Sql for Pg {
     const RETURNING: bool = true;
     const REPORTS_EXPIRY: bool = true;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
+    const PINS_BY_WRITING: bool = false;
     const PIN_ENDS_UNSEEN: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = true;

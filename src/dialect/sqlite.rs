@@ -24,6 +24,7 @@ impl Sql for Sqlite {
     const RETURNING: bool = true;
     const REPORTS_EXPIRY: bool = false;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
+    const PINS_BY_WRITING: bool = false;
     const PIN_ENDS_UNSEEN: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = false;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::chore::Chore;
 use super::event::EventKind;
-use super::held_lease::HeldLease;
+use super::held_lease::{HeldLease, Pinning};
 use super::pool::Pool;
 use super::request::is_inside_transaction;
 use crate::answer::Forced;
 use crate::clock::Moment;
-use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::lease::Lease;
@@ -41,6 +40,7 @@ impl<P: Pool> Locker<P> {
         }
         let sent = Moment::now();
         let request = async move |executor: &mut P::Executor| {
+            // A blocking connection was not asked when it was checked out.
             if protocol::session(executor).await? != Session::Ready {
                 return Err(is_inside_transaction());
             }
@@ -92,8 +92,8 @@ impl<P: Pool> Locker<P> {
     fn held_lease(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
         let observer = self.settings.observer.clone();
         let at_least = self.settings.at_least;
-        let trusts_pins = !<P::Executor as Executor>::Backend::PIN_ENDS_UNSEEN;
-        Arc::new(HeldLease::new(lease, at_least, ends, trusts_pins, observer))
+        let pins = Pinning::of::<<P::Executor as Executor>::Backend>(&lease.lock);
+        Arc::new(HeldLease::new(lease, at_least, ends, pins, observer))
     }
 
     /// Gives a lease back in the background. The lock stays held until this moment.

@@ -12,6 +12,7 @@ use super::event::{EventKind, Observer};
 use super::locked;
 use super::trust::Trust;
 use crate::clock::Moment;
+use crate::dialect::Sql;
 use crate::lease::Lease;
 use crate::lock::{Lock, micros};
 use crate::token::Token;
@@ -28,6 +29,25 @@ pub(crate) struct HeldLease {
     acquired: Moment,
     /// How long the lock is held at least.
     at_least: Duration,
+    /// Whether its pins are writes.
+    pins_write: bool,
+}
+
+/// What the pins of a lease are like on its database.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pinning {
+    /// Whether a pin is trusted as long as it lasts.
+    pub(crate) are_trusted: bool,
+    pub(crate) are_writes: bool,
+}
+
+impl Pinning {
+    pub(crate) fn of<DB: Sql>(lock: &Lock) -> Self {
+        Self {
+            are_trusted: !DB::PIN_ENDS_UNSEEN,
+            are_writes: DB::PINS_BY_WRITING && lock.pins_by_writing,
+        }
+    }
 }
 
 struct State {
@@ -50,18 +70,18 @@ impl State {
 }
 
 impl HeldLease {
-    /// A lease that is kept alive until `ends` at the latest. With `trusts_pins`, a pin is trusted as long as it lasts.
+    /// A lease that is kept alive until `ends` at the latest.
     pub(crate) fn new(
         lease: Lease,
         at_least: Duration,
         ends: Option<Moment>,
-        trusts_pins: bool,
+        pins: Pinning,
         observer: Observer,
     ) -> Self {
         Self {
             state: Mutex::new(State {
                 ttl: micros(lease.lock.ttl),
-                trust: Trust::new(lease.trusted_until(), ends, trusts_pins),
+                trust: Trust::new(lease.trusted_until(), ends, pins.are_trusted),
                 told: false,
                 lost_told: false,
                 let_go: false,
@@ -74,6 +94,7 @@ impl HeldLease {
             token: lease.token,
             fence: lease.fence,
             at_least,
+            pins_write: pins.are_writes,
         }
     }
 
@@ -168,7 +189,12 @@ impl HeldLease {
     /// Whether an open transaction has written the row of the lease. An extension could not write the row before that
     /// transaction ends; on a cluster with several primaries it could, and would make that transaction fail.
     pub(crate) fn is_pinned_by_writing(&self) -> bool {
-        self.lock.pins_by_writing && self.is_pinned()
+        self.pins_write && self.is_pinned()
+    }
+
+    /// Whether the lease is left out of the beats while it is pinned.
+    pub(crate) fn pins_by_writing(&self) -> bool {
+        self.pins_write
     }
 
     /// Ends the trust, because the row names another holder, or none.

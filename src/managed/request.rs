@@ -5,6 +5,7 @@
 //! request is cancelled if it takes too long, or more than a moment after its caller has given up. It is cancelled
 //! together with its connection, which may never answer again.
 
+use std::error::Error as StdError;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -57,6 +58,13 @@ where
         P::put_back(executor);
     }
     answer
+}
+
+/// The error for a pool that gave no connection, or none that works.
+pub(crate) fn no_connection(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    Error::NoConnection {
+        source: source.into(),
+    }
 }
 
 /// The error for a connection on which nothing would be committed.

@@ -162,7 +162,7 @@ impl Schedule {
         };
         let deadline = entry.held.deadline();
         self.next_end = earlier(self.next_end, deadline);
-        if until(deadline, now) < entry.every || entry.held.lock().pins_by_writing {
+        if until(deadline, now) < entry.every || entry.held.pins_by_writing() {
             self.again(number, now);
         }
     }
@@ -227,7 +227,7 @@ mod tests {
     use crate::lease::Lease;
     use crate::lock::Lock;
     use crate::managed::event::Observer;
-    use crate::managed::held_lease::HeldLease;
+    use crate::managed::held_lease::{HeldLease, Pinning};
     use crate::token::Token;
 
     const TTL: Duration = Duration::from_secs(30);
@@ -241,7 +241,7 @@ mod tests {
             lease,
             Duration::ZERO,
             None,
-            false,
+            Pinning::default(),
             Observer::default(),
         ))
     }

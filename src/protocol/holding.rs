@@ -175,7 +175,7 @@ pub(super) async fn ask_pin<E: Executor>(
     executor: &mut E,
     lease: &Lease,
 ) -> Result<Option<LeaseState>> {
-    if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS && lease.lock.pins_by_writing {
+    if E::Backend::PINS_BY_WRITING && lease.lock.pins_by_writing {
         let written = executor.run(Statement::pin_by_writing(lease)).await?;
         if written > 0 {
             return Ok(Some(LeaseState::Live));

@@ -1,13 +1,17 @@
 //! Calls on a connection of the caller's own that are dropped before their answers. A thread cannot drop a call, so on
 //! blocking connections nothing is dropped here.
 
+use std::sync::Arc;
+
 use diesel_locks::{Attempt, Error, Forced, Lease, Lock, Pin, Result, Wait};
+
+use tokio::sync::Mutex;
 
 use super::ledger::{ledger, write, written};
 use super::lines::woken_at_most;
 use super::setup::sql;
 use crate::session::{Session, Work};
-use crate::world::{World, own_table, secs, soon};
+use crate::world::{World, own_table, secs, soon, spawn};
 
 /// A sequence of numbers that is the same in every run.
 struct Random(u32);
@@ -205,6 +209,24 @@ pub async fn after_a_dropped_transaction_the_connection_is_refused(world: &World
     drop(conn);
     assert_eq!(written(&mut *other, &ledger).await, 0);
     assert!(other.is_mine(&lease).await.unwrap());
+}
+
+/// A panic drops the work as well. (A thread's connection stays inside the transaction, as with Diesel's own transactions.
+/// The wrapper of an async SQLite connection cannot be used again after a panic.)
+pub async fn after_work_that_panics_the_connection_is_refused(world: &World) {
+    if world.is_blocking() || world.is_sqlite() {
+        return;
+    }
+    let conn = Arc::new(Mutex::new(world.session().await));
+    let mut lease = conn.lock().await.take(&world.lock("x")).await;
+    let used = conn.clone();
+    let panics = spawn(async move {
+        let work: Work = Box::new(|_| Box::pin(async { std::panic::resume_unwind(Box::new(())) }));
+        used.lock().await.transaction_under(&mut lease, work).await
+    });
+    assert!(panics.await.is_err());
+    let next = conn.lock().await.try_acquire(&world.lock("y")).await;
+    assert!(matches!(next, Err(Error::BrokenConnection)), "{next:?}");
 }
 
 /// A transaction that was begun for a dropped call would swallow whatever is done next on the connection. So the next call

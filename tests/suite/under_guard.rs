@@ -193,6 +193,25 @@ pub async fn a_deadline_that_passes_in_a_transaction_is_told_and_the_commit_deci
     assert_eq!(guard.release().await.unwrap(), Released::InTime);
 }
 
+/// The trust ends before the work is done, but the commit shows that the lock was held all the time.
+pub async fn finishing_after_the_deadline_keeps_the_lock_for_the_rest(world: &World) {
+    let mut other = world.session().await;
+    // There is only one connection, so no heartbeat can extend the lease meanwhile.
+    let (locks, _) = world.watched_locks(1).await;
+    let locks = locks.hold_at_least(secs(120));
+    let lock = world.lock("x").with_ttl(secs(3)).unwrap();
+    let guard = locks.take(&lock).await;
+    let watched = lock.clone();
+    let work: Work = Box::new(move |conn| {
+        Box::pin(async move {
+            until_run_out(conn, &watched).await;
+            Ok(())
+        })
+    });
+    guard.finish(work).await.unwrap();
+    assert!(other.time_left(&lock).await.unwrap() > secs(60));
+}
+
 pub async fn finishing_a_guard_releases_with_the_commit(world: &World) {
     let mut other = world.session().await;
     let ledger = ledger(&mut *other).await;
