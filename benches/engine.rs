@@ -30,6 +30,12 @@ impl Engine {
         }
     }
 
+    /// The engine of this name in commands.
+    pub fn named(word: &str) -> Self {
+        let mut all = Self::ALL.into_iter();
+        all.find(|engine| engine.word() == word).unwrap()
+    }
+
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Postgres => Some("PG_DATABASE_URL"),

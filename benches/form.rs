@@ -18,6 +18,8 @@ pub struct Form {
     pub rows: &'static [u32],
     /// The number of acquisitions and releases in a table before its size is read.
     pub cycles: usize,
+    /// How long a lock is held for which processes contend.
+    pub fair: &'static [Duration],
     /// The chapters for every engine. The other chapters are for PostgreSQL alone.
     pub everywhere: &'static [&'static str],
 }
@@ -33,6 +35,7 @@ impl Form {
         kept: &[1_000],
         rows: &[100, 10_000],
         cycles: 10_000,
+        fair: &[Duration::from_millis(100)],
         everywhere: &["pairs", "busy", "many", "pins"],
     };
 
@@ -45,8 +48,13 @@ impl Form {
         kept: &[1_000, 10_000, 100_000],
         rows: &[100, 10_000, 1_000_000, 10_000_000],
         cycles: 1_000_000,
+        fair: &[
+            Duration::from_millis(10),
+            Duration::from_millis(100),
+            Duration::from_secs(1),
+        ],
         everywhere: &[
-            "pairs", "busy", "many", "pins", "handoff", "keeping", "waiters", "growth",
+            "pairs", "busy", "many", "pins", "handoff", "fairness", "keeping", "waiters", "growth",
         ],
     };
 }

@@ -97,10 +97,7 @@ fn run(database: &Database, processes: usize, time: Duration) -> Vec<f64> {
 /// The work of one process. Prints the fence, the time of the acquisition and the time of the release of each hold.
 pub fn child(url: &str, engine: &str, waiters: usize, seconds: u64) {
     let time = Duration::from_secs(seconds);
-    let engine = Engine::ALL
-        .into_iter()
-        .find(|it| it.word() == engine)
-        .unwrap();
+    let engine = Engine::named(engine);
     if engine == Engine::Postgres {
         let runtime = runtime();
         runtime.block_on(async {
@@ -149,6 +146,6 @@ fn wait_in_threads<C: Bench>(database: &Database, waiters: usize, time: Duration
 }
 
 /// The time by the clock that all processes share.
-fn micros() -> u128 {
+pub fn micros() -> u128 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros()
 }

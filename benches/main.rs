@@ -12,6 +12,7 @@ mod churn;
 mod counting;
 mod database;
 mod engine;
+mod fairness;
 mod figure;
 mod form;
 mod growth;
@@ -46,6 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     match words[..] {
         ["waiters", url, name, tasks, seconds] => {
             handoff::child(url, name, tasks.parse()?, seconds.parse()?);
+            Ok(())
+        }
+        ["turns", url, name, listens, ref numbers @ ..] => {
+            let numbers: Result<Vec<u64>, _> = numbers.iter().map(|word| word.parse()).collect();
+            let numbers = numbers?.try_into().map_err(|_| "expected three numbers")?;
+            fairness::child(url, name, listens == "listen", numbers);
             Ok(())
         }
         ["memory", url, of, count] => {
@@ -103,13 +110,14 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
 type Chapter = fn(&Database, &Form, &mut Figures);
 
 /// Each chapter removes the rows and tables that it adds.
-const CHAPTERS: [(&str, Chapter); 11] = [
+const CHAPTERS: [(&str, Chapter); 12] = [
     ("pairs", pairs::measure),
     ("peers", peers::measure),
     ("busy", busy::measure),
     ("many", many::measure),
     ("pins", pins::measure),
     ("handoff", handoff::measure),
+    ("fairness", fairness::measure),
     ("keeping", keeping::measure),
     ("waiters", waiters::measure),
     ("memory", memory::measure),
