@@ -1,0 +1,98 @@
+//! After a violation: a file with everything that happened to the name, in the order of our clock, for people.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use diesel_locks_tests::clock::Time;
+
+use crate::checker::{History, Rule as Judged, View, Violation};
+use crate::ground::Rule;
+use crate::log::{Change, Write};
+use crate::operation::{Claim, Operation};
+use crate::referee::Test;
+
+/// The path of the file. `None` if there is nothing to show.
+pub fn write(
+    test: &Test,
+    seed: u64,
+    history: &History,
+    violations: &[Violation],
+) -> Option<PathBuf> {
+    if violations.is_empty() || test.rule != Rule::Kept {
+        return None;
+    }
+    let views = history.views();
+    let names: BTreeSet<&str> = violations.iter().map(|it| it.name.as_str()).collect();
+    let mut text = format!("Times may be wrong by {} µs.\n", history.slack);
+    for name in names {
+        text += &format!("\n{name}\n");
+        for rule in Judged::ALL {
+            let found = violations
+                .iter()
+                .filter(|it| it.rule == rule && it.name == name);
+            found.for_each(|it| text += &format!("{rule:?}: {}\n", it.what));
+        }
+        text += &timeline(&views[name]);
+    }
+    let name = format!("diesel-locks history {} {seed}.txt", test.engine.name());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, text).ok().map(|()| path)
+}
+
+fn timeline(view: &View<'_>) -> String {
+    let changes = view.changes.iter().map(|it| (it.at, change(it)));
+    let claims = view.claims.iter().map(|it| (it.from, claim(it)));
+    let asked = view.operations.iter().map(|it| (it.asked, asked(it)));
+    let answers = view.operations.iter();
+    let answers = answers.filter_map(|it| Some((it.answer?.at, answered(it)?)));
+    let mut lines: Vec<(Time, String)> =
+        changes.chain(claims).chain(asked).chain(answers).collect();
+    lines.sort();
+    let mut text: String = lines
+        .iter()
+        .map(|(at, line)| format!("{at} {line}\n"))
+        .collect();
+    for Write {
+        sequence,
+        fence,
+        operation,
+        seen,
+    } in view.writes.iter().copied()
+    {
+        text += &format!("row {sequence} of {fence}, written by {operation}, {seen:?}\n");
+    }
+    text
+}
+
+fn change(it: &Change) -> String {
+    let holder = it.token.as_ref().map_or("nobody", |_| it.owner.as_str());
+    format!(
+        "    record {}: {holder}, {} until {}",
+        it.sequence, it.fence, it.expires_at
+    )
+}
+
+fn claim(it: &Claim) -> String {
+    format!("  {} is trusted until {}", it.fence, it.until)
+}
+
+fn asked(it: &Operation) -> String {
+    format!(
+        "{} {} asks: {} {}",
+        it.id,
+        it.client,
+        it.act.word(),
+        it.fence
+    )
+}
+
+fn answered(it: &Operation) -> Option<String> {
+    let answer = it.answer?;
+    Some(format!(
+        "{} {} is answered: {} {}",
+        it.id,
+        it.client,
+        answer.word.word(),
+        answer.number
+    ))
+}
