@@ -1,21 +1,29 @@
 //! An answer "busy" has a reason: somebody held the name during the question, or another operation had its row locked.
 //!
-//! - A lease lasts from its version in the record to the next version, or to its end if that comes first.
+//! - A lease lasts from its version in the record to its end, or until the next version can be seen if that comes first.
+//!   The next version is seen when its transaction commits: at the latest when the operation that wrote it is over.
 //! - An operation of another client has the row locked at most from its question to its answer. Without an answer, it may
 //!   have the row locked until another acquisition shows that this is over.
 //! - Another try that was itself answered "busy" is no reason: it locks nothing.
 //! - An answer that names a holder has only one reason: that lease.
+//! - The exception: in a `Locker`, only the first waiter of a queue asks the database. A waiter behind it, whose wait ends,
+//!   is told the holder that the first waiter was told, which may have been before its own question. So another wait of the
+//!   same process is a reason, and a holder that was named must have held the lock at any time before the answer.
 
 use diesel_locks_tests::clock::Time;
 
+use super::exclusion::{may_have_acquired, may_release};
 use super::{NEVER, View};
-use crate::operation::{Operation, Word};
+use crate::log::Change;
+use crate::operation::{Act, Kind, Operation, Word};
 
 /// Why a name was busy, the best reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     Lease,
     Operation,
+    /// Another waiter of the same process was first in the queue.
+    Queue,
     /// An operation without an answer, or a wait that succeeded in the end. Nobody knows when it locked the row.
     Vague,
 }
@@ -42,8 +50,11 @@ pub fn reasons<'h>(view: &View<'h>) -> Vec<(&'h Operation, Option<Reason>)> {
     let engaged: Vec<Engaged> = leases(view).chain(operations(view)).collect();
     let operations = view.operations.iter().copied();
     let busy = operations.filter(|it| it.word() == Some(Word::Busy));
-    busy.map(|it| (it, reason(it, &engaged, view.slack)))
-        .collect()
+    let judged = busy.map(|it| {
+        let queue = || is_of_queue(view, it, &engaged).then_some(Reason::Queue);
+        (it, reason(it, &engaged, view.slack).or_else(queue))
+    });
+    judged.collect()
 }
 
 fn reason(operation: &Operation, engaged: &[Engaged], slack: Time) -> Option<Reason> {
@@ -56,8 +67,36 @@ fn reason(operation: &Operation, engaged: &[Engaged], slack: Time) -> Option<Rea
     fits.map(|it| it.reason).min()
 }
 
+/// Whether the answer may have come from a queue, and not from the database.
+fn is_of_queue(view: &View<'_>, operation: &Operation, engaged: &[Engaged]) -> bool {
+    let Some(answer) = operation.answer.filter(|_| waits_in_queue(operation)) else {
+        return false;
+    };
+    let client = operation.client;
+    let mut others = view.operations.iter().filter(|it| {
+        it.id != operation.id
+            && waits_in_queue(it)
+            && (it.client.process, it.client.kind) == (client.process, client.kind)
+    });
+    let is_behind = others.any(|it| it.asked <= answer.at && operation.asked <= until(it));
+    let named = |it: &Engaged| it.id == 0 && it.fence == answer.number && it.from <= answer.at;
+    is_behind && (answer.number == 0 || engaged.iter().any(named))
+}
+
+fn waits_in_queue(operation: &Operation) -> bool {
+    let is_managed = matches!(
+        operation.client.kind,
+        Kind::ManagedAsync | Kind::ManagedBlocking
+    );
+    operation.act == Act::Wait && is_managed
+}
+
+fn until(operation: &Operation) -> Time {
+    operation.answer.map_or(NEVER, |answer| answer.at)
+}
+
 fn leases(view: &View<'_>) -> impl Iterator<Item = Engaged> {
-    let next = view.changes.iter().skip(1).map(|it| it.at);
+    let next = view.changes.iter().skip(1).map(|it| seen(view, it));
     let next = next.chain([NEVER]);
     let versions = view.changes.iter().zip(next);
     let held = versions.filter(|(change, _)| change.token.is_some());
@@ -70,13 +109,35 @@ fn leases(view: &View<'_>) -> impl Iterator<Item = Engaged> {
     })
 }
 
+/// The latest time at which others see this version.
+fn seen(view: &View<'_>, change: &Change) -> Time {
+    let asked = view.operations.iter();
+    let asked = asked.filter(|it| it.asked <= change.at + view.slack);
+    let writers = asked.filter(|it| may_have_written(it, change));
+    let ends = writers.map(|it| end(view, it));
+    // An operation that was over before has not written it.
+    let ends = ends.filter(|end| *end >= change.at - view.slack);
+    ends.max().unwrap_or(change.at)
+}
+
+fn may_have_written(operation: &Operation, change: &Change) -> bool {
+    match &change.token {
+        None => may_release(operation, change),
+        Some(_) => {
+            operation.fence == change.fence
+                || operation.acquired() == Some(change.fence)
+                || may_have_acquired(operation, change)
+        }
+    }
+}
+
 fn operations(view: &View<'_>) -> impl Iterator<Item = Engaged> {
     let locking = view.operations.iter();
     let locking = locking.filter(|it| it.word() != Some(Word::Busy));
     locking.map(|it| Engaged {
         from: it.asked,
         until: end(view, it),
-        reason: if it.is_open() || it.act == crate::operation::Act::Wait {
+        reason: if it.is_open() || it.act == Act::Wait {
             Reason::Vague
         } else {
             Reason::Operation

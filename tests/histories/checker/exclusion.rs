@@ -43,12 +43,19 @@ fn is_explained(view: &View<'_>, lease: &Change, release: &Change) -> bool {
     asked.any(|it| may_release(it, lease))
 }
 
-fn may_release(operation: &Operation, lease: &Change) -> bool {
+/// Whether this operation may release this lease, or may have released it.
+pub fn may_release(operation: &Operation, lease: &Change) -> bool {
     match operation.act {
         Act::Force => true,
         Act::Release | Act::Finish | Act::Drop => operation.fence == lease.fence,
         // An acquisition that was not answered in time is given back.
-        Act::Try | Act::Wait => operation.is_open() && operation.client.to_string() == lease.owner,
+        Act::Try | Act::Wait => may_have_acquired(operation, lease),
         Act::Extend | Act::Commit => false,
     }
+}
+
+/// Whether this operation may have acquired this lease without an answer.
+pub fn may_have_acquired(operation: &Operation, lease: &Change) -> bool {
+    let acquires = matches!(operation.act, Act::Try | Act::Wait);
+    acquires && operation.is_open() && operation.client.to_string() == lease.owner
 }
