@@ -65,7 +65,8 @@ fn timeline(view: &View<'_>) -> String {
 }
 
 fn change(it: &Change) -> String {
-    let holder = it.token.as_ref().map_or("nobody", |_| it.owner.as_str());
+    let owner = it.owner.map(|owner| owner.to_string()).unwrap_or_default();
+    let holder = it.token.as_ref().map_or("nobody", |_| &owner);
     format!(
         "    record {}: {holder}, {} until {}",
         it.sequence, it.fence, it.expires_at

@@ -14,12 +14,15 @@ use diesel_locks_tests::clock::{Time, now};
 use diesel_locks_tests::database::{Database, Number, with_connection};
 use diesel_locks_tests::session::Session;
 
+use crate::operation::Client;
+
 /// A version of a lock's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub sequence: i64,
     pub token: Option<String>,
-    pub owner: String,
+    /// The client whose label the row has.
+    pub owner: Option<Client>,
     pub fence: i64,
     pub acquired_at: Time,
     pub expires_at: Time,
@@ -175,7 +178,7 @@ fn entry(row: Row, ahead: Time) -> (String, Entry) {
         None => Entry::Change(Change {
             sequence: row.sequence,
             token: row.token,
-            owner: row.owner,
+            owner: Client::read(&row.owner),
             fence: row.fence,
             acquired_at: row.acquired_at - ahead,
             expires_at: row.expires_at - ahead,

@@ -203,7 +203,7 @@ impl fmt::Display for Client {
 }
 
 impl Client {
-    fn read(text: &str) -> Option<Self> {
+    pub fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('/');
         Some(Self {
             process: parts.next()?.parse().ok()?,

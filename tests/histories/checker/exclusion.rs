@@ -48,14 +48,18 @@ pub fn may_release(operation: &Operation, lease: &Change) -> bool {
     match operation.act {
         Act::Force => true,
         Act::Release | Act::Finish | Act::Drop => operation.fence == lease.fence,
-        // An acquisition that was not answered in time is given back.
         Act::Try | Act::Wait => may_have_acquired(operation, lease),
         Act::Extend | Act::Commit => false,
     }
 }
 
-/// Whether this operation may have acquired this lease without an answer.
+/// Whether this operation may have acquired this lease without answering so. A wait tries again if an answer came too late or
+/// not at all, and what it had acquired is given back.
 pub fn may_have_acquired(operation: &Operation, lease: &Change) -> bool {
-    let acquires = matches!(operation.act, Act::Try | Act::Wait);
-    acquires && operation.is_open() && operation.client.to_string() == lease.owner
+    let lets_go = match operation.act {
+        Act::Try => operation.is_open(),
+        Act::Wait => operation.acquired() != Some(lease.fence),
+        _ => false,
+    };
+    lets_go && Some(operation.client) == lease.owner
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
-use crate::operation::Operation;
+use crate::operation::{Client, Operation};
 
 pub fn check(view: &View<'_>) -> Vec<String> {
     let mut wrong = shrunk(view);
@@ -22,15 +22,15 @@ fn shrunk(view: &View<'_>) -> Vec<String> {
 
 /// Each answer is an acquisition of the record, for this client and not for another answer.
 fn not_recorded(view: &View<'_>) -> Vec<String> {
-    let recorded = view.acquisitions().map(|it| (it.fence, it.owner.as_str()));
-    let recorded: BTreeMap<i64, &str> = recorded.collect();
+    let recorded = view.acquisitions().map(|it| (it.fence, it.owner));
+    let recorded: BTreeMap<i64, Option<Client>> = recorded.collect();
     let mut answered = BTreeSet::new();
     let mut wrong = Vec::new();
     for (operation, fence) in acquired(view) {
         match recorded.get(&fence) {
             None => wrong.push(format!("not in the record: {operation:?}")),
-            Some(owner) if *owner != operation.client.to_string() => {
-                wrong.push(format!("acquired by {owner}: {operation:?}"));
+            Some(owner) if *owner != Some(operation.client) => {
+                wrong.push(format!("acquired by {owner:?}: {operation:?}"));
             }
             Some(_) if !answered.insert(fence) => {
                 wrong.push(format!("answered twice: {operation:?}"));
