@@ -32,6 +32,7 @@ mod commits;
 mod exclusion;
 #[path = "checker/fences.rs"]
 mod fences;
+#[cfg(test)]
 #[path = "checker/tests.rs"]
 mod tests;
 #[path = "checker/trust.rs"]
