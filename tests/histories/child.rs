@@ -77,8 +77,16 @@ impl Lockers {
         let (engine, [tasks, threads]) = (ground.engine, &ground.urls);
         let setup = Setup::default();
         Self {
-            tasks: pool::asynchronous(engine, tasks, &setup, gate).0,
-            threads: pool::blocking(engine, threads, &setup, gate),
+            tasks: listening(
+                ground,
+                tasks,
+                pool::asynchronous(engine, tasks, &setup, gate).0,
+            ),
+            threads: listening(
+                ground,
+                threads,
+                pool::blocking(engine, threads, &setup, gate),
+            ),
         }
     }
 
@@ -100,6 +108,16 @@ impl Lockers {
             Kind::BlockingStatements => on_thread(state(player, over)),
         }
     }
+}
+
+/// Every second process is notified of releases, where the engine can do that.
+fn listening(ground: &Ground, url: &str, locker: Box<dyn Managed>) -> Box<dyn Managed> {
+    #[cfg(feature = "postgres")]
+    if ground.engine.is_postgres() && ground.process % 2 == 1 {
+        return locker.listen(url);
+    }
+    let _ = (ground, url);
+    locker
 }
 
 fn on_thread(client: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {

@@ -42,7 +42,10 @@ impl Player {
     pub async fn round(&mut self, means: &mut Means) -> Usable {
         self.rest(4).await;
         // So short that leases run out when a process is stopped, and that late answers come too late.
-        self.ttl = self.random.ms(150, 600);
+        self.ttl = match self.ground.rule {
+            Rule::Kept => self.random.ms(150, 600),
+            _ => self.random.ms(60, 160),
+        };
         let lock = self.ground.lock(self.client, self.ttl, &mut self.random);
         if self.random.one_in(40) {
             return self.force(means, &lock).await;
@@ -177,7 +180,11 @@ impl Player {
 
     /// The time that work takes: mostly a moment, sometimes longer than the ttl.
     fn hold_time(&mut self) -> Duration {
-        if self.random.one_in(25) {
+        let is_long = match self.ground.rule {
+            Rule::Kept => self.random.one_in(25),
+            _ => self.random.one_in(5),
+        };
+        if is_long {
             self.ttl + ms(5)
         } else {
             self.random.ms(0, 8)

@@ -1,6 +1,6 @@
 //! The broken rules of the controls. The checker must find what they do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel_locks::{Error, Lease, Lock, Result};
 use diesel_locks_tests::ms;
@@ -11,9 +11,9 @@ use crate::log;
 use crate::operation::{Act, Client, Word};
 use crate::recorder::{answer, ask, claim};
 
-const TTL: Duration = ms(300);
+const TTL: Duration = ms(100);
 /// How long a lease of this ttl may be trusted: a tenth is the margin.
-const TRUSTED: Duration = ms(270);
+const TRUSTED: Duration = ms(90);
 
 /// Takes a lease over when a quarter of its time is left, with a statement of our own. A tenth would be early on the
 /// database's clock only: the margin of the trust would cover it. Returns whether that succeeded.
@@ -24,17 +24,18 @@ pub async fn take_over_early(
     lock: &Lock,
 ) -> bool {
     let (name, now) = (lock.key(), log::clock(ground.engine));
-    let look = format!(
+    let expiring = format!(
         "SELECT COALESCE(MAX(fence), 0) AS number FROM diesel_locks
          WHERE name = '{name}' AND token IS NOT NULL
          AND expires_at BETWEEN {now} AND {now} + (expires_at - acquired_at) / 4"
     );
-    let Ok(fence @ 1..) = conn.number(&look).await else {
+    let Ok(fence @ 1..) = conn.number(&expiring).await else {
         return false;
     };
     let next = fence + 1;
     let id = ask(client, Act::Try, name, 0);
     let token = format!("token = 'early {id}', fence = {next}");
+    let sent = Instant::now();
     let take = format!(
         "UPDATE diesel_locks SET {token}, owner = '{client}', acquired_at = {now},
          expires_at = {now} + {} WHERE name = '{name}' AND fence = {fence}",
@@ -50,7 +51,7 @@ pub async fn take_over_early(
         let _ = conn.sql(&pin).await;
     }
     answer(id, (Word::Acquired, next));
-    claim(name, next, || TRUSTED);
+    claim(name, next, || TRUSTED.saturating_sub(sent.elapsed()));
     true
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use diesel_locks_tests::clock::Time;
 
-use crate::checker::{History, Rule as Judged, View, Violation};
+use crate::checker::{History, View, Violation};
 use crate::ground::Rule;
 use crate::log::{Change, Write};
 use crate::operation::{Claim, Operation};
@@ -23,23 +23,20 @@ pub fn write(
     }
     let views = history.views();
     let names: BTreeSet<&str> = violations.iter().map(|it| it.name.as_str()).collect();
-    let mut text = format!("Times may be wrong by {} µs.\n", history.slack);
+    let mut lines = vec![format!("Times may be wrong by {} µs.", history.slack)];
     for name in names {
-        text += &format!("\n{name}\n");
-        for rule in Judged::ALL {
-            let found = violations
-                .iter()
-                .filter(|it| it.rule == rule && it.name == name);
-            found.for_each(|it| text += &format!("{rule:?}: {}\n", it.what));
-        }
-        text += &timeline(&views[name]);
+        lines.push(format!("\n{name}"));
+        let found = violations.iter().filter(|it| it.name == name);
+        lines.extend(found.map(|it| format!("{:?}: {}", it.rule, it.what)));
+        lines.extend(timeline(&views[name]));
     }
     let name = format!("diesel-locks history {} {seed}.txt", test.engine.name());
     let path = std::env::temp_dir().join(name);
-    std::fs::write(&path, text).ok().map(|()| path)
+    std::fs::write(&path, lines.join("\n")).ok().map(|()| path)
 }
 
-fn timeline(view: &View<'_>) -> String {
+/// What happened, in the order of the times. The rows of transactions have no times, so they come last.
+fn timeline(view: &View<'_>) -> Vec<String> {
     let changes = view.changes.iter().map(|it| (it.at, change(it)));
     let claims = view.claims.iter().map(|it| (it.from, claim(it)));
     let asked = view.operations.iter().map(|it| (it.asked, asked(it)));
@@ -48,20 +45,18 @@ fn timeline(view: &View<'_>) -> String {
     let mut lines: Vec<(Time, String)> =
         changes.chain(claims).chain(asked).chain(answers).collect();
     lines.sort();
-    let mut text: String = lines
-        .iter()
-        .map(|(at, line)| format!("{at} {line}\n"))
-        .collect();
-    for Write {
+    let lines = lines.into_iter().map(|(at, line)| format!("{at} {line}"));
+    lines.chain(view.writes.iter().map(|it| row(it))).collect()
+}
+
+fn row(it: &Write) -> String {
+    let Write {
         sequence,
         fence,
         operation,
         seen,
-    } in view.writes.iter().copied()
-    {
-        text += &format!("row {sequence} of {fence}, written by {operation}, {seen:?}\n");
-    }
-    text
+    } = it;
+    format!("row {sequence} of {fence}, written by {operation}, {seen:?}")
 }
 
 fn change(it: &Change) -> String {

@@ -11,7 +11,7 @@ impl Random {
         Self(Self(seed ^ user.wrapping_mul(0xa076_1d64_78bd_642f)).next())
     }
 
-    /// The method SplitMix64.
+    /// The method `SplitMix64`.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -34,7 +34,10 @@ impl Random {
     }
 
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        let place = self.below(of.len() as u64);
-        of[usize::try_from(place).expect("a place in the list")]
+        of[self.place(of.len())]
+    }
+
+    pub fn place(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).expect("less than a usize")
     }
 }

@@ -134,7 +134,7 @@ impl<'s> Weather<'s> {
     fn fail(&mut self, fault: Fault) {
         let place = usize::from(fault != Fault::Silence && self.random.one_in(3));
         let (while_, delay) = (self.random.ms(20, 400), self.random.ms(2, 60));
-        let (passing, how) = (self.random.below(8), self.random.pick(&HOW));
+        let (passing, how) = (self.random.place(8), self.random.pick(&HOW));
         let Some(networks) = &self.networks else {
             return;
         };
@@ -142,7 +142,7 @@ impl<'s> Weather<'s> {
         match fault {
             Fault::Cut => network.cut(Close::Gently),
             Fault::Reset => network.cut(Close::WithReset),
-            Fault::Deaf => network.drop_replies_after(passing as usize),
+            Fault::Deaf => network.drop_replies_after(passing),
             Fault::Late => network.delay_replies(delay),
             _ => network.hang(),
         }

@@ -6,34 +6,30 @@ use crate::operation::{Act, Operation};
 
 pub fn check(view: &View<'_>) -> Vec<String> {
     let pairs = view.changes.windows(2).map(|pair| (pair[0], pair[1]));
-    pairs
-        .filter_map(|(before, after)| wrong(view, before, after))
-        .collect()
+    let faults = pairs.filter_map(|(before, after)| {
+        let fault = fault(view, before, after)?;
+        Some(format!("{fault}: {before:?}, then {after:?}"))
+    });
+    faults.collect()
 }
 
 /// Why the row must not change from the one version to the other. Both have times of the same clock, so there is no slack.
-fn wrong(view: &View<'_>, before: &Change, after: &Change) -> Option<String> {
-    let fault = match (&before.token, &after.token) {
-        (None, None) => return None,
-        (None, Some(_)) if before.fence == after.fence => "a released lease came back",
-        (None, Some(_)) => return None,
-        (Some(_), None) if before.fence != after.fence && after.at < before.expires_at => {
-            "taken away before its end"
+fn fault(view: &View<'_>, before: &Change, after: &Change) -> Option<&'static str> {
+    let is_same = before.fence == after.fence;
+    match (&before.token, &after.token) {
+        (None, Some(_)) if is_same => Some("a released lease came back"),
+        (Some(_), _) if !is_same && after.acquired_at < before.expires_at => {
+            Some("taken over before its end")
         }
-        (Some(_), None) if before.fence == after.fence && !is_explained(view, before, after) => {
-            "released, though neither its holder nor anybody by force did it"
+        (Some(_), None) if is_same && !is_explained(view, before, after) => {
+            Some("released, though neither its holder nor anybody by force did it")
         }
-        (Some(old), Some(new)) if old == new && before.fence == after.fence => {
-            if after.expires_at >= before.expires_at {
-                return None;
-            }
-            "shortened"
+        (Some(old), Some(new)) if is_same && old != new => {
+            Some("another token with the same fence")
         }
-        (Some(_), Some(_)) if before.fence == after.fence => "another token with the same fence",
-        (Some(_), Some(_)) if after.acquired_at < before.expires_at => "taken over before its end",
-        _ => return None,
-    };
-    Some(format!("{fault}: {before:?}, then {after:?}"))
+        (Some(_), Some(_)) if is_same && after.expires_at < before.expires_at => Some("shortened"),
+        _ => None,
+    }
 }
 
 /// Whether somebody may have released the lease, at a time that the record allows.

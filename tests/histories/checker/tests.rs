@@ -206,7 +206,7 @@ fn an_answer_that_is_not_in_the_record_breaks_the_fences() {
     let answered = |client, fence| {
         with(|it| {
             it.asks(client, Act::Try, 0, 395)
-                .answered(405, Word::Acquired, fence)
+                .answered(405, Word::Acquired, fence);
         })
         .broken()
     };
@@ -320,7 +320,7 @@ fn an_answer_busy_while_nobody_has_it_breaks_the_rule() {
     let busy = |asked, at, named| {
         with(|it| {
             it.asks(ANN, Act::Try, 0, asked)
-                .answered(at, Word::Busy, named)
+                .answered(at, Word::Busy, named);
         })
         .broken()
     };
