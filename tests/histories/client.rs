@@ -43,8 +43,8 @@ impl Player {
         self.rest(4).await;
         // So short that leases run out when a process is stopped, and that late answers come too late.
         self.ttl = match self.ground.rule {
-            Rule::Kept => self.random.ms(150, 600),
-            _ => self.random.ms(60, 160),
+            Rule::NoPin => self.random.ms(60, 160),
+            _ => self.random.ms(150, 600),
         };
         let lock = self.ground.lock(self.client, self.ttl, &mut self.random);
         if self.random.one_in(40) {
@@ -181,8 +181,8 @@ impl Player {
     /// The time that work takes: mostly a moment, sometimes longer than the ttl.
     fn hold_time(&mut self) -> Duration {
         let is_long = match self.ground.rule {
-            Rule::Kept => self.random.one_in(25),
-            _ => self.random.one_in(5),
+            Rule::NoPin => self.random.one_in(5),
+            _ => self.random.one_in(25),
         };
         if is_long {
             self.ttl + ms(5)

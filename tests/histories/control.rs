@@ -11,12 +11,12 @@ use crate::log;
 use crate::operation::{Act, Client, Word};
 use crate::recorder::{answer, ask, claim};
 
-const TTL: Duration = ms(100);
+const TTL: Duration = ms(300);
 /// How long a lease of this ttl may be trusted: a tenth is the margin.
-const TRUSTED: Duration = ms(90);
+const TRUSTED: Duration = ms(270);
 
-/// Takes a lease over when a quarter of its time is left, with a statement of our own. A tenth would be early on the
-/// database's clock only: the margin of the trust would cover it. Returns whether that succeeded.
+/// Takes a lease over when half of its time is left, with a statement of our own. A tenth would be early on the database's
+/// clock only: the margin of the trust would cover it. Returns whether that succeeded.
 pub async fn take_over_early(
     ground: &Ground,
     client: Client,
@@ -27,7 +27,7 @@ pub async fn take_over_early(
     let expiring = format!(
         "SELECT COALESCE(MAX(fence), 0) AS number FROM diesel_locks
          WHERE name = '{name}' AND token IS NOT NULL
-         AND expires_at BETWEEN {now} AND {now} + (expires_at - acquired_at) / 4"
+         AND expires_at BETWEEN {now} AND {now} + (expires_at - acquired_at) / 2"
     );
     let Ok(fence @ 1..) = conn.number(&expiring).await else {
         return false;

@@ -14,7 +14,7 @@ use crate::random::Random;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     Kept,
-    /// Clients with statements take a lease over when a quarter of its time is left.
+    /// Clients with statements take a lease over when half of its time is left.
     EarlyTakeover,
     /// Clients with statements look at their lease, and then write without a pin.
     NoPin,
