@@ -43,6 +43,8 @@ mod recorder;
 mod referee;
 #[path = "histories/report.rs"]
 mod report;
+#[path = "histories/run.rs"]
+mod run;
 #[path = "histories/weather.rs"]
 mod weather;
 

@@ -128,7 +128,9 @@ fn on_thread(client: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()
 async fn manage(mut player: Player, locker: Box<dyn Managed>, over: Over) {
     let mut means = Means::Locker(locker);
     while !over.load(Ordering::SeqCst) {
-        player.round(&mut means).await;
+        if !player.round(&mut means).await {
+            player.rest(10).await; // the same would happen again at once
+        }
     }
 }
 

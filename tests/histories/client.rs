@@ -55,13 +55,18 @@ impl Player {
                 return true;
             }
         }
-        let wait = self
-            .random
-            .one_in(4)
-            .then(|| Wait::up_to(self.random.ms(20, 500)));
+        match means {
+            Means::Locker(locker) if self.random.one_in(6) => self.run(&**locker, &lock).await,
+            means => self.work(means, &lock).await,
+        }
+    }
+
+    async fn work(&mut self, means: &mut Means, lock: &Lock) -> Usable {
+        let waits = self.random.one_in(4);
+        let wait = waits.then(|| Wait::up_to(self.random.ms(20, 500)));
         let act = wait.as_ref().map_or(Act::Try, |_| Act::Wait);
         let id = ask(self.client, act, lock.key(), 0);
-        let hand = match self.within(means.acquire(&lock, wait)).await {
+        let hand = match self.within(means.acquire(lock, wait)).await {
             Some(Ok(Attempt::Acquired(hand))) => hand,
             Some(Ok(Attempt::Busy(holder))) => return done(id, busy(holder.as_ref())),
             Some(Err(error)) => return done(id, refused(&error)),
@@ -69,7 +74,7 @@ impl Player {
         };
         answer(id, (Word::Acquired, hand.fence()));
         claim(lock.key(), hand.fence(), || hand.trusted_for());
-        self.hold(hand, &lock).await
+        self.hold(hand, lock).await
     }
 
     async fn hold(&mut self, mut hand: Hand<'_>, lock: &Lock) -> Usable {
@@ -163,7 +168,7 @@ impl Player {
 
     /// The answer. `None` if the call was dropped before: sometimes right after it was begun. A blocking call cannot be
     /// dropped, because its future is ready at the first poll.
-    async fn within<T>(&mut self, call: impl Future<Output = T>) -> Option<T> {
+    pub async fn within<T>(&mut self, call: impl Future<Output = T>) -> Option<T> {
         let is_impatient = self.random.one_in(25);
         let limit = if is_impatient {
             self.random.ms(0, 6)
@@ -179,7 +184,7 @@ impl Player {
     }
 
     /// The time that work takes: mostly a moment, sometimes longer than the ttl.
-    fn hold_time(&mut self) -> Duration {
+    pub fn hold_time(&mut self) -> Duration {
         let is_long = match self.ground.rule {
             Rule::NoPin => self.random.one_in(5),
             _ => self.random.one_in(25),
@@ -191,9 +196,9 @@ impl Player {
         }
     }
 
-    /// Rests between two rounds, mostly for a moment. Clients with statements rest for longer, because most operations are
+    /// Rests between two rounds. Clients with statements rest for longer, because most operations are
     /// to be of the managed async clients.
-    async fn rest(&mut self, most: u64) {
+    pub async fn rest(&mut self, most: u64) {
         let most = if self.client.kind == Kind::ManagedAsync {
             most
         } else {
@@ -204,13 +209,13 @@ impl Player {
 }
 
 /// Prints the answer. Returns whether the means can still be used.
-fn done(id: i64, (word, number): (Word, i64)) -> Usable {
+pub fn done(id: i64, (word, number): (Word, i64)) -> Usable {
     answer(id, (word, number));
     !matches!(word, Word::Failed | Word::Cancelled)
 }
 
 /// The word for an answer, for an error, or for no answer.
-fn word<T>(answer: Option<Result<T>>, of: impl FnOnce(T) -> Word) -> (Word, i64) {
+pub fn word<T>(answer: Option<Result<T>>, of: impl FnOnce(T) -> Word) -> (Word, i64) {
     match answer {
         Some(Ok(value)) => (of(value), 0),
         Some(Err(error)) => refused(&error),
@@ -219,7 +224,7 @@ fn word<T>(answer: Option<Result<T>>, of: impl FnOnce(T) -> Word) -> (Word, i64)
 }
 
 /// The work of a transaction under a lease: its two rows in the record.
-fn work(lock: &Lock, fence: i64, id: i64, hold: Duration) -> Work {
+pub fn work(lock: &Lock, fence: i64, id: i64, hold: Duration) -> Work {
     let name = lock.key().to_owned();
     Box::new(move |conn| {
         Box::pin(

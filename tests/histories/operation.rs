@@ -42,6 +42,8 @@ words! {
         Try = "try",
         /// Acquires with a wait.
         Wait = "wait",
+        /// Waits, works and releases in one call. It is answered when the work begins.
+        Run = "run",
         Extend = "extend",
         /// A transaction under the lease.
         Commit = "commit",
@@ -74,6 +76,18 @@ words! {
         Failed = "failed",
         /// The client has dropped the call before its answer.
         Cancelled = "cancelled",
+    }
+}
+
+impl Kind {
+    pub fn is_managed(self) -> bool {
+        matches!(self, Self::ManagedAsync | Self::ManagedBlocking)
+    }
+}
+
+impl Act {
+    pub fn waits(self) -> bool {
+        matches!(self, Self::Wait | Self::Run)
     }
 }
 

@@ -91,7 +91,7 @@ impl<'s> Weather<'s> {
     /// Lets faults happen until the history is over.
     pub fn pass(mut self) -> Happened {
         while !self.sky.over.load(Ordering::SeqCst) {
-            let calm = self.random.ms(50, 400);
+            let calm = self.random.ms(50, 500);
             sleep(calm);
             let fault = self.next();
             *self.happened.faults.entry(fault).or_default() += 1;

@@ -15,7 +15,7 @@ use diesel_locks_tests::clock::Time;
 use super::exclusion::{may_have_acquired, may_release};
 use super::{NEVER, View};
 use crate::log::Change;
-use crate::operation::{Act, Kind, Operation, Word};
+use crate::operation::{Operation, Word};
 
 /// Why a name was busy, the best reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,11 +84,7 @@ fn is_of_queue(view: &View<'_>, operation: &Operation, engaged: &[Engaged]) -> b
 }
 
 fn waits_in_queue(operation: &Operation) -> bool {
-    let is_managed = matches!(
-        operation.client.kind,
-        Kind::ManagedAsync | Kind::ManagedBlocking
-    );
-    operation.act == Act::Wait && is_managed
+    operation.client.kind.is_managed() && operation.act.waits()
 }
 
 fn until(operation: &Operation) -> Time {
@@ -137,7 +133,7 @@ fn operations(view: &View<'_>) -> impl Iterator<Item = Engaged> {
     locking.map(|it| Engaged {
         from: it.asked,
         until: end(view, it),
-        reason: if it.is_open() || it.act == Act::Wait {
+        reason: if it.is_open() || it.act.waits() {
             Reason::Vague
         } else {
             Reason::Operation

@@ -44,7 +44,7 @@ pub fn may_release(operation: &Operation, lease: &Change) -> bool {
     match operation.act {
         Act::Force => true,
         Act::Release | Act::Finish | Act::Drop => operation.fence == lease.fence,
-        Act::Try | Act::Wait => may_have_acquired(operation, lease),
+        Act::Try | Act::Wait | Act::Run => may_have_acquired(operation, lease),
         Act::Extend | Act::Commit => false,
     }
 }
@@ -54,7 +54,7 @@ pub fn may_release(operation: &Operation, lease: &Change) -> bool {
 pub fn may_have_acquired(operation: &Operation, lease: &Change) -> bool {
     let lets_go = match operation.act {
         Act::Try => operation.is_open(),
-        Act::Wait => operation.acquired() != Some(lease.fence),
+        Act::Wait | Act::Run => operation.acquired() != Some(lease.fence),
         _ => false,
     };
     lets_go && Some(operation.client) == lease.owner
