@@ -43,7 +43,7 @@ use std::collections::BTreeMap;
 use diesel_locks_tests::clock::Time;
 
 use crate::log::{Change, Entry, Write};
-use crate::operation::{Claim, Operation};
+use crate::operation::{Claim, Operation, Told};
 pub use busy::{Reason, reasons as busy_reasons};
 
 /// So late that no time of a history comes after it, and early enough to be counted with.
@@ -53,6 +53,7 @@ const NEVER: Time = Time::MAX / 4;
 pub struct History {
     pub operations: Vec<Operation>,
     pub claims: Vec<Claim>,
+    pub told: Vec<Told>,
     /// The database's record, with the name of each entry.
     pub log: Vec<(String, Entry)>,
     pub slack: Time,
@@ -79,6 +80,7 @@ pub struct Violation {
 pub struct View<'h> {
     pub operations: Vec<&'h Operation>,
     pub claims: Vec<&'h Claim>,
+    pub told: Vec<&'h Told>,
     /// The versions of the row. Two that follow each other differ.
     pub changes: Vec<&'h Change>,
     pub writes: Vec<&'h Write>,
@@ -129,6 +131,9 @@ impl History {
         }
         for claim in &self.claims {
             views.entry(&claim.name).or_default().claims.push(claim);
+        }
+        for told in &self.told {
+            views.entry(&told.name).or_default().told.push(told);
         }
         for (name, entry) in &self.log {
             views.entry(name).or_default().add(entry);

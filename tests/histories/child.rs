@@ -17,6 +17,7 @@ use crate::hand::Means;
 use crate::operation::{Client, Kind};
 use crate::pool::{self, Gate, Setup};
 use crate::random::Random;
+use crate::recorder::observer;
 
 /// How many clients of each kind a process has.
 const CLIENTS: [(Kind, u64); 4] = [
@@ -126,7 +127,7 @@ fn on_thread(client: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()
 }
 
 async fn manage(mut player: Player, locker: Box<dyn Managed>, over: Over) {
-    let mut means = Means::Locker(locker);
+    let mut means = Means::Locker(locker.observe(observer()));
     while !over.load(Ordering::SeqCst) {
         if !player.round(&mut means).await {
             player.rest(10).await; // the same would happen again at once

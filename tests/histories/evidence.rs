@@ -8,7 +8,7 @@ use diesel_locks_tests::clock::Time;
 use crate::checker::{History, View, Violation};
 use crate::ground::Rule;
 use crate::log::{Change, Write};
-use crate::operation::{Claim, Operation};
+use crate::operation::{Claim, Operation, Told};
 use crate::referee::Test;
 
 /// The path of the file. `None` if there is nothing to show.
@@ -39,11 +39,16 @@ pub fn write(
 fn timeline(view: &View<'_>) -> Vec<String> {
     let changes = view.changes.iter().map(|it| (it.at, change(it)));
     let claims = view.claims.iter().map(|it| (it.from, claim(it)));
+    let told = view.told.iter().map(|it| (it.at, told(it)));
     let asked = view.operations.iter().map(|it| (it.asked, asked(it)));
     let answers = view.operations.iter();
     let answers = answers.filter_map(|it| Some((it.answer?.at, answered(it)?)));
-    let mut lines: Vec<(Time, String)> =
-        changes.chain(claims).chain(asked).chain(answers).collect();
+    let mut lines: Vec<(Time, String)> = changes
+        .chain(claims)
+        .chain(told)
+        .chain(asked)
+        .chain(answers)
+        .collect();
     lines.sort();
     let lines = lines.into_iter().map(|(at, line)| format!("{at} {line}"));
     lines.chain(view.writes.iter().map(|it| row(it))).collect()
@@ -70,6 +75,10 @@ fn change(it: &Change) -> String {
 
 fn claim(it: &Claim) -> String {
     format!("  {} is trusted until {}", it.fence, it.until)
+}
+
+fn told(it: &Told) -> String {
+    format!("  {} is given back, or left to expire", it.fence)
 }
 
 fn asked(it: &Operation) -> String {

@@ -126,11 +126,20 @@ pub struct Claim {
     pub until: Time,
 }
 
+/// A `Locker` said that it does nothing more for a lease that it was to give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub name: String,
+    pub fence: i64,
+    pub at: Time,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Asked(Operation),
     Answered(i64, Answer),
     Claimed(Claim),
+    Told(Told),
 }
 
 impl Operation {
@@ -175,6 +184,7 @@ impl fmt::Display for Event {
                 let (name, fence, from, until) = (&it.name, it.fence, it.from, it.until);
                 write!(f, "{MARK} claim {name} {fence} {from} {until}")
             }
+            Self::Told(Told { name, fence, at }) => write!(f, "{MARK} told {name} {fence} {at}"),
         }
     }
 }
@@ -203,6 +213,11 @@ impl Event {
                 fence: fence.parse().ok()?,
                 from: from.parse().ok()?,
                 until: until.parse().ok()?,
+            }),
+            ["told", name, fence, at] => Self::Told(Told {
+                name: name.to_owned(),
+                fence: fence.parse().ok()?,
+                at: at.parse().ok()?,
             }),
             _ => return None,
         })
@@ -254,10 +269,16 @@ fn an_event_is_read_as_it_was_written() {
         from: 11,
         until: 13,
     };
+    let told = Told {
+        name: "0-1".to_owned(),
+        fence: 9,
+        at: 14,
+    };
     for event in [
         Event::Asked(asked),
         Event::Answered(7, answer),
         Event::Claimed(claim),
+        Event::Told(told),
     ] {
         assert_eq!(Event::read(&event.to_string()), Some(event));
     }

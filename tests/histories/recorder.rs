@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use diesel_locks::locker::EventKind;
 use diesel_locks::{Error, Holder};
 use diesel_locks_tests::clock::now;
+use diesel_locks_tests::managed::Observer;
 
-use crate::operation::{Act, Answer, Claim, Client, Event, Operation, Word};
+use crate::operation::{Act, Answer, Claim, Client, Event, Operation, Told, Word};
 
 /// Prints that the client asks, and returns the number of the operation.
 pub fn ask(client: Client, act: Act, name: &str, fence: i64) -> i64 {
@@ -51,6 +53,20 @@ pub fn claim(name: &str, fence: i64, trusted_for: impl FnOnce() -> Duration) {
             until,
         }));
     }
+}
+
+/// Prints when a `Locker` has done with a lease that it was to give back.
+pub fn observer() -> Observer {
+    Box::new(|event| {
+        let is_over = matches!(
+            event.kind,
+            EventKind::Released { .. } | EventKind::NotReleased { .. }
+        );
+        if let (true, Some(fence)) = (is_over, event.fence) {
+            let (name, at) = (event.key.to_owned(), now());
+            tell(&Event::Told(Told { name, fence, at }));
+        }
+    })
 }
 
 fn tell(event: &Event) {

@@ -121,6 +121,7 @@ fn gather(events: &Receiver<Event>, operations: usize, over: &AtomicBool) -> His
                 answered += 1;
             }
             Ok(Event::Claimed(claim)) => history.claims.push(claim),
+            Ok(Event::Told(told)) => history.told.push(told),
             Err(RecvTimeoutError::Disconnected) => return history,
             Err(RecvTimeoutError::Timeout) => {
                 over.store(true, Ordering::SeqCst);

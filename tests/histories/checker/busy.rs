@@ -4,6 +4,10 @@
 //!   The next version is seen when its transaction commits: at the latest when the operation that wrote it is over.
 //! - An operation of another client has the row locked at most from its question to its answer. Without an answer, it may
 //!   have the row locked until another acquisition shows that this is over.
+//! - A release that a `Locker` does in the background, or that its caller no longer waits for, may come after the lock has
+//!   changed hands. On MySQL and MariaDB it locks the row for a moment, although it finds that its lease is lost. The
+//!   `Locker` says when it has done with the lease. If its process was killed before, that is at most the time after which a
+//!   `Locker` gives up.
 //! - Another try that was itself answered "busy" is no reason: it locks nothing.
 //! - An answer that names a holder has only one reason: that lease.
 //! - The exception: in a `Locker`, only the first waiter of a queue asks the database. A waiter behind it, whose wait ends,
@@ -15,7 +19,7 @@ use diesel_locks_tests::clock::Time;
 use super::exclusion::{may_have_acquired, may_release};
 use super::{NEVER, View};
 use crate::log::Change;
-use crate::operation::{Operation, Word};
+use crate::operation::{Act, Operation, Word};
 
 /// Why a name was busy, the best reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +30,8 @@ pub enum Reason {
     Queue,
     /// An operation without an answer, or a wait that succeeded in the end. Nobody knows when it locked the row.
     Vague,
+    /// A release of an earlier holder that was still under way.
+    Leftover,
 }
 
 struct Engaged {
@@ -47,7 +53,10 @@ pub fn check(view: &View<'_>) -> Vec<String> {
 
 /// All operations that were answered "busy", with their reasons.
 pub fn reasons<'h>(view: &View<'h>) -> Vec<(&'h Operation, Option<Reason>)> {
-    let engaged: Vec<Engaged> = leases(view).chain(operations(view)).collect();
+    let engaged: Vec<Engaged> = leases(view)
+        .chain(operations(view))
+        .chain(leftovers(view))
+        .collect();
     let operations = view.operations.iter().copied();
     let busy = operations.filter(|it| it.word() == Some(Word::Busy));
     let judged = busy.map(|it| {
@@ -140,6 +149,28 @@ fn operations(view: &View<'_>) -> impl Iterator<Item = Engaged> {
         },
         fence: it.fence,
         id: it.id,
+    })
+}
+
+/// A `Locker` gives up releasing after the ttl, and then waits for an answer for 5 seconds.
+const GIVES_UP: Time = 6_000_000;
+
+fn leftovers(view: &View<'_>) -> impl Iterator<Item = Engaged> {
+    let releases = view.operations.iter().filter(|it| {
+        it.client.kind.is_managed()
+            && it.is_open()
+            && matches!(it.act, Act::Release | Act::Finish | Act::Drop)
+    });
+    releases.map(|it| {
+        let told = view.told.iter().filter(|told| told.fence == it.fence);
+        let until = told.map(|told| told.at).max();
+        Engaged {
+            from: it.asked,
+            until: until.unwrap_or(it.asked + GIVES_UP),
+            reason: Reason::Leftover,
+            fence: it.fence,
+            id: it.id,
+        }
     })
 }
 

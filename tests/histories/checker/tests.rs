@@ -5,7 +5,7 @@ use diesel_locks_tests::clock::Time;
 
 use super::{History, Reason, Rule, busy_reasons};
 use crate::log::{Change, Entry, Write};
-use crate::operation::{Act, Answer, Claim, Client, Kind, Operation, Word};
+use crate::operation::{Act, Answer, Claim, Client, Kind, Operation, Told, Word};
 
 const ANN: Client = client(1);
 const BOB: Client = client(2);
@@ -379,6 +379,28 @@ fn a_waiter_in_a_queue_is_told_what_the_first_waiter_was_told() {
             .iter()
             .any(|(_, reason)| *reason == Some(Reason::Queue))
     );
+}
+
+#[test]
+fn a_release_that_comes_late_is_a_reason() {
+    let dropped = |told| {
+        with(|it| {
+            it.asks(ANN, Act::Drop, 1, 180);
+            it.0.told.push(Told {
+                name: "x".to_owned(),
+                fence: 1,
+                at: told,
+            });
+            it.release(2, 340);
+            it.asks(BOB, Act::Release, 2, 330);
+            it.answered(345, Word::Done, 0);
+            it.asks(BOB, Act::Try, 0, 350);
+            it.answered(360, Word::Busy, 0);
+        })
+        .broken()
+    };
+    assert_eq!(dropped(355), []);
+    assert_eq!(dropped(349), [Rule::Busy]);
 }
 
 #[test]
