@@ -88,8 +88,11 @@ impl Player {
                 }
             };
             claim(lock.key(), hand.fence(), || hand.trusted_for());
-            if !usable {
-                break;
+            match (usable, &hand) {
+                (true, _) => {}
+                (false, Hand::Guard(_)) => break,
+                // The connection may still be in the middle of a transaction.
+                (false, Hand::Lease(..)) => return false,
             }
         }
         self.give_up(hand, lock).await
@@ -116,7 +119,8 @@ impl Player {
             return done(id, word(Some(written), |()| Word::Done));
         }
         let work = work(lock, hand.fence(), id, hold);
-        let answer = self.within(hand.transaction(work)).await;
+        let by_hand = self.random.one_in(2);
+        let answer = self.within(hand.transaction(work, by_hand)).await;
         done(id, word(answer, |()| Word::Done))
     }
 
@@ -187,7 +191,8 @@ impl Player {
     pub fn hold_time(&mut self) -> Duration {
         let is_long = match self.ground.rule {
             Rule::NoPin => self.random.one_in(5),
-            _ => self.random.one_in(25),
+            _ if self.client.kind.is_managed() => self.random.one_in(25),
+            _ => self.random.one_in(8),
         };
         if is_long {
             self.ttl + ms(5)

@@ -67,9 +67,12 @@ impl Hand<'_> {
         }
     }
 
-    pub async fn transaction(&mut self, work: Work) -> Result<()> {
+    /// Runs a transaction in one call, or begins, pins and commits by hand. By hand only the pin protects the transaction:
+    /// the call also extends the lease before the commit, which finds most losses.
+    pub async fn transaction(&mut self, work: Work, by_hand: bool) -> Result<()> {
         match self {
             Self::Guard(guard) => guard.transaction(work).await,
+            Self::Lease(conn, lease) if by_hand => pinned_by_hand(&mut **conn, lease, work).await,
             Self::Lease(conn, lease) => conn.transaction_under(lease, work).await,
         }
     }
@@ -94,4 +97,18 @@ impl Hand<'_> {
             let _ = guard.into_lease();
         }
     }
+}
+
+async fn pinned_by_hand(conn: &mut dyn Session, lease: &Lease, work: Work) -> Result<()> {
+    conn.begin().await?;
+    let done = match conn.pin(lease).await {
+        Ok(()) => work(conn).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        conn.rollback().await?;
+        return Err(error);
+    }
+    conn.commit().await?;
+    Ok(())
 }
