@@ -41,7 +41,7 @@ const VARIABLES: [&str; 5] = [
 ];
 
 /// How many names are in use at the same time. The first is used by a third of all operations.
-const NAMES: u64 = 8;
+const NAMES: u64 = 16;
 /// From time to time all names are new, so that the first use of a name happens often.
 const AGE: Time = 4_000_000;
 

@@ -87,6 +87,32 @@ impl fmt::Display for Report {
     }
 }
 
+/// The answers that must happen in the long form. Others may happen.
+const MUSTS: [(Act, Word); 22] = [
+    (Act::Try, Word::Acquired),
+    (Act::Try, Word::Busy),
+    (Act::Try, Word::Failed),
+    (Act::Try, Word::Cancelled),
+    (Act::Wait, Word::Acquired),
+    (Act::Wait, Word::Busy),
+    (Act::Wait, Word::Cancelled),
+    (Act::Run, Word::Acquired),
+    (Act::Run, Word::Busy),
+    (Act::Extend, Word::Done),
+    (Act::Extend, Word::Lost),
+    (Act::Commit, Word::Done),
+    (Act::Commit, Word::Lost),
+    (Act::Commit, Word::Expired),
+    (Act::Commit, Word::Cancelled),
+    (Act::Finish, Word::Done),
+    (Act::Finish, Word::Lost),
+    (Act::Release, Word::Done),
+    (Act::Release, Word::Late),
+    (Act::Release, Word::Lost),
+    (Act::Force, Word::Done),
+    (Act::Force, Word::InUse),
+];
+
 #[derive(Default)]
 struct Counts(Vec<(String, usize)>);
 
@@ -104,7 +130,9 @@ impl Counts {
             self.add(what, count(&|it| it.client.kind == *kind));
         }
         for act in Act::ALL {
-            let mut words: BTreeMap<Option<Word>, usize> = BTreeMap::new();
+            let musts = MUSTS.iter().filter(|(must, _)| must == act);
+            let mut words: BTreeMap<Option<Word>, usize> =
+                musts.map(|(_, word)| (Some(*word), 0)).collect();
             for operation in all.iter().filter(|it| it.act == *act) {
                 *words.entry(operation.word()).or_default() += 1;
             }
@@ -163,9 +191,12 @@ impl Counts {
                 *faults.entry(fault).or_default() += times;
             }
         }
+        let has_network = faults.contains_key(&Fault::Hang);
         for (fault, times) in faults {
             self.add(format!("fault: {fault:?}"), times);
         }
-        self.add("pieces of traffic that a network dropped", dropped);
+        if has_network {
+            self.add("pieces of traffic that a network dropped", dropped);
+        }
     }
 }

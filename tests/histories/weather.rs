@@ -77,6 +77,12 @@ impl<'s> Weather<'s> {
     pub fn new(sky: &'s Sky<'s>, mut ground: Ground, events: Sender<Event>) -> Self {
         let networks = networks(&mut ground);
         let (process, number) = start(sky, &mut ground, &events);
+        let possible = networks.iter().flat_map(|_| Fault::OF_NETWORKS);
+        let possible = possible.chain(Fault::OF_PROCESSES);
+        let happened = Happened {
+            faults: possible.map(|fault| (fault, 0)).collect(),
+            dropped: 0,
+        };
         Self {
             random: Random::of(ground.seed, number << 8),
             sky,
@@ -84,7 +90,7 @@ impl<'s> Weather<'s> {
             networks,
             process,
             events,
-            happened: Happened::default(),
+            happened,
         }
     }
 
