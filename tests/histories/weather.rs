@@ -99,6 +99,8 @@ impl<'s> Weather<'s> {
         while !self.sky.over.load(Ordering::SeqCst) {
             let calm = self.random.ms(50, 500);
             sleep(calm);
+            let ended = self.process.try_wait().expect("a process");
+            assert_eq!(ended, None, "a process has failed, see above");
             let fault = self.next();
             *self.happened.faults.entry(fault).or_default() += 1;
             self.suffer(fault);
@@ -185,6 +187,9 @@ const HOW: [Close; 2] = [Close::Gently, Close::WithReset];
 
 impl Drop for Weather<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.sky.over.store(true, Ordering::SeqCst); // the history has failed
+        }
         process::end(&mut self.process);
     }
 }
