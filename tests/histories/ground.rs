@@ -40,8 +40,10 @@ const VARIABLES: [&str; 5] = [
     "DIESEL_LOCKS_HISTORIES_BEGAN",
 ];
 
-/// How many names are in use at the same time. The first is used by a third of all operations.
+/// How many names are in use at the same time. The first is used by a third of all operations. In a control there are few,
+/// so that the broken rule soon does harm.
 const NAMES: u64 = 16;
+const NAMES_OF_CONTROL: u64 = 3;
 /// From time to time all names are new, so that the first use of a name happens often.
 const AGE: Time = 4_000_000;
 
@@ -73,10 +75,14 @@ impl Ground {
 
     /// A lock that this client is going to ask for.
     pub fn lock(&self, client: Client, ttl: Duration, random: &mut Random) -> Lock {
+        let names = match self.rule {
+            Rule::Kept => NAMES,
+            _ => NAMES_OF_CONTROL,
+        };
         let place = if random.one_in(3) {
             0
         } else {
-            random.below(NAMES)
+            random.below(names)
         };
         let name = format!("{place}-{}", (now() - self.began) / AGE);
         let lock = Lock::new(name).and_then(|lock| lock.with_ttl(ttl));

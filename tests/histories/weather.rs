@@ -32,7 +32,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    const OF_PROCESSES: [Self; 3] = [Self::Stop, Self::Stop, Self::Kill];
+    const OF_PROCESSES: [Self; 5] = [Self::Stop, Self::Stop, Self::Stop, Self::Stop, Self::Kill];
     const OF_NETWORKS: [Self; 7] = [
         Self::Cut,
         Self::Reset,

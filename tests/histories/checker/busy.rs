@@ -101,9 +101,10 @@ fn until(operation: &Operation) -> Time {
 }
 
 fn leases(view: &View<'_>) -> impl Iterator<Item = Engaged> {
-    let next = view.changes.iter().skip(1).map(|it| seen(view, it));
-    let next = next.chain([NEVER]);
-    let versions = view.changes.iter().zip(next);
+    let next = view.changes.iter().skip(1);
+    let after = view.changes.iter().skip(2).map(|it| it.at).chain([NEVER]);
+    let seen = next.zip(after).map(|(next, after)| seen(view, next, after));
+    let versions = view.changes.iter().zip(seen.chain([NEVER]));
     let held = versions.filter(|(change, _)| change.token.is_some());
     held.map(|(change, next)| Engaged {
         from: change.at.min(change.acquired_at),
@@ -114,15 +115,29 @@ fn leases(view: &View<'_>) -> impl Iterator<Item = Engaged> {
     })
 }
 
-/// The latest time at which others see this version.
-fn seen(view: &View<'_>, change: &Change) -> Time {
+/// The latest time at which others see this version. Whoever wrote the version after it has seen it.
+fn seen(view: &View<'_>, change: &Change, after: Time) -> Time {
     let asked = view.operations.iter();
     let asked = asked.filter(|it| it.asked <= change.at + view.slack);
     let writers = asked.filter(|it| may_have_written(it, change));
-    let ends = writers.map(|it| end(view, it));
+    let ends = writers.map(|it| committed(view, it, change).unwrap_or(after));
     // An operation that was over before has not written it.
     let ends = ends.filter(|end| *end >= change.at - view.slack);
     ends.max().unwrap_or(change.at)
+}
+
+/// When this operation has committed this version at the latest, if anybody has said so.
+fn committed(view: &View<'_>, operation: &Operation, change: &Change) -> Option<Time> {
+    if operation.is_open() || may_have_acquired(operation, change) {
+        return given_back(view, change.fence);
+    }
+    operation.answer.map(|answer| answer.at)
+}
+
+/// When a `Locker` said that it has done with the lease of this fence.
+fn given_back(view: &View<'_>, fence: i64) -> Option<Time> {
+    let told = view.told.iter().filter(|told| told.fence == fence);
+    told.map(|told| told.at).max()
 }
 
 fn may_have_written(operation: &Operation, change: &Change) -> bool {
@@ -161,16 +176,12 @@ fn leftovers(view: &View<'_>) -> impl Iterator<Item = Engaged> {
             && it.is_open()
             && matches!(it.act, Act::Release | Act::Finish | Act::Drop)
     });
-    releases.map(|it| {
-        let told = view.told.iter().filter(|told| told.fence == it.fence);
-        let until = told.map(|told| told.at).max();
-        Engaged {
-            from: it.asked,
-            until: until.unwrap_or(it.asked + GIVES_UP),
-            reason: Reason::Leftover,
-            fence: it.fence,
-            id: it.id,
-        }
+    releases.map(|it| Engaged {
+        from: it.asked,
+        until: given_back(view, it.fence).unwrap_or(it.asked + GIVES_UP),
+        reason: Reason::Leftover,
+        fence: it.fence,
+        id: it.id,
     })
 }
 

@@ -404,6 +404,32 @@ fn a_release_that_comes_late_is_a_reason() {
 }
 
 #[test]
+fn a_release_is_seen_when_its_transaction_commits() {
+    let busy = |asked, at| {
+        with(|it| {
+            it.asks(BOB, Act::Finish, 2, 330);
+            if let Some(at) = at {
+                it.answered(at, Word::Done, 0);
+                let finish = it.last();
+                it.writes(2, finish, 2);
+            }
+            it.release(2, 340);
+            it.asks(ANN, Act::Try, 0, asked);
+            it.answered(asked + 5, Word::Busy, 2);
+        })
+        .broken()
+    };
+    assert_eq!(busy(350, Some(360)), []);
+    assert_eq!(busy(365, Some(360)), [Rule::Busy]);
+    assert_eq!(
+        busy(390, None),
+        [],
+        "until the lease expires, if nobody knows"
+    );
+    assert_eq!(busy(405, None), [Rule::Busy]);
+}
+
+#[test]
 fn slack_counts_in_favour_of_the_crate() {
     let mut story = with(|it| it.claims(2, 330, 405));
     assert_eq!(story.broken(), [Rule::Trust]);
