@@ -2,7 +2,8 @@
 //! is written down. Afterwards a checker judges what was written. So it finds what no test has thought of.
 //!
 //! A test starts its own binary again, as the processes. [`child`] is the code of those processes, [`client`] that of a
-//! client. [`weather`] stops and kills a process, and lets its networks fail. [`referee`] receives what the clients say,
+//! client. [`weather`] stops and kills a process, and lets its networks fail. The networks ([`proxy`]) and the pools ([`pool`])
+//! are those of `tests/faults.rs`. [`referee`] receives what the clients say,
 //! and reads the database's own record ([`log`]). [`checker`] has the rules, in plain words.
 //!
 //! Each engine has two controls, in which clients break a rule on purpose ([`control`]). A control fails if the checker

@@ -232,6 +232,15 @@ impl fmt::Display for Client {
 }
 
 impl Client {
+    /// Whether both use the same `Locker`. The first async client of a process has one of its own.
+    pub fn shares_locker(self, other: Self) -> bool {
+        let locker = |it: Self| {
+            let is_own = it.kind == Kind::ManagedAsync && it.number == 0;
+            (it.process, it.kind, is_own)
+        };
+        self.kind.is_managed() && locker(self) == locker(other)
+    }
+
     pub fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('/');
         Some(Self {

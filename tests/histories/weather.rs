@@ -141,7 +141,7 @@ impl<'s> Weather<'s> {
     /// One network fails, and comes back after a while.
     fn fail(&mut self, fault: Fault) {
         let place = usize::from(fault != Fault::Silence && self.random.one_in(3));
-        let (while_, delay) = (self.random.ms(20, 400), self.random.ms(2, 60));
+        let (lasts, delay) = (self.random.ms(20, 400), self.random.ms(2, 60));
         let (passing, how) = (self.random.place(8), self.random.pick(&HOW));
         let Some(networks) = &self.networks else {
             return;
@@ -154,7 +154,7 @@ impl<'s> Weather<'s> {
             Fault::Late => network.delay_replies(delay),
             _ => network.hang(),
         }
-        sleep(while_);
+        sleep(lasts);
         match fault {
             Fault::Silence => network.come_back_in_silence(),
             _ => network.come_back(how),
@@ -208,12 +208,11 @@ fn start(sky: &Sky<'_>, ground: &mut Ground, events: &Sender<Event>) -> (Child, 
 
 /// Puts a proxy in front of the server for each of the two URLs.
 fn networks(ground: &mut Ground) -> Option<[Proxy; 2]> {
-    let address = ground.urls[0]
-        .split_once('@')?
-        .1
-        .split_once('/')?
-        .0
-        .to_owned();
+    if ground.engine.is_sqlite() {
+        return None;
+    }
+    let (_, place) = ground.urls[0].split_once('@')?;
+    let address = place.split_once('/')?.0.to_owned();
     let server = address.parse().expect("an address of digits");
     let networks = [Proxy::to(server), Proxy::to(server)];
     for (url, network) in ground.urls.iter_mut().zip(&networks) {

@@ -12,7 +12,7 @@
 //! - An answer that names a holder has only one reason: that lease.
 //! - The exception: in a `Locker`, only the first waiter of a queue asks the database. A waiter behind it, whose wait ends,
 //!   is told the holder that the first waiter was told, which may have been before its own question. So another wait of the
-//!   same process is a reason, and a holder that was named must have held the lock at any time before the answer.
+//!   same `Locker` is a reason, and a holder that was named must have held the lock at any time before the answer.
 
 use diesel_locks_tests::clock::Time;
 
@@ -26,7 +26,7 @@ use crate::operation::{Act, Operation, Word};
 pub enum Reason {
     Lease,
     Operation,
-    /// Another waiter of the same process was first in the queue.
+    /// Another waiter of the same `Locker` was first in the queue.
     Queue,
     /// An operation without an answer, or a wait that succeeded in the end. Nobody knows when it locked the row.
     Vague,
@@ -81,11 +81,8 @@ fn is_of_queue(view: &View<'_>, operation: &Operation, engaged: &[Engaged]) -> b
     let Some(answer) = operation.answer.filter(|_| waits_in_queue(operation)) else {
         return false;
     };
-    let client = operation.client;
     let mut others = view.operations.iter().filter(|it| {
-        it.id != operation.id
-            && waits_in_queue(it)
-            && (it.client.process, it.client.kind) == (client.process, client.kind)
+        it.id != operation.id && it.act.waits() && it.client.shares_locker(operation.client)
     });
     let is_behind = others.any(|it| it.asked <= answer.at && operation.asked <= until(it));
     let named = |it: &Engaged| it.id == 0 && it.fence == answer.number && it.from <= answer.at;

@@ -14,7 +14,7 @@ const fn client(process: u64) -> Client {
     Client {
         process,
         kind: Kind::ManagedAsync,
-        number: 0,
+        number: 1,
     }
 }
 
@@ -361,7 +361,7 @@ fn a_try_that_is_busy_is_no_reason_for_another() {
 #[test]
 fn a_waiter_in_a_queue_is_told_what_the_first_waiter_was_told() {
     let mut second = ANN;
-    second.number = 1;
+    second.number = 2;
     let waits = |first: Client| {
         with(|it| {
             it.asks(first, Act::Wait, 0, 150)
