@@ -18,12 +18,15 @@
 //!   share. A client never relies on its lease for longer than the record says.
 //! - [`commits`]: no transaction under a lease writes after the lock was acquired with a larger fence, or commits without
 //!   the next holder seeing it. What was answered "done" is in the record, and what was refused is not.
+//! - [`answers`]: what a client is told about its lease, "released", "extended" or "lost", is what the record says.
 //! - [`busy`]: during a question that was answered "busy", the name was held, or another operation had its row locked. A
 //!   holder that the answer names held the lock meanwhile.
 //!
 //! The times of the record come from the database's clock. They are translated, and the translation may be wrong by the
 //! `slack`. Where a translated time is compared with one of ours, the slack counts in favour of the crate.
 
+#[path = "checker/answers.rs"]
+mod answers;
 #[path = "checker/busy.rs"]
 mod busy;
 #[path = "checker/commits.rs"]
@@ -65,6 +68,7 @@ pub enum Rule {
     Fences,
     Trust,
     Commits,
+    Answers,
     Busy,
 }
 
@@ -88,11 +92,12 @@ pub struct View<'h> {
 }
 
 impl Rule {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Exclusion,
         Self::Fences,
         Self::Trust,
         Self::Commits,
+        Self::Answers,
         Self::Busy,
     ];
 
@@ -102,6 +107,7 @@ impl Rule {
             Self::Fences => fences::check(view),
             Self::Trust => trust::check(view),
             Self::Commits => commits::check(view),
+            Self::Answers => answers::check(view),
             Self::Busy => busy::check(view),
         }
     }

@@ -316,6 +316,46 @@ fn an_answer_to_a_transaction_is_as_the_record_says() {
 }
 
 #[test]
+fn what_a_client_is_told_about_its_lease_is_what_the_record_says() {
+    let told = |act, word, is_released| {
+        with(|it| {
+            if is_released {
+                it.release(2, 340);
+            } else {
+                it.lease(BOB, 2, 340, 450);
+            }
+            it.asks(BOB, act, 2, 335).answered(345, word, 0);
+            it.asks(ANN, Act::Force, 0, 330);
+        })
+        .broken()
+    };
+    assert_eq!(told(Act::Release, Word::Done, true), []);
+    assert_eq!(told(Act::Release, Word::Done, false), [Rule::Answers]);
+    assert_eq!(told(Act::Extend, Word::Late, false), []);
+    assert_eq!(told(Act::Extend, Word::Late, true), [Rule::Answers]);
+    assert_eq!(
+        told(Act::Extend, Word::Lost, false),
+        [],
+        "a guard may be late"
+    );
+}
+
+#[test]
+fn a_lease_that_is_called_lost_has_ended() {
+    let mut ann = ANN;
+    ann.kind = Kind::BlockingStatements;
+    let lost = |at| {
+        with(|it| {
+            it.asks(ann, Act::Extend, 1, 150)
+                .answered(at, Word::Lost, 0)
+        })
+        .broken()
+    };
+    assert_eq!(lost(305), []);
+    assert_eq!(lost(295), [Rule::Answers]);
+}
+
+#[test]
 fn an_answer_busy_while_nobody_has_it_breaks_the_rule() {
     let busy = |asked, at, named| {
         with(|it| {
