@@ -347,7 +347,7 @@ fn a_lease_that_is_called_lost_has_ended() {
     let lost = |at| {
         with(|it| {
             it.asks(ann, Act::Extend, 1, 150)
-                .answered(at, Word::Lost, 0)
+                .answered(at, Word::Lost, 0);
         })
         .broken()
     };
