@@ -78,7 +78,7 @@ fn claim(it: &Claim) -> String {
 }
 
 fn told(it: &Told) -> String {
-    format!("  {} is given back, or left to expire", it.fence)
+    format!("  {} is given back", it.fence)
 }
 
 fn asked(it: &Operation) -> String {

@@ -126,7 +126,7 @@ pub struct Claim {
     pub until: Time,
 }
 
-/// A `Locker` said that it does nothing more for a lease that it was to give back.
+/// A `Locker` said that it has given a lease back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     pub name: String,

@@ -55,13 +55,11 @@ pub fn claim(name: &str, fence: i64, trusted_for: impl FnOnce() -> Duration) {
     }
 }
 
-/// Prints when a `Locker` has done with a lease that it was to give back.
+/// Prints when a `Locker` has given a lease back. The event `NotReleased` is no end: the database may still do what it was
+/// asked to do.
 pub fn observer() -> Observer {
     Box::new(|event| {
-        let is_over = matches!(
-            event.kind,
-            EventKind::Released { .. } | EventKind::NotReleased { .. }
-        );
+        let is_over = matches!(event.kind, EventKind::Released { .. });
         if let (true, Some(fence)) = (is_over, event.fence) {
             let (name, at) = (event.key.to_owned(), now());
             tell(&Event::Told(Told { name, fence, at }));

@@ -6,8 +6,7 @@
 //!   have the row locked until another acquisition shows that this is over.
 //! - A release that a `Locker` does in the background, or that its caller no longer waits for, may come after the lock has
 //!   changed hands. On MySQL and MariaDB it locks the row for a moment, although it finds that its lease is lost. The
-//!   `Locker` says when it has done with the lease. If its process was killed before, that is at most the time after which a
-//!   `Locker` gives up.
+//!   `Locker` says when it has given the lease back. If it never says so, that is at most the time after which it gives up.
 //! - Another try that was itself answered "busy" is no reason: it locks nothing.
 //! - An answer that names a holder has only one reason: that lease.
 //! - The exception: in a `Locker`, only the first waiter of a queue asks the database. A waiter behind it, whose wait ends,
@@ -131,7 +130,7 @@ fn committed(view: &View<'_>, operation: &Operation, change: &Change) -> Option<
     operation.answer.map(|answer| answer.at)
 }
 
-/// When a `Locker` said that it has done with the lease of this fence.
+/// When a `Locker` said that it has given back the lease of this fence.
 fn given_back(view: &View<'_>, fence: i64) -> Option<Time> {
     let told = view.told.iter().filter(|told| told.fence == fence);
     told.map(|told| told.at).max()
