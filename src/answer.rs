@@ -34,9 +34,10 @@ pub enum Attempt<T = Lease> {
     /// The lock was acquired. The value is the lease, the guards or the fence, as the call says. If the call also did
     /// work under the lock, the value is the result of the work.
     Acquired(T),
-    /// Another holder has the lock: this one, if the database could tell. The database cannot name the holder in three
+    /// Another holder has the lock: this one, if the database could tell. The database cannot name the holder in four
     /// cases: an open transaction is acquiring the lock for the first time; the lock was released, but an open
-    /// transaction still pins it; or, for a moment, the lock was released while a heartbeat for it was under way.
+    /// transaction still pins it; or, for a moment, the lock was released while a heartbeat for it was under way; or, for
+    /// a moment, an earlier holder finds on MySQL or MariaDB that it has nothing to release or to extend any more.
     Busy(Option<Holder>),
 }
 

@@ -1,16 +1,8 @@
 //! The messages from the racers to the referee: one line on the standard output for each event.
 
-use rustix::time::{ClockId, clock_gettime};
+pub use diesel_locks_tests::clock::{Time, now};
 
 use crate::ledger::Seen;
-
-/// Microseconds of the clock that all processes of a machine share.
-pub type Time = i64;
-
-pub fn now() -> Time {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {

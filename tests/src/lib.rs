@@ -9,6 +9,8 @@
     clippy::must_use_candidate
 )]
 
+#[cfg(unix)]
+pub mod clock;
 pub mod connections;
 /// The file is not below `src`, because the tests of the program, which are in another package, use it as a module,
 /// too.

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `race`, `bench`, `servers up|down`, `tidy`.
+//! The project's own commands: `cargo xtask test`, `race`, `histories`, `bench`, `servers up|down`, `tidy`.
 //!
 //! It uses only the standard library, so that it builds within a second on a new machine. What `tidy` needs besides is a
 //! package of its own, in `surface`.
@@ -40,6 +40,7 @@ type Outcome<T = ()> = Result<T, String>;
 const USAGE: &str = "\
 cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   starts the servers and runs every test
 cargo xtask race [ENGINE...]                          runs tests/race.rs with 10,000 takeovers for each engine
+cargo xtask histories [ENGINE...]                     runs tests/histories.rs with 100,000 operations for each engine
 cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes twenty
 cargo xtask servers up [ENGINE...]                    starts servers for daily work, and prints their URLs
 cargo xtask servers down                              ends these servers
@@ -67,6 +68,7 @@ fn run(words: &[String]) -> Outcome {
     match words {
         ["test", engines @ ..] => suite::test(&engine::named(engines)?, rest),
         ["race", engines @ ..] => suite::race(&engine::named(engines)?),
+        ["histories", engines @ ..] => suite::histories(&engine::named(engines)?),
         ["bench", "full", engines @ ..] => bench::bench("full", &engine::named(engines)?),
         ["bench", engines @ ..] => bench::bench("short", &engine::named(engines)?),
         ["tidy"] => tidy::tidy(false),

@@ -62,16 +62,33 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
 
 /// The race in its long form: minutes for each engine. It prints what happened how often.
 pub fn race(engines: &[Engine]) -> Outcome {
+    long(engines, "race", (TAKEOVERS, "10000"), &[])
+}
+
+/// The histories in their long form: minutes for each engine. They print what happened how often. The controls are left to
+/// the normal run.
+pub fn histories(engines: &[Engine]) -> Outcome {
+    long(
+        engines,
+        "histories",
+        (OPERATIONS, "100000"),
+        &["::history::"],
+    )
+}
+
+/// Runs one test in its long form. The variable says how long that is, unless the caller has set it.
+fn long(engines: &[Engine], test: &str, length: (&str, &str), words: &[&str]) -> Outcome {
     packages::provide(engines)?;
     let mut cargo = cargo_test(engines);
-    cargo.args(["--test", "race"]);
-    shell::run(cargo_test(engines).args(["--test", "race", "--no-run"]))?;
+    cargo.args(["--test", test]);
+    shell::run(cargo_test(engines).args(["--test", test, "--no-run"]))?;
     let servers = Servers::start(engines)?;
     cargo.envs(servers.variables());
-    if std::env::var_os(TAKEOVERS).is_none() {
-        cargo.env(TAKEOVERS, "10000");
+    let (variable, value) = length;
+    if std::env::var_os(variable).is_none() {
+        cargo.env(variable, value);
     }
-    cargo.arg("--").args(skipped(engines));
+    cargo.arg("--").args(words).args(skipped(engines));
     let done = shell::run(&mut cargo);
     let failures: Vec<String> = done.err().into_iter().chain(servers.last_words()).collect();
     if failures.is_empty() {
@@ -98,6 +115,9 @@ const THREADS: &str = "RUST_TEST_THREADS";
 
 /// How many takeovers the race runs for.
 const TAKEOVERS: &str = "DIESEL_LOCKS_TAKEOVERS";
+
+/// How many operations a history has.
+const OPERATIONS: &str = "DIESEL_LOCKS_OPERATIONS";
 
 /// `cargo test` of the crate and its suite, with the features of these engines.
 pub fn cargo_test(engines: &[Engine]) -> Command {
@@ -193,7 +213,7 @@ impl Pass {
         Ok((tally, failed, status.success()))
     }
 
-    /// The tests outside of worlds, the race and the faults among them, depend on no variable: they run in the plain pass
+    /// The tests outside of worlds, the race, the histories and the faults among them, depend on no variable: they run in the plain pass
     /// only.
     fn command(&self, servers: &Servers, words: &[&str]) -> Command {
         let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();

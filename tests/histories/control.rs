@@ -1,0 +1,70 @@
+//! The broken rules of the controls. The checker must find what they do.
+
+use std::time::{Duration, Instant};
+
+use diesel_locks::{Error, Lease, Lock, Result};
+use diesel_locks_tests::ms;
+use diesel_locks_tests::session::Session;
+
+use crate::ground::Ground;
+use crate::log;
+use crate::operation::{Act, Client, Word};
+use crate::recorder::{answer, ask, claim};
+
+const TTL: Duration = ms(300);
+/// How long a lease of this ttl may be trusted: a tenth is the margin.
+const TRUSTED: Duration = ms(270);
+
+/// Takes a lease over when half of its time is left, with a statement of our own. A tenth would be early on the database's
+/// clock only: the margin of the trust would cover it. Returns whether that succeeded.
+pub async fn take_over_early(
+    ground: &Ground,
+    client: Client,
+    conn: &mut dyn Session,
+    lock: &Lock,
+) -> bool {
+    let (name, now) = (lock.key(), log::clock(ground.engine));
+    let expiring = format!(
+        "SELECT COALESCE(MAX(fence), 0) AS number FROM diesel_locks
+         WHERE name = '{name}' AND token IS NOT NULL
+         AND expires_at BETWEEN {now} AND {now} + (expires_at - acquired_at) / 2"
+    );
+    let Ok(fence @ 1..) = conn.number(&expiring).await else {
+        return false;
+    };
+    let next = fence + 1;
+    let id = ask(client, Act::Try, name, 0);
+    let token = format!("token = 'early {id}', fence = {next}");
+    let sent = Instant::now();
+    let take = format!(
+        "UPDATE diesel_locks SET {token}, owner = '{client}', acquired_at = {now},
+         expires_at = {now} + {} WHERE name = '{name}' AND fence = {fence}",
+        TTL.as_micros()
+    );
+    if !matches!(conn.sql(&take).await, Ok(1..)) {
+        answer(id, (Word::Failed, 0));
+        return false;
+    }
+    if !matches!(ground.engine.name(), "postgres" | "sqlite") {
+        // The second row of MySQL and MariaDB. A statement of the old holder may come between the two.
+        let pin = format!("UPDATE diesel_locks_pins SET {token} WHERE name = '{name}'");
+        let _ = conn.sql(&pin).await;
+    }
+    answer(id, (Word::Acquired, next));
+    claim(name, next, || TRUSTED.saturating_sub(sent.elapsed()));
+    true
+}
+
+/// Looks at the lease, and then writes in the belief that it is still held.
+pub async fn write_without_pin(
+    conn: &mut dyn Session,
+    lease: &Lease,
+    id: i64,
+    hold: Duration,
+) -> Result<()> {
+    if !conn.status(lease).await?.is_held() {
+        return Err(Error::from(diesel::result::Error::RollbackTransaction)); // only the crate makes `Lost`
+    }
+    tokio::time::sleep(hold).await;
+    log::write(conn, (lease.lock().key(), lease.fence(), id), async {}).await
+}
