@@ -213,8 +213,8 @@ impl Pass {
         Ok((tally, failed, status.success()))
     }
 
-    /// The tests outside of worlds, the race, the histories and the faults among them, depend on no variable: they run in the plain pass
-    /// only.
+    /// The tests outside of worlds, the race, the histories and the faults among them, depend on no variable: they run in the
+    /// plain pass only.
     fn command(&self, servers: &Servers, words: &[&str]) -> Command {
         let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
         let mut cargo = cargo_test(&servers.engines);
