@@ -34,10 +34,10 @@ pub enum Attempt<T = Lease> {
     /// The lock was acquired. The value is the lease, the guards or the fence, as the call says. If the call also did
     /// work under the lock, the value is the result of the work.
     Acquired(T),
-    /// Another holder has the lock: this one, if the database could tell. The database cannot name the holder in four
-    /// cases: an open transaction is acquiring the lock for the first time; the lock was released, but an open
-    /// transaction still pins it; or, for a moment, the lock was released while a heartbeat for it was under way; or, for
-    /// a moment, an earlier holder finds on MySQL or MariaDB that it has nothing to release or to extend any more.
+    /// Another holder has the lock: this one, if the database could tell. The database cannot name the holder if the row
+    /// has no live lease, but another transaction has the row locked: it is acquiring the lock, or it still pins a lease
+    /// that was released or has expired. For a moment, a statement of any other holder may have the row locked, too. On
+    /// MySQL and MariaDB, a try inside a SERIALIZABLE transaction names nobody.
     Busy(Option<Holder>),
 }
 
