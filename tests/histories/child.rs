@@ -38,6 +38,7 @@ type Over = Arc<AtomicBool>;
 
 pub fn run(ground: &Ground) {
     println!(); // libtest may have begun a line
+    end_with_the_first_panic();
     let over = Over::default();
     let told = over.clone();
     process::when_input_ends(move || told.store(true, Ordering::SeqCst));
@@ -64,6 +65,14 @@ pub fn run(ground: &Ground) {
         lockers.threads.close().await;
     });
     runtime.shutdown_background();
+}
+
+/// A panic in any task or thread ends the process. Otherwise it would end that task alone, and nobody would notice.
+fn end_with_the_first_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        std::process::exit(101);
+    }));
 }
 
 /// The `Locker` of the async clients, and that of the blocking ones. The first async client has a `Locker` of its own, which

@@ -15,6 +15,8 @@ pub struct Report {
     title: String,
     counts: Vec<(String, usize)>,
     violations: Vec<Violation>,
+    /// How many of the violations are unexplained answers "busy" that name nobody, and are few enough.
+    tolerated: usize,
     /// The file with all that happened to the names of the violations.
     evidence: Option<PathBuf>,
 }
@@ -32,6 +34,7 @@ impl Report {
         counts.record(history);
         counts.reasons(history);
         counts.weather(happened);
+        let tolerated = counts.unexplained(history);
         let violations = history.violations();
         let title = format!(
             "A history on {}, {:?}, DIESEL_LOCKS_SEED={seed}, {} s",
@@ -44,18 +47,28 @@ impl Report {
             counts: counts.0,
             evidence: evidence::write(test, seed, history, &violations),
             violations,
+            tolerated,
         }
     }
 
-    /// Checks that the crate has kept its promises. In the long form, everything that is counted must have happened:
-    /// otherwise the history proves nothing about it.
+    /// Checks that the crate has kept its promises, and that enough has happened to prove something. In the long form,
+    /// everything that is counted must have happened.
     pub fn assert_right(&self, long: bool) {
-        let found = self.violations.len();
+        let found = self.violations.len() - self.tolerated;
         assert_eq!(found, 0, "{}, see {:?}", self.title, self.evidence);
+        for what in OFTEN {
+            let (times, least) = (self.times(what), self.times("operations") / 50);
+            assert!(times >= least, "too seldom, {times} times: {what}");
+        }
         let never = self.counts.iter().find(|(_, times)| *times == 0);
         if let (true, Some((what, _))) = (long, never) {
             panic!("never happened, so nothing is proved about it: {what}");
         }
+    }
+
+    fn times(&self, what: &str) -> usize {
+        let count = self.counts.iter().find(|(counted, _)| counted == what);
+        count.map_or(0, |(_, times)| *times)
     }
 
     /// Checks that the checker has found the broken rule of a control.
@@ -86,6 +99,14 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+/// What usually happens in a fifth of the operations.
+const OFTEN: [&str; 4] = [
+    "busy, the holder named",
+    "record: acquisitions",
+    "record: releases",
+    "record: rows of committed transactions",
+];
 
 /// The answers that must happen in the long form. Others may happen.
 const MUSTS: [(Act, Word); 21] = [
@@ -178,6 +199,25 @@ impl Counts {
         }
         for (reason, times) in counts {
             self.add(format!("busy because of: {reason:?}"), times);
+        }
+    }
+
+    /// Counts the answers "busy" that name nobody, and for which the checker finds no reason. Such an answer may be right:
+    /// for a moment, a heartbeat or a try in vain can have the row locked, and neither leaves a trace. So a few of them are
+    /// tolerated. Returns how many.
+    fn unexplained(&mut self, history: &History) -> usize {
+        let views = history.views();
+        let judged = views.values().flat_map(busy_reasons);
+        let nameless = judged.filter(|(it, _)| it.answer.is_some_and(|answer| answer.number == 0));
+        let reasons: Vec<Option<Reason>> = nameless.map(|(_, reason)| reason).collect();
+        let unexplained = reasons.iter().filter(|reason| reason.is_none()).count();
+        if unexplained > 0 {
+            self.add("busy, nobody named, for no known reason", unexplained);
+        }
+        if unexplained <= 1 + reasons.len() / 500 {
+            unexplained
+        } else {
+            0
         }
     }
 

@@ -211,8 +211,9 @@ fn networks(ground: &mut Ground) -> Option<[Proxy; 2]> {
     if ground.engine.is_sqlite() {
         return None;
     }
-    let (_, place) = ground.urls[0].split_once('@')?;
-    let address = place.split_once('/')?.0.to_owned();
+    let (_, place) = ground.urls[0].split_once('@').expect("a user");
+    let (address, _) = place.split_once('/').expect("a database");
+    let address = address.to_owned();
     let server = address.parse().expect("an address of digits");
     let networks = [Proxy::to(server), Proxy::to(server)];
     for (url, network) in ground.urls.iter_mut().zip(&networks) {

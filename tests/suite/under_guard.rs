@@ -393,8 +393,8 @@ pub async fn a_transaction_may_outlast_the_longest_time(world: &World) {
 }
 
 /// The heartbeat passes the open transaction, except on `SQLite`, which has one writer. If the transaction fails there
-/// after the deadline, the guard is no longer valid, but the lock is still ours unless another process has taken it
-/// over.
+/// after the deadline, the guard is valid only if a heartbeat comes through at once. But the lock is still ours unless
+/// another process has taken it over.
 pub async fn a_long_transaction_that_fails_loses_no_lock_that_is_still_ours(world: &World) {
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
@@ -408,7 +408,7 @@ pub async fn a_long_transaction_that_fails_loses_no_lock_that_is_still_ours(worl
         })
     }));
     assert!(is_own_error(&work.await));
-    assert_eq!(guard.is_valid(), !world.is_sqlite());
+    assert!(guard.is_valid() || world.is_sqlite());
     assert!(!guard.release().await.unwrap().is_lost());
 }
 
