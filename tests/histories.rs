@@ -11,7 +11,7 @@
 //!
 //! A history has a few thousand operations, or the number in `DIESEL_LOCKS_OPERATIONS` (`cargo xtask histories`). The long
 //! form also fails if something that is counted never happened. The random choices come from a seed, which is printed:
-//! `DIESEL_LOCKS_SEED` gives it again. The choices are the same then, but their moments are not.
+//! `DIESEL_LOCKS_SEED` gives it again. Most choices are the same then, but their moments are not.
 #![cfg(unix)]
 
 #[path = "histories/checker.rs"]
@@ -53,25 +53,23 @@ macro_rules! histories {
     ($($feature:literal $engine:ident $variant:ident;)+) => {$(
         #[cfg(feature = $feature)]
         mod $engine {
-            histories! { @test $engine $variant history, Kept, every_answer_fits_one_order }
-            histories! { @test $engine $variant control, EarlyTakeover,
-                a_takeover_before_the_end_of_a_lease_is_found }
-            histories! { @test $engine $variant stale, NoPin, a_commit_without_a_pin_is_found }
+            mod histories {
+                histories! { @test $engine $variant Kept every_answer_fits_one_order }
+                histories! { @test $engine $variant EarlyTakeover
+                    a_takeover_before_the_end_of_a_lease_is_found }
+                histories! { @test $engine $variant NoPin a_commit_without_a_pin_is_found }
+            }
         }
     )+};
-    (@test $engine:ident $variant:ident $module:ident, $rule:ident, $case:ident) => {
-        mod $module {
-            #[test]
-            fn $case() {
-                crate::referee::Test {
-                    engine: diesel_locks_tests::Engine::$variant,
-                    path: concat!(
-                        stringify!($engine), "::", stringify!($module), "::", stringify!($case)
-                    ),
-                    rule: crate::ground::Rule::$rule,
-                }
-                .run();
+    (@test $engine:ident $variant:ident $rule:ident $case:ident) => {
+        #[test]
+        fn $case() {
+            crate::referee::Test {
+                engine: diesel_locks_tests::Engine::$variant,
+                path: concat!(stringify!($engine), "::histories::", stringify!($case)),
+                rule: crate::ground::Rule::$rule,
             }
+            .run();
         }
     };
 }

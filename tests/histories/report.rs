@@ -34,7 +34,13 @@ impl Report {
         counts.record(history);
         counts.reasons(history);
         counts.weather(happened);
-        let tolerated = counts.unexplained(history);
+        let unexplained = counts.unexplained(history);
+        // SQLite locks no rows, so nothing there has a row locked without a trace.
+        let tolerated = if test.engine.is_sqlite() {
+            0
+        } else {
+            unexplained
+        };
         let violations = history.violations();
         let title = format!(
             "A history on {}, {:?}, DIESEL_LOCKS_SEED={seed}, {} s",

@@ -72,7 +72,7 @@ pub fn histories(engines: &[Engine]) -> Outcome {
         engines,
         "histories",
         (OPERATIONS, "100000"),
-        &["::history::"],
+        &["::histories::every_answer_fits_one_order"],
     )
 }
 

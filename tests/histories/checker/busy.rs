@@ -7,7 +7,9 @@
 //! - A release that a `Locker` does in the background, or that its caller no longer waits for, may come after the lock has
 //!   changed hands. On MySQL and MariaDB it locks the row for a moment, although it finds that its lease is lost. The
 //!   `Locker` says when it has given the lease back. If it never says so, that is at most the time after which it gives up.
-//! - Another try that was itself answered "busy" is no reason: it locks nothing.
+//! - Another try that was itself answered "busy" is no reason. On MySQL and MariaDB it can have the row locked for a moment,
+//!   and on every server a heartbeat can that comes too late. Neither leaves a trace. So the report tolerates a few answers
+//!   without a reason, if they name nobody; on SQLite, which locks no rows, none.
 //! - An answer that names a holder has only one reason: that lease.
 //! - The exception: in a `Locker`, only the first waiter of a queue asks the database. A waiter behind it, whose wait ends,
 //!   is told the holder that the first waiter was told, which may have been before its own question. So another wait of the
