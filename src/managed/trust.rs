@@ -8,8 +8,8 @@
 //!   has a timeout, a network is cut, a server dies. From then on others can take the lock over. The commit fails then
 //!   (I5), but work outside the database would go on.
 //! - On SQLite a pin is a transaction inside this process: no server can end it. And no lease can be extended meanwhile. So
-//!   there no deadline counts while a pin lasts. Two things end the trust even then: the longest time that the application has set, and a
-//!   row that names another holder.
+//!   there no deadline counts while a pin lasts. Two things end the trust even then: the longest time that the application
+//!   has set, and a row that names another holder.
 
 use std::time::Duration;
 
