@@ -14,7 +14,7 @@ use crate::figure::{Figures, Reach};
 use crate::form::Form;
 use crate::handoff::micros;
 
-/// How long a process should keep the lock within itself at most while another process waits. Today nothing bounds that.
+/// How long a process keeps the lock within itself while another process waits.
 const TURN: Duration = Duration::from_secs(1);
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {

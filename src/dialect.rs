@@ -121,6 +121,7 @@ pub enum Operation {
     ReleaseAsync,
     ReleaseWaiting,
     Want,
+    Mark,
     SetData,
     Pin,
     ForceRelease,

@@ -47,7 +47,7 @@ pub struct Requirements {
 
 const MIGRATE: &str = "run this version's migrations: `migrate`, or `diesel-locks migrations write` and `diesel migration run`";
 
-pub(crate) fn columns() -> [&'static str; 8] {
+pub(crate) fn columns() -> [&'static str; 9] {
     [
         locks::name::NAME,
         locks::token::NAME,
@@ -57,6 +57,7 @@ pub(crate) fn columns() -> [&'static str; 8] {
         locks::expires_at::NAME,
         locks::data::NAME,
         locks::wanted_until::NAME,
+        locks::wanted_since::NAME,
     ]
 }
 

@@ -29,6 +29,7 @@ pub(crate) mod schedule;
 pub(crate) mod settings;
 pub(crate) mod span;
 mod trust;
+pub(crate) mod turn;
 pub(crate) mod waiting;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

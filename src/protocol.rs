@@ -25,12 +25,12 @@ pub(crate) mod sets;
 mod setup;
 mod winning;
 
-pub(crate) use acquiring::{acquire, token_for, try_acquire, try_as, try_hold};
+pub(crate) use acquiring::{acquire, token_for, try_acquire, try_hold, try_in_turn};
 pub(crate) use executor::{Executor, Transactions};
 pub(crate) use holding::{
     Extension, extend, extend_for, pin, release, release_async, retire, set_data, status, try_pin,
 };
-pub(crate) use keeping::{Renewal, keep_alive, want};
+pub(crate) use keeping::{Renewal, keep_alive, mark, want};
 pub(crate) use looking::{find, force_release, inspect, is_held, is_released, list, purge};
 pub(crate) use session::{Session, session};
 pub(crate) use setup::{migrate, verify};

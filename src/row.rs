@@ -58,7 +58,7 @@ pub struct LockRow {
     /// The fence, if the statement acquired the lock.
     pub(crate) won: Option<i64>,
     /// MySQL and MariaDB: flags of the session that make a difference to acquiring. PostgreSQL: how many names were
-    /// tried for the first time.
+    /// tried for the first time, or whether another process is to have the lock first.
     pub(crate) session: i64,
     /// The key, or `None` where there is no row.
     pub(crate) name: Option<String>,
@@ -126,6 +126,12 @@ impl LockRow {
             owner: self.owner.clone()?,
             fence: self.fence?,
             since: DateTime::from_timestamp_micros(self.acquired_at?)?,
+            held_for: Duration::from_micros(
+                self.now
+                    .saturating_sub(self.acquired_at?)
+                    .max(0)
+                    .unsigned_abs(),
+            ),
             data: self.data.clone(),
         })
     }

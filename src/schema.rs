@@ -51,6 +51,9 @@ macro_rules! locks_table {
                 /// Until when a waiter wants a notification of the release: microseconds since 1970, by the database's
                 /// clock.
                 wanted_until -> Nullable<BigInt>,
+                /// When the process came that has waited longest: microseconds since 1970, by the database's clock.
+                /// Processes take turns by this hint.
+                wanted_since -> Nullable<BigInt>,
             }
         }
     };

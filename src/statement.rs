@@ -74,6 +74,12 @@ impl Statement {
         Self::acquiring(operation, lock, token)
     }
 
+    /// This statement for a process that has waited since this moment of the database's clock, if it takes turns with
+    /// others.
+    pub(crate) fn in_turn(self, since: Option<i64>) -> Self {
+        self.with(Value::Since, since)
+    }
+
     /// Reads the row of a lock.
     #[must_use]
     pub fn look(lock: &Lock) -> Self {
@@ -296,6 +302,11 @@ impl Statement {
             .with(Value::QuotedTable, set.prototype().table.quoted())
     }
 
+    /// Marks the row: a process has waited for the lock since this moment.
+    pub(crate) fn mark(lock: &Lock, since: i64) -> Self {
+        Self::of(Operation::Mark, lock).in_turn(Some(since))
+    }
+
     /// Asks for a notification when the lock is released within this time. PostgreSQL.
     pub(crate) fn want(lock: &Lock, window: Duration) -> Self {
         Self::of(Operation::Want, lock).with(Value::Time, window)
@@ -322,7 +333,7 @@ impl Statement {
         Self {
             operation,
             table: table.clone(),
-            values: Vec::with_capacity(8),
+            values: Vec::with_capacity(12),
         }
     }
 
@@ -340,6 +351,7 @@ impl Statement {
             .with(Value::Data, lock.data.clone())
             .with(Value::Time, ttl)
             .with(Value::Local, on_the_wall())
+            .in_turn(None)
             .with(Value::QuotedTable, lock.table.quoted())
     }
 

@@ -5,11 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::holder::Holder;
+
 /// How long [`acquire`](crate::blocking::LockDsl::acquire) waits for a lock that somebody else holds.
 ///
 /// A wait has a bound: [`never`](Self::never), [`up_to`](Self::up_to), [`forever`](Self::forever) or
-/// [`attempts`](Self::attempts). And it has a rhythm. The default rhythm is exponential pauses from 10 to 500 ms. For
-/// one lock of a `Locker` it is from 40 ms to 2 s, because most releases wake such a waiter.
+/// [`attempts`](Self::attempts). And it has a rhythm. The default rhythm is exponential pauses from 10 to 500 ms.
+///
+/// For one lock of a `Locker` the default rhythm is from 40 ms to 2 s, because most releases wake such a waiter. If
+/// another process holds the lock, the longest pause is a quarter of the time for which it has held the lock so far, or
+/// 150 ms if that is longer. So processes that want the same lock can take turns.
 ///
 /// Every call says how long it waits: there is no default for all calls. If an application always waits in the same
 /// way, a function of its own can make the wait, as `patient` does below.
@@ -148,6 +153,7 @@ impl Wait {
             taken: 0,
             restarted: 0,
             usual: &USUAL,
+            longest: Duration::MAX,
         }
     }
 
@@ -168,8 +174,14 @@ impl Wait {
 /// The first and the longest pause of the default rhythm. The pauses double from the first to the longest.
 type Doubling = (Duration, Duration);
 static USUAL: Doubling = (Duration::from_millis(10), Duration::from_millis(500));
-/// On average, counted from the beginning, fewer than two tries a second.
-static USUAL_IN_QUEUE: Doubling = (Duration::from_millis(40), Duration::from_secs(2));
+/// In the long run, fewer than two tries a second.
+static USUAL_IN_QUEUE: Doubling = (Duration::from_millis(40), LONGEST_IN_QUEUE);
+pub(crate) const LONGEST_IN_QUEUE: Duration = Duration::from_secs(2);
+
+/// The longest pause of a waiter in a queue while the lock changes hands quickly. It grows to a quarter of the time for
+/// which the holder has held the lock. So a lock is free for at most a quarter of the time for which it was held, or for
+/// this time. The statements that acquire rely on both.
+pub(crate) const BRIEF_IN_QUEUE: Duration = Duration::from_millis(150);
 
 impl fmt::Debug for Rhythm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -213,6 +225,8 @@ pub(crate) struct Pauses<'a> {
     /// The number of pauses that were taken before the last restart.
     restarted: u32,
     usual: &'static Doubling,
+    /// How long a pause of the default rhythm may be now.
+    longest: Duration,
 }
 
 impl Pauses<'_> {
@@ -229,7 +243,8 @@ impl Pauses<'_> {
         }
         let rest = self.rest(waited)?;
         let number = self.taken - self.restarted;
-        let pause = self.wait.rhythm.pause(number.max(1), self.usual);
+        let usual = (self.usual.0, self.usual.1.min(self.longest));
+        let pause = self.wait.rhythm.pause(number.max(1), &usual);
         let pause = if self.wait.jitter {
             jittered(pause)
         } else {
@@ -238,19 +253,28 @@ impl Pauses<'_> {
         Some(pause.min(rest).min(time_left.unwrap_or(Duration::MAX)))
     }
 
-    /// The next pause of a waiter that may get a notification of the release. If it will (`is_told`), the pause is the
-    /// longest one: polling only covers a notification that is lost.
-    pub(crate) fn next_if_told(
+    /// The next pause of the first waiter of a queue, which may be told of the release. If it will be (`is_told`), the
+    /// pause is the longest one: polling only covers a message that is lost.
+    pub(crate) fn next_in_queue(
         &mut self,
         is_told: bool,
         waited: Duration,
-        time_left: Option<Duration>,
+        holder: Option<&Holder>,
     ) -> Option<Duration> {
+        self.longest = Duration::MAX;
         if is_told && matches!(self.wait.rhythm, Rhythm::Usual) {
             self.taken = self.taken.max(MANY);
             self.restarted = 0;
+        } else if let Some(holder) = holder {
+            self.longest = (holder.held_for / 4).max(BRIEF_IN_QUEUE);
         }
-        self.next(waited, time_left)
+        self.next(waited, holder.map(|holder| holder.time_left))
+    }
+
+    /// The next pause while the lock is free, and another process is to have it first. The pause is short in every rhythm:
+    /// no release will wake this waiter.
+    pub(crate) fn next_if_free(&mut self, waited: Duration) -> Option<Duration> {
+        self.next(waited, Some(jittered(BRIEF_IN_QUEUE)))
     }
 
     /// Something has changed: the pauses become short again, if the caller chose no rhythm.
@@ -260,13 +284,19 @@ impl Pauses<'_> {
         }
     }
 
-    /// How long a waiter that is not the first of its queue may wait for its turn. A waiter with a number of attempts
+    /// How long a waiter that is not the first of its queue may wait until it is the first. A waiter with a number of attempts
     /// counts each pause as an attempt. Every other waiter sleeps until it is woken or its time is over.
-    pub(crate) fn until_turn(&mut self, waited: Duration) -> Option<Duration> {
+    pub(crate) fn until_first(&mut self, waited: Duration) -> Option<Duration> {
         if self.wait.attempts.is_some() {
             return self.next(waited, None);
         }
         self.rest(waited)
+    }
+
+    /// Whether the wait is over after the next try.
+    pub(crate) fn is_last_try(&self, waited: Duration) -> bool {
+        let is_last = |most| self.taken.saturating_add(1) >= most;
+        self.rest(waited).is_none() || self.wait.attempts.is_some_and(is_last)
     }
 
     /// The time that is left of the wait; `None` if the wait is over.
@@ -294,6 +324,7 @@ mod tests {
     use std::time::Duration;
 
     use super::Wait;
+    use crate::holder::{Holder, tests::holder};
 
     fn ms(pause: u64) -> Duration {
         Duration::from_millis(pause)
@@ -334,6 +365,21 @@ mod tests {
             five(wait().custom(|n| ms(u64::from(n * n)))),
             [1, 4, 9, 16, 25].map(ms)
         );
+    }
+
+    #[test]
+    fn in_a_queue_a_pause_is_a_quarter_of_the_time_for_which_the_lock_was_held() {
+        let wait = Wait::forever().without_jitter();
+        for (held_for, longest) in [(0, 150), (600, 150), (4_000, 1_000), (60_000, 2_000)] {
+            let holder = Holder {
+                held_for: ms(held_for),
+                time_left: Duration::MAX,
+                ..holder(1)
+            };
+            let mut pauses = wait.pauses_in_queue();
+            let next = || pauses.next_in_queue(false, Duration::ZERO, Some(&holder));
+            assert_eq!(std::iter::from_fn(next).nth(9), Some(ms(longest)));
+        }
     }
 
     #[test]

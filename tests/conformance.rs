@@ -248,6 +248,16 @@ conformance! {
         a_listener_hears_of_the_release_after_a_takeover,
         a_release_without_a_notification_is_found_by_polling,
         listeners_stand_in_line_and_cost_next_to_nothing;
+    turns:
+        no_process_keeps_the_lock_within_itself,
+        a_process_that_contends_with_itself_makes_no_marks,
+        who_waits_for_one_holder_makes_no_mark,
+        who_came_later_leaves_the_lock_to_who_has_waited_longer,
+        a_single_try_leaves_the_lock_to_nobody,
+        the_last_try_of_a_wait_leaves_the_lock_to_nobody,
+        whose_time_is_over_acquires_a_free_lock_before_the_first_of_its_queue,
+        a_turn_lasts_a_second,
+        a_process_that_is_passed_over_marks_the_row_once_for_each_holder;
     keeping:
         work_longer_than_the_ttl_keeps_the_lock,
         a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over,

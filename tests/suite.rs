@@ -43,5 +43,6 @@ pub mod terms;
 pub mod tick;
 pub mod transactions;
 pub mod trust;
+pub mod turns;
 pub mod under_guard;
 pub mod waiting;

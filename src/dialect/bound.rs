@@ -20,6 +20,7 @@ pub enum Bound {
     Token(Option<Token>),
     Batch(Batch),
     Number(i64),
+    NullableNumber(Option<i64>),
 }
 
 /// Binds a value in a query of this backend.
@@ -36,6 +37,7 @@ where
     Option<String>: ToSql<Nullable<Text>, DB>,
     Option<Token>: ToSql<Nullable<Text>, DB>,
     i64: ToSql<BigInt, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
 {
     fn bind<'b>(value: &'b Bound, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {
         match value {
@@ -44,6 +46,7 @@ where
             Bound::Token(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Bound::Batch(value) => out.push_bind_param::<Text, _>(value),
             Bound::Number(value) => out.push_bind_param::<BigInt, _>(value),
+            Bound::NullableNumber(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
         }
     }
 }
@@ -69,4 +72,5 @@ bounds! {
     i64, number => Self::Number(number);
     bool, yes => Self::Number(i64::from(yes));
     Duration, time => Self::Number(micros(time)); // as the table counts
+    Option<i64>, number => Self::NullableNumber(number);
 }

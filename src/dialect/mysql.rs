@@ -83,6 +83,7 @@ impl Sql for Mysql {
             Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
             Operation::ReleaseWaiting => RELEASE_WAITING,
+            Operation::Mark => MARK,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
             Operation::ForceRelease => FORCE_RELEASE,
@@ -102,10 +103,14 @@ SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, 
 CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
 FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name}";
 
-/// The first step of acquiring. It also reads what has to be known of the session. In a SERIALIZABLE transaction it
+/// The first step of acquiring. Another process is to have a lock that was just released: it has marked the row, it has
+/// waited longer, and it polls within this time. `managed/turn.rs` has the rules, and `wait.rs` says how seldom a process
+/// polls. The statement also reads what has to be known of the session. In a SERIALIZABLE transaction it
 /// does not read the row: it compares the name with `NULL`, which is no name.
 const LOOK_TO_ACQUIRE: &str = "\
-SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1),
+SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1)
++ 8 * COALESCE(l.token IS NULL AND l.wanted_since < {since} AND {now} - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0),
 l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
 l.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
 FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
@@ -135,6 +140,7 @@ const CREATE_LOCK: &str = "\
 INSERT IGNORE INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT p.name, NULL, '', p.fence, {now}, {now}, NULL FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}";
 
+/// The mark of a process that has waited longer is cleared: that process did not come.
 const ACQUIRE: &str = "\
 UPDATE (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
 WHERE p.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) q
@@ -143,7 +149,8 @@ WHERE l.fence = {fence} AND (l.token IS NULL OR l.expires_at <= {now}) LIMIT 1 F
 STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = free.name
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
 SET p.token = {token}, p.fence = {next_fence}, l.token = {token}, l.fence = {next_fence}, l.owner = {owner},
-l.acquired_at = {now}, l.expires_at = {now} + {time}, l.data = COALESCE({data}, l.data)";
+l.acquired_at = {now}, l.expires_at = {now} + {time}, l.data = COALESCE({data}, l.data),
+l.wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END";
 
 /// The statement leaves the identity as it is, so the holder's own pins are not in the way.
 const RENEW: &str = "\
@@ -275,6 +282,13 @@ CAST(NULL AS CHAR), 2
 ",
     asked!()
 );
+
+/// Changes nothing if nobody holds the lock, or if the row is locked.
+const MARK: &str = "\
+UPDATE (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name} AND @@autocommit
+AND l.token IS NOT NULL AND l.expires_at > {now} LIMIT 1 FOR UPDATE SKIP LOCKED) held
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = held.name
+SET l.wanted_since = LEAST(COALESCE(l.wanted_since, {since}), {since})";
 
 const RETIRE: &str = "\
 UPDATE {locks} l SET l.expires_at = {now} + {time} + (l.expires_at = {now} + {time})

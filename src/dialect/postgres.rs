@@ -76,6 +76,7 @@ impl Sql for Pg {
             Operation::Release => RELEASE,
             Operation::ReleaseAsync => RELEASE_ASYNC,
             Operation::Want => WANT,
+            Operation::Mark => MARK,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
             Operation::ForceRelease => FORCE_RELEASE,
@@ -93,9 +94,23 @@ impl Sql for Pg {
     }
 }
 
-/// Gives a free row to the caller. If the last holder released the lock, the waiters that asked for a notification got
-/// one, so `wanted_until` is cleared. If the lock is taken over without a release, they got none, so `wanted_until`
-/// stays.
+/// Another process is to have a lock that was just released: it has marked the row, it has waited longer, and it polls
+/// within this time. `managed/turn.rs` has the rules, and `wait.rs` says how seldom a process polls.
+macro_rules! not_in_turn {
+    ($now:literal) => {
+        concat!(
+            "\
+l.token IS NULL AND l.wanted_since < {since} AND ",
+            $now,
+            " - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000"
+        )
+    };
+}
+
+/// Gives a free row to the caller. The mark of a process that has waited longer is cleared: that process did not come. If
+/// the last holder released the lock, the waiters that asked for a notification got one, so `wanted_until` is cleared.
+/// If the lock is taken over without a release, they got none, so `wanted_until` stays.
 macro_rules! take {
     ($now:literal) => {
         concat!(
@@ -108,7 +123,8 @@ acquired_at = ",
             ", expires_at = ",
             $now,
             " + {time}, data = COALESCE({data}, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END"
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
+wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END"
         )
     };
 }
@@ -136,16 +152,17 @@ macro_rules! acquire {
         concat!(
             "\
 WITH seen AS MATERIALIZED (
-SELECT {now} AS now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
-FROM (SELECT) one LEFT JOIN {locks} l ON l.name = {name}),
+SELECT one.now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+COALESCE(", not_in_turn!("one.now"), ", false) AS not_in_turn
+FROM (SELECT {now} AS now) one LEFT JOIN {locks} l ON l.name = {name}),
 taken AS (
 ",
             take!("seen.now"),
             "
-FROM seen WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND (l.token IS NULL
-OR ",
+FROM seen WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name}
+AND CASE WHEN l.token IS NULL THEN NOT (SELECT not_in_turn FROM seen) ELSE ",
             $free,
-            ") FOR UPDATE SKIP LOCKED) RETURNING l.fence),
+            " END FOR UPDATE SKIP LOCKED) RETURNING l.fence),
 ",
             $renewed,
             "born AS (
@@ -155,7 +172,7 @@ AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.
 ON CONFLICT (name) DO NOTHING RETURNING fence)
 SELECT seen.now, COALESCE((SELECT fence FROM taken), ",
             $fence,
-            "(SELECT fence FROM born)), 0::bigint, seen.name, seen.owner, seen.fence,
+            "(SELECT fence FROM born)), seen.not_in_turn::int::bigint, seen.name, seen.owner, seen.fence,
 seen.acquired_at, seen.expires_at, seen.data,
 CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint FROM seen"
         )
@@ -502,6 +519,13 @@ SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token IS NOT NULL
 AND l.expires_at > (SELECT now FROM clock)
 AND COALESCE(l.wanted_until, 0) < (SELECT now FROM clock) + {time} / 2 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE {locks} l SET wanted_until = clock.now + {time} FROM clock, held WHERE l.name = held.name";
+
+/// Changes nothing if nobody holds the lock, or if the row is locked.
+const MARK: &str = "\
+WITH held AS MATERIALIZED (
+SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token IS NOT NULL AND l.expires_at > {now}
+FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE {locks} l SET wanted_since = LEAST(l.wanted_since, {since}) FROM held WHERE l.name = held.name";
 
 const SET_DATA: &str = "\
 UPDATE {locks} l SET data = {data}

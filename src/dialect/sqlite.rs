@@ -55,6 +55,7 @@ impl Sql for Sqlite {
             Operation::LookMine => LOOK_MINE,
             Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
+            Operation::Mark => MARK,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
             Operation::ForceRelease => FORCE_RELEASE,
@@ -83,11 +84,14 @@ acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE exclude
 expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
 ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)"
+token = excluded.token, data = COALESCE(excluded.data, l.data),
+wanted_since = CASE WHEN l.token = excluded.token OR l.wanted_since > {since} THEN l.wanted_since END"
     };
 }
 
-/// Returns no row if another holder has the lock.
+/// Returns no row if another holder has the lock, or if another process is to have a lock that was just released: it has
+/// marked the row, it has waited longer, and it polls within this time. `managed/turn.rs` has the rules, and `wait.rs` says
+/// how seldom a process polls.
 const ACQUIRE: &str = concat!(
     "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -95,7 +99,9 @@ VALUES ({name}, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {d
 ",
     taking_the_row!(),
     "
-WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.acquired_at
+WHERE CASE WHEN l.token IS NULL THEN NOT COALESCE(l.wanted_since < {since} AND {now} - l.expires_at BETWEEN 0
+AND MIN(MAX((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0)
+ELSE l.token = excluded.token OR l.expires_at <= excluded.acquired_at END
 RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
 );
 
@@ -217,6 +223,11 @@ WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {
 const RELEASE: &str = "\
 UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
 WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
+
+/// Changes nothing if nobody holds the lock.
+const MARK: &str = "\
+UPDATE {locks} SET wanted_since = MIN(COALESCE(wanted_since, {since}), {since})
+WHERE name = {name} AND token IS NOT NULL AND expires_at > {now}";
 
 const SET_DATA: &str = "\
 UPDATE {locks} SET data = {data}

@@ -44,6 +44,7 @@ values! {
     "fence" Fence,
     "next_fence" NextFence,
     "time" Time,
+    "since" Since,
     "local" Local,
     "longest" Longest,
     "expired" Expired,

@@ -47,33 +47,45 @@ impl Wanted {
         &self,
         executor: &mut E,
         token: &Token,
-    ) -> Result<Attempt<Vec<Lease>>> {
+        since: Option<i64>,
+    ) -> Result<Option<Attempt<Vec<Lease>>>> {
         match self {
             Self::One(lock) => {
-                let attempt = protocol::try_as(executor, lock, token).await?;
-                Ok(attempt.map(|lease| vec![lease]))
+                let attempt = protocol::try_in_turn(executor, lock, token, since).await?;
+                Ok(attempt.map(|attempt| attempt.map(|lease| vec![lease])))
             }
-            Self::Set(set, choice) => sets::try_set(executor, set, *choice, token).await,
+            Self::Set(set, choice) => sets::try_set(executor, set, *choice, token).await.map(Some),
         }
     }
 }
 
 impl<P: Pool> Locker<P> {
     /// Tries once. If the release is to be announced, the request asks for the announcement before it tries, because
-    /// the lock may be released between the two.
+    /// the lock may be released between the two. If the process takes turns with others, `since` says since when it has
+    /// waited. Returns `None` if the lock is free, and another process is to have it first.
     pub(super) async fn try_once(
         &self,
         wanted: &Wanted,
         within: Duration,
         is_to_be_announced: bool,
-    ) -> Result<Attempt<Unclaimed<P>>> {
+        since: Option<i64>,
+    ) -> Result<Option<Attempt<Unclaimed<P>>>> {
         let request = Try {
             locker: self.clone(),
             wanted: wanted.clone(),
             token: protocol::token_for(wanted.prototype())?,
             is_to_be_announced,
+            since,
         };
         let request = async move |executor: &mut P::Executor| request.send(executor).await;
+        self.ask(Some(within), request).await
+    }
+
+    /// Marks the row: this process has waited since this moment. Returns whether the mark was made.
+    pub(super) async fn mark(&self, lock: &Lock, within: Duration, since: i64) -> Result<bool> {
+        let lock = lock.clone();
+        let request =
+            async move |executor: &mut P::Executor| protocol::mark(executor, &lock, since).await;
         self.ask(Some(within), request).await
     }
 }
@@ -83,29 +95,33 @@ struct Try<P: Pool> {
     wanted: Wanted,
     token: Token,
     is_to_be_announced: bool,
+    since: Option<i64>,
 }
 
 impl<P: Pool> Try<P> {
     async fn send<E: Executor<Backend: Winning>>(
         self,
         executor: &mut E,
-    ) -> Result<Attempt<Unclaimed<P>>> {
+    ) -> Result<Option<Attempt<Unclaimed<P>>>> {
         if self.is_to_be_announced {
             protocol::want(executor, self.wanted.prototype(), WINDOW).await?;
         }
         let unanswered = Unanswered(&self);
-        let attempt = self.wanted.acquire(executor, &self.token).await;
+        let acquired = self.wanted.acquire(executor, &self.token, self.since);
+        let attempt = acquired.await;
         if !matches!(&attempt, Err(error) if error.leaves_open()) {
             std::mem::forget(unanswered);
         }
-        let attempt = attempt?;
+        let Some(attempt) = attempt? else {
+            return Ok(None);
+        };
         if !attempt.is_busy() && executor.in_transaction() {
             return Err(is_inside_transaction()); // and the connection is dropped, which takes the leases back
         }
-        Ok(attempt.map(|leases| Unclaimed {
+        Ok(Some(attempt.map(|leases| Unclaimed {
             locker: self.locker.clone(),
             leases,
-        }))
+        })))
     }
 }
 

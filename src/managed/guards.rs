@@ -7,6 +7,7 @@ use super::event::EventKind;
 use super::held_lease::{HeldLease, Pinning};
 use super::pool::Pool;
 use super::request::is_inside_transaction;
+use super::turn::Turn;
 use crate::answer::Forced;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -18,9 +19,15 @@ use crate::protocol::{self, Executor, Session};
 
 impl<P: Pool> Locker<P> {
     /// Keeps a lease alive from now on, and returns its guard.
-    pub(super) fn guard_of(&self, lease: Lease, ends: Option<Moment>) -> Result<Guard<P>> {
+    pub(super) fn guard_of(
+        &self,
+        lease: Lease,
+        ends: Option<Moment>,
+        turn: Option<Turn>,
+    ) -> Result<Guard<P>> {
         let every = self.settings.every(lease.lock.ttl);
-        let held = self.held_lease(lease, ends);
+        let held = self.held_lease(lease, ends, turn);
+        self.queues.held(held.lock(), held.fence());
         if let Some(number) = self.keeper.keep(held.clone(), every) {
             return Ok(Guard::new(self.clone(), number, held));
         }
@@ -30,7 +37,7 @@ impl<P: Pool> Locker<P> {
 
     /// Gives back, in the background, a lease that has no guard.
     pub(super) fn give_back(&self, lease: Lease) {
-        self.give_back_later(self.held_lease(lease, None), Moment::default());
+        self.give_back_later(self.held_lease(lease, None, None), Moment::default());
     }
 
     /// Extends a lease that was acquired elsewhere, and keeps it alive from now on.
@@ -51,7 +58,7 @@ impl<P: Pool> Locker<P> {
         if outcome.is_lost() {
             return Err(lease.lost());
         }
-        let guard = self.guard_of(lease, self.settings.ends(sent))?;
+        let guard = self.guard_of(lease, self.settings.ends(sent), None)?;
         let waited = Moment::now().since(sent);
         guard.tell(EventKind::Acquired { waited });
         Ok(guard)
@@ -89,11 +96,12 @@ impl<P: Pool> Locker<P> {
         self.settings.observer.tell(lock, None, what);
     }
 
-    fn held_lease(&self, lease: Lease, ends: Option<Moment>) -> Arc<HeldLease> {
+    fn held_lease(&self, lease: Lease, ends: Option<Moment>, turn: Option<Turn>) -> Arc<HeldLease> {
         let observer = self.settings.observer.clone();
         let at_least = self.settings.at_least;
         let pins = Pinning::of::<<P::Executor as Executor>::Backend>(&lease.lock);
-        Arc::new(HeldLease::new(lease, at_least, ends, pins, observer))
+        let held = HeldLease::new(lease, at_least, ends, pins, observer);
+        Arc::new(held.in_turn(turn))
     }
 
     /// Gives a lease back in the background. The lock stays held until this moment.

@@ -11,6 +11,7 @@ use super::bell::Bell;
 use super::event::{EventKind, Observer};
 use super::locked;
 use super::trust::Trust;
+use super::turn::Turn;
 use crate::clock::Moment;
 use crate::dialect::Sql;
 use crate::lease::Lease;
@@ -31,6 +32,8 @@ pub(crate) struct HeldLease {
     at_least: Duration,
     /// Whether its pins are writes.
     pins_write: bool,
+    /// The turn of this process, if the lock was waited for in a queue.
+    pub(crate) turn: Option<Turn>,
 }
 
 /// What the pins of a lease are like on its database.
@@ -95,7 +98,12 @@ impl HeldLease {
             fence: lease.fence,
             at_least,
             pins_write: pins.are_writes,
+            turn: None,
         }
+    }
+
+    pub(crate) fn in_turn(self, turn: Option<Turn>) -> Self {
+        Self { turn, ..self }
     }
 
     pub(crate) fn lock(&self) -> &Lock {

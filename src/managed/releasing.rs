@@ -80,7 +80,12 @@ impl Release {
 
 /// Tells the observer and the waiters of this process how the release ended.
 pub(crate) fn tell_given_back(held: &HeldLease, queues: &Queues, outcome: &Result<Outcome>) {
-    queues.released(held.lock());
+    match held.turn {
+        Some(turn) if matches!(outcome, Ok(Outcome::Done | Outcome::DoneLate)) => {
+            queues.released_in(turn, held.lock());
+        }
+        _ => queues.released(held.lock()),
+    }
     match outcome {
         Ok(Outcome::Lost) => held.tell_lost(),
         Ok(_) => held.tell(EventKind::Released {

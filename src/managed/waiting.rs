@@ -7,7 +7,7 @@ use super::event::EventKind;
 use super::into_lock::IntoLock;
 use super::listening::Listening;
 use super::pool::{Pool, Runtime};
-use super::queue::Ticket;
+use super::queue::{Seen, Ticket};
 use crate::answer::Attempt;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -120,6 +120,11 @@ struct Waiting<'w, P: Pool> {
     was_named: bool,
 }
 
+enum Answer<P: Pool> {
+    Acquired(Unclaimed<P>),
+    InVain(Seen),
+}
+
 enum Step<P: Pool> {
     Ended(Attempt<Vec<Guard<P>>>),
     Pause(Duration),
@@ -146,45 +151,69 @@ impl<'w, P: Pool> Waiting<'w, P> {
 
     async fn step(&mut self) -> Result<Step<P>> {
         let sent = Moment::now();
-        let (holder, error) = match self.take_turn().await {
-            Ok(Attempt::Acquired(acquired)) => return self.hold(acquired, sent),
-            Ok(Attempt::Busy(holder)) => (holder, None),
-            Err(error) if self.waits && error.may_pass() => (None, Some(error)),
+        let (seen, error) = match self.ask().await {
+            Ok(Answer::Acquired(acquired)) => return self.hold(acquired, sent),
+            Ok(Answer::InVain(seen)) => (seen, None),
+            Err(error) if self.waits && error.may_pass() => (Seen::Busy(None), Some(error)),
             Err(error) => return Err(error),
         };
-        match (self.pause(holder.as_ref()), error) {
+        match (self.pause(&seen), error) {
             (Some(pause), _) => Ok(Step::Pause(pause)),
-            (None, None) => Ok(Step::Ended(Attempt::Busy(holder))),
+            (None, None) => Ok(Step::Ended(Attempt::Busy(seen.holder().cloned()))),
             (None, Some(error)) => Err(error),
         }
     }
 
-    /// Asks the database if it is this waiter's turn. Otherwise returns the holder that the database has named to the
-    /// first waiter of the queue.
-    async fn take_turn(&mut self) -> Result<Attempt<Unclaimed<P>>> {
+    /// Asks the database, if this waiter is to ask. Otherwise returns what the first waiter of the queue has seen.
+    async fn ask(&mut self) -> Result<Answer<P>> {
         if self.locker.keeper.is_closed() {
             return Err(Error::Closed);
         }
-        if !self.ticket.takes_turn() {
-            return Ok(Attempt::Busy(self.ticket.holder()));
+        if !self.ticket.is_to_ask(self.is_last_try()) {
+            return Ok(Answer::InVain(self.ticket.seen()));
         }
-        let mut attempt = self.try_once(false).await?;
-        if let Attempt::Busy(Some(holder)) = &attempt {
-            if self.ticket.is_in_queue() && self.asks_for_announcement(holder) {
-                attempt = self.try_once(true).await?;
+        let answer = self.try_once(false).await?;
+        if let Answer::InVain(Seen::Busy(Some(holder))) = &answer {
+            self.mark(holder).await;
+            if self.asks_for_announcement(holder) {
+                return self.try_once(true).await;
             }
         }
-        if let Attempt::Busy(holder) = &attempt {
-            self.ticket.note(holder.as_ref());
-        }
-        Ok(attempt)
+        Ok(answer)
     }
 
-    async fn try_once(&self, is_to_be_announced: bool) -> Result<Attempt<Unclaimed<P>>> {
+    /// Tries once. The last try of a wait takes no turns, so no wait ends in vain while the lock is free.
+    async fn try_once(&self, is_to_be_announced: bool) -> Result<Answer<P>> {
+        let since = self.ticket.counts_since().filter(|_| !self.is_last_try());
         let within = self.patience();
-        self.locker
-            .try_once(self.wanted, within, is_to_be_announced)
-            .await
+        let attempt = self
+            .locker
+            .try_once(self.wanted, within, is_to_be_announced, since)
+            .await?;
+        let seen = match attempt {
+            Some(Attempt::Acquired(acquired)) => return Ok(Answer::Acquired(acquired)),
+            Some(Attempt::Busy(holder)) => Seen::Busy(holder),
+            None => Seen::NotInTurn,
+        };
+        self.ticket.note(&seen);
+        Ok(Answer::InVain(seen))
+    }
+
+    /// Marks the row for this process if it was passed over, once for each holder. A mark is a hint: if it fails, the next
+    /// try has the same error, or makes the mark.
+    async fn mark(&self, holder: &Holder) {
+        let Some(since) = self.ticket.mark(holder).filter(|_| !self.is_last_try()) else {
+            return;
+        };
+        let lock = self.wanted.prototype();
+        let marked = self.locker.mark(lock, self.patience(), since).await;
+        if marked.unwrap_or(false) {
+            self.ticket.note_marked(holder);
+        }
+    }
+
+    fn is_last_try(&self) -> bool {
+        self.pauses.is_last_try(Moment::now().since(self.began))
     }
 
     /// The timeout for an answer. It has three limits: an answer that takes longer than the ttl is useless, later
@@ -207,29 +236,41 @@ impl<'w, P: Pool> Waiting<'w, P> {
     fn asks_for_announcement(&self, holder: &Holder) -> bool {
         let (now, listening) = (Moment::now(), self.locker.listening.as_ref());
         let is_heard = listening.is_some_and(Listening::hears::<P::Runtime>);
-        if !is_heard || self.ticket.is_announced(holder, now) {
+        if self.ticket.is_alone() || !is_heard || self.is_told(holder) {
             return false;
         }
         self.ticket.note_announced(holder, now.after(WINDOW / 2));
         true
     }
 
+    /// Whether the waiter is told when this holder releases the lock, by this process or by the database.
+    fn is_told(&self, holder: &Holder) -> bool {
+        self.ticket.is_held_here(holder) || self.ticket.is_announced(holder, Moment::now())
+    }
+
     /// How long to pause before the next try; `None` when the wait is over.
-    fn pause(&mut self, holder: Option<&Holder>) -> Option<Duration> {
-        let now = Moment::now();
-        let waited = now.since(self.began);
+    fn pause(&mut self, seen: &Seen) -> Option<Duration> {
+        let (waited, holder) = (Moment::now().since(self.began), seen.holder());
         // The last answer named a holder, and this answer does not: the lock is about to change hands. So the usual
         // pauses begin anew.
         if std::mem::replace(&mut self.was_named, holder.is_some()) && holder.is_none() {
             self.pauses.restart();
         }
-        let pause = if self.ticket.is_first() {
-            let is_told = holder.is_some_and(|holder| self.ticket.is_announced(holder, now));
-            let left = holder.map(|holder| holder.time_left);
-            self.pauses.next_if_told(is_told, waited, left)
-        } else {
-            self.pauses.until_turn(waited)
+        let pause = match seen {
+            _ if !self.ticket.is_first() => self.pauses.until_first(waited),
+            Seen::NotInTurn => self.pauses.next_if_free(waited),
+            Seen::Busy(_) if self.ticket.is_alone() => {
+                let time_left = holder.map(|holder| holder.time_left);
+                self.pauses.next(waited, time_left)
+            }
+            Seen::Busy(_) => {
+                let is_told = holder.is_some_and(|holder| self.is_told(holder));
+                self.pauses.next_in_queue(is_told, waited, holder)
+            }
         };
+        // No wait ends in vain while the lock is free: the last try follows, which takes no turns.
+        let is_free = matches!(seen, Seen::NotInTurn);
+        let pause = pause.or_else(|| is_free.then_some(Duration::ZERO));
         let what = match pause {
             Some(_) => EventKind::Waiting { holder },
             None => EventKind::Busy { holder, waited },
@@ -243,11 +284,13 @@ impl<'w, P: Pool> Waiting<'w, P> {
     fn hold(&mut self, acquired: Unclaimed<P>, sent: Moment) -> Result<Step<P>> {
         let waited = Moment::now().since(self.began);
         let leases = acquired.claim();
-        self.ticket.won = leases.first().map(|lease| lease.fence);
+        let turn = leases
+            .first()
+            .and_then(|lease| self.ticket.win(lease.fence));
         let ends = self.locker.settings.ends(sent);
         let guards: Vec<Result<Guard<P>>> = leases
             .into_iter()
-            .map(|lease| self.locker.guard_of(lease, ends))
+            .map(|lease| self.locker.guard_of(lease, ends, turn))
             .collect(); // all of them, before the first error lets go of the others
         let guards: Result<Vec<Guard<P>>> = guards.into_iter().collect();
         let guards = guards?;

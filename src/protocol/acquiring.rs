@@ -18,7 +18,8 @@ pub(crate) async fn try_acquire<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
 ) -> Result<Attempt> {
-    try_as(executor, lock, &token_for(lock)?).await
+    let attempt = try_in_turn(executor, lock, &token_for(lock)?, None).await?;
+    Ok(attempt.unwrap_or(Attempt::Busy(None)))
 }
 
 /// Tries until the lock is acquired or the wait is over. Cancel-safe between two tries, because nothing is held then. A
@@ -91,9 +92,10 @@ pub(crate) async fn try_hold<E: Executor<Backend: Winning>>(
             key: lock.key().to_owned(),
         });
     }
-    Ok(match E::Backend::win(executor, lock, None).await? {
+    Ok(match E::Backend::win(executor, lock, None, None).await? {
         Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
         Won::Busy(holder) => Attempt::Busy(holder),
+        Won::NotInTurn => Attempt::Busy(None),
     })
 }
 
@@ -101,19 +103,23 @@ pub(crate) fn token_for(lock: &Lock) -> Result<Token> {
     lock.token.clone().map_or_else(Token::random, Ok)
 }
 
-pub(crate) async fn try_as<E: Executor<Backend: Winning>>(
+/// Tries once for a process that has waited since this moment of the database's clock, if it takes turns with others.
+/// `None` if the lock is free, and another process is to have it first.
+pub(crate) async fn try_in_turn<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
     token: &Token,
-) -> Result<Attempt> {
+    since: Option<i64>,
+) -> Result<Option<Attempt>> {
     let sent = Moment::now();
-    let won = E::Backend::win(executor, lock, Some(token)).await;
+    let won = E::Backend::win(executor, lock, Some(token), since).await;
     match contention_is_busy(executor, won, Won::Busy(None))? {
-        Won::Busy(holder) => Ok(Attempt::Busy(holder)),
+        Won::Busy(holder) => Ok(Some(Attempt::Busy(holder))),
+        Won::NotInTurn => Ok(None),
         Won::Fence(fence) | Won::Renewed(fence) => {
             let lease = Lease::new(lock, token.clone(), fence, sent);
             refuse_if_late(executor, slice::from_ref(&lease), sent).await?;
-            Ok(Attempt::Acquired(lease))
+            Ok(Some(Attempt::Acquired(lease)))
         }
     }
 }

@@ -109,6 +109,19 @@ fn by_acquisition(rows: Vec<LockRow>) -> Mine {
     rows.into_iter().filter_map(keyed).collect()
 }
 
+/// Marks the row: a process has waited for the lock since this moment of the database's clock. Returns whether the row is
+/// marked now by this process. A mark is a hint, so contention is no error. There are no marks inside a transaction: the
+/// holder's heartbeats would wait for its end.
+pub(crate) async fn mark<E: Executor>(executor: &mut E, lock: &Lock, since: i64) -> Result<bool> {
+    if executor.in_transaction() {
+        return Ok(false);
+    }
+    match executor.run(Statement::mark(lock, since)).await {
+        Err(error) if error.is_transient() => Ok(false),
+        changed => Ok(changed? > 0),
+    }
+}
+
 /// Asks for a notification when the holder releases the lock within this time, where the database can notify. A
 /// notification is a hint, so a refusal is no error. It is not asked for inside a transaction: the holder's heartbeats
 /// would wait for the end of that transaction.

@@ -22,11 +22,13 @@ use crate::token::Token;
 /// A database in which locks are acquired.
 pub trait Winning: Dialect {
     /// Tries once to acquire a lock. Without a token the row names no holder: the row stays locked until the
-    /// transaction ends, and the lock is free then.
+    /// transaction ends, and the lock is free then. `since` says since when the process has waited, if it takes turns with
+    /// others: see `managed/turn.rs`.
     fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
+        since: Option<i64>,
     ) -> impl Future<Output = Result<Won>> + Send;
 
     /// Tries once to acquire all locks of a set, or none of them.
@@ -51,6 +53,8 @@ pub enum Won {
     /// The token held the lock already, and the lease is extended.
     Renewed(i64),
     Busy(Option<Holder>),
+    /// The lock is free, and another process is to have it first.
+    NotInTurn,
 }
 
 /// The result of one try for a set: the keys that were acquired, with their fences.

@@ -13,9 +13,10 @@ use crate::clock::Moment;
 use crate::dialect::{Dialect, Value};
 use crate::lease::Lease;
 use crate::list::List;
-use crate::lock::Lock;
+use crate::lock::{Lock, micros};
 use crate::set::LockSet;
 use crate::token::Token;
+use crate::wait::{BRIEF_IN_QUEUE, LONGEST_IN_QUEUE};
 
 /// Every operation, with the values of an example.
 fn examples(engine: &str) -> Vec<Statement> {
@@ -37,6 +38,7 @@ fn examples(engine: &str) -> Vec<Statement> {
         Statement::retire(&lease, lock.ttl),
         Statement::release(&lease),
         Statement::set_data(&lease, Some("text")),
+        Statement::mark(&lock, 7),
         Statement::snapshot(),
         Statement::steps(&list.table()),
         Statement::facts(&list.table()),
@@ -49,7 +51,7 @@ fn examples(engine: &str) -> Vec<Statement> {
     }
     if engine == "mysql" {
         all.push(Statement::create_pin(&lock, 7));
-        all.push(Statement::look_to_acquire(&lock, Some(token()), true));
+        all.push(Statement::look_to_acquire(&lock, Some(token()), true).in_turn(Some(7)));
         all.push(Statement::peek_nowait(&lock, Some(token())));
         all.push(Statement::session(7));
         all.push(Statement::pin_by_writing(&lease));
@@ -108,6 +110,21 @@ where
         snapshot, blessed,
         "the SQL has changed; `cargo xtask tidy --bless` accepts it"
     );
+}
+
+/// A statement that acquires leaves the lock to another process for as long as that process may pause.
+#[test]
+fn the_statements_know_how_long_a_waiter_may_pause() {
+    let [shortest, longest] = [BRIEF_IN_QUEUE, LONGEST_IN_QUEUE].map(micros);
+    let bounds = format!(" / 4, {shortest}), {longest}) + 100000");
+    for engine in ["mysql", "postgres", "sqlite"] {
+        let path = format!(
+            "{}/tests/snapshots/{engine}.sql",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let sql = std::fs::read_to_string(path).unwrap();
+        assert!(sql.contains(&bounds), "{engine}: {bounds}");
+    }
 }
 
 #[cfg(feature = "postgres")]

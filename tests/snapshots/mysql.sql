@@ -63,6 +63,13 @@ UPDATE `diesel_locks` l SET l.data = ?, l.expires_at = l.expires_at + 1
 WHERE l.name = ? AND l.token = ? AND l.fence = ? AND (l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) <= ?
 -- binds: [Some("text"), "invoices|42", Some(<token>), 7, 0]
 
+-- Mark
+UPDATE (SELECT l.name FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name = ? AND @@autocommit
+AND l.token IS NOT NULL AND l.expires_at > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) LIMIT 1 FOR UPDATE SKIP LOCKED) held
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = held.name
+SET l.wanted_since = LEAST(COALESCE(l.wanted_since, ?), ?)
+-- binds: ["invoices|42", Some(7), Some(7)]
+
 -- Snapshot
 SELECT (/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ IN ('REPEATABLE-READ', 'SERIALIZABLE'))
 -- binds: []
@@ -113,13 +120,15 @@ INSERT IGNORE INTO `diesel_locks_pins` (name, token, fence) VALUES (?, NULL, ?)
 -- binds: ["invoices|42", 7]
 
 -- LookToAcquire
-SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1),
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1)
++ 8 * COALESCE(l.token IS NULL AND l.wanted_since < ? AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0),
 l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
 l.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
 FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
 FROM (SELECT ? = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
 LEFT JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, ?)
--- binds: [Some(<token>), 1, "invoices|42"]
+-- binds: [Some(7), Some(<token>), 1, "invoices|42"]
 
 -- PeekNowait
 SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
@@ -165,8 +174,9 @@ WHERE l.fence = ? AND (l.token IS NULL OR l.expires_at <= TIMESTAMPDIFF(MICROSEC
 STRAIGHT_JOIN `diesel_locks_pins` p FORCE INDEX (PRIMARY) ON p.name = free.name
 STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
 SET p.token = ?, p.fence = ?, l.token = ?, l.fence = ?, l.owner = ?,
-l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?, l.data = COALESCE(?, l.data)
--- binds: ["invoices|42", 7, Some(<token>), 8, Some(<token>), 8, "web-1", 30000000, None]
+l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?, l.data = COALESCE(?, l.data),
+l.wanted_since = CASE WHEN l.wanted_since > ? THEN l.wanted_since END
+-- binds: ["invoices|42", 7, Some(<token>), 8, Some(<token>), 8, "web-1", 30000000, None, None]
 
 -- Renew
 UPDATE (SELECT l.name FROM `diesel_locks` l FORCE INDEX (PRIMARY)

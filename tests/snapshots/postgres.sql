@@ -76,6 +76,13 @@ WHERE l.name = $2 AND l.token = $3 AND l.fence = $4
 RETURNING (l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
 -- binds: [Some("text"), "invoices|42", Some(<token>), 7]
 
+-- Mark
+WITH held AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND l.token IS NOT NULL AND l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE "diesel_locks" l SET wanted_since = LEAST(l.wanted_since, $2) FROM held WHERE l.name = held.name
+-- binds: ["invoices|42", Some(7)]
+
 -- Snapshot
 SELECT (pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable'))::int::bigint
 -- binds: []
@@ -146,23 +153,26 @@ UPDATE "diesel_locks" l SET wanted_until = clock.now + $2 FROM clock, held WHERE
 
 -- Acquire
 WITH seen AS MATERIALIZED (
-SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data
-FROM (SELECT) one LEFT JOIN "diesel_locks" l ON l.name = $1),
+SELECT one.now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+COALESCE(l.token IS NULL AND l.wanted_since < $1 AND one.now - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false) AS not_in_turn
+FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) one LEFT JOIN "diesel_locks" l ON l.name = $2),
 taken AS (
-UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, seen.now),
-acquired_at = seen.now, expires_at = seen.now + $4, data = COALESCE($5, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END
-FROM seen WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND (l.token IS NULL
-OR l.expires_at <= (SELECT now FROM seen)) FOR UPDATE SKIP LOCKED) RETURNING l.fence),
+UPDATE "diesel_locks" l SET token = $3, owner = $4, fence = GREATEST(l.fence + 1, seen.now),
+acquired_at = seen.now, expires_at = seen.now + $5, data = COALESCE($6, l.data),
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
+wanted_since = CASE WHEN l.wanted_since > $1 THEN l.wanted_since END
+FROM seen WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $2
+AND CASE WHEN l.token IS NULL THEN NOT (SELECT not_in_turn FROM seen) ELSE l.expires_at <= (SELECT now FROM seen) END FOR UPDATE SKIP LOCKED) RETURNING l.fence),
 born AS (
 INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT $1, $2, $3, seen.now, seen.now, seen.now + $4, $5 FROM seen WHERE seen.name IS NULL
-AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($6)::pg_catalog.oid, $1), 0))
+SELECT $2, $3, $4, seen.now, seen.now, seen.now + $5, $6 FROM seen WHERE seen.name IS NULL
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($7)::pg_catalog.oid, $2), 0))
 ON CONFLICT (name) DO NOTHING RETURNING fence)
-SELECT seen.now, COALESCE((SELECT fence FROM taken), (SELECT fence FROM born)), 0::bigint, seen.name, seen.owner, seen.fence,
+SELECT seen.now, COALESCE((SELECT fence FROM taken), (SELECT fence FROM born)), seen.not_in_turn::int::bigint, seen.name, seen.owner, seen.fence,
 seen.acquired_at, seen.expires_at, seen.data,
-CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $2 THEN 2 ELSE 1 END::bigint FROM seen
--- binds: ["invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
+CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $3 THEN 2 ELSE 1 END::bigint FROM seen
+-- binds: [None, "invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
 
 -- Purge
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
@@ -192,7 +202,8 @@ SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
 acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
+wanted_since = CASE WHEN l.wanted_since > $6 THEN l.wanted_since END
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)
@@ -201,7 +212,7 @@ won AS (SELECT name, fence FROM taken UNION ALL SELECT name, fence FROM renewed)
 SELECT clock.now, won.fence, 0::bigint, seen.name, seen.owner, seen.fence, seen.acquired_at, seen.expires_at,
 seen.data, CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $2 THEN 2 ELSE 1 END::bigint
 FROM clock CROSS JOIN seen LEFT JOIN won ON won.name = seen.name
--- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), "web-1", 30000000, None]
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), "web-1", 30000000, None, None]
 
 -- AcquireAny
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
@@ -220,7 +231,8 @@ LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
 acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END
+wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
+wanted_since = CASE WHEN l.wanted_since > $6 THEN l.wanted_since END
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
 UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + $4), data = COALESCE($5, l.data)
@@ -230,7 +242,7 @@ SELECT asked.name FROM asked WHERE NOT EXISTS (SELECT FROM seen WHERE seen.name 
 AND NOT EXISTS (SELECT FROM seen WHERE seen.token = $2) AND NOT EXISTS (SELECT FROM free)),
 gated AS MATERIALIZED (
 SELECT name FROM missing
-WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($6)::pg_catalog.oid, name), 0)) LIMIT 1),
+WHERE pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($7)::pg_catalog.oid, name), 0)) LIMIT 1),
 born AS (
 INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT gated.name, $2, $3, clock.now, clock.now, clock.now + $4, $5 FROM clock, gated
@@ -241,7 +253,7 @@ ORDER BY expires_at LIMIT 1)
 SELECT clock.now, won.fence, (SELECT COUNT(*) FROM gated), COALESCE(won.name, s.name), s.owner, s.fence, s.acquired_at, s.expires_at,
 s.data, CASE WHEN s.token IS NULL THEN 0 WHEN s.token = $2 THEN 2 ELSE 1 END::bigint
 FROM clock LEFT JOIN won ON true LEFT JOIN soonest s ON won.name IS NULL
--- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", Some(<token>), "web-1", 30000000, None, None, "\"diesel_locks\""]
 
 -- CreateAll
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),

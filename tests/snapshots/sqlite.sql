@@ -49,6 +49,11 @@ UPDATE `diesel_locks` SET data = ?
 WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
 -- binds: [Some("text"), "invoices|42", Some(<token>), 7, 0, 0]
 
+-- Mark
+UPDATE `diesel_locks` SET wanted_since = MIN(COALESCE(wanted_since, ?), ?)
+WHERE name = ? AND token IS NOT NULL AND expires_at > CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000
+-- binds: [Some(7), Some(7), "invoices|42"]
+
 -- Snapshot
 SELECT 1
 -- binds: []
@@ -86,10 +91,13 @@ acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE exclude
 expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
 ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)
-WHERE l.token IS NULL OR l.token = excluded.token OR l.expires_at <= excluded.acquired_at
+token = excluded.token, data = COALESCE(excluded.data, l.data),
+wanted_since = CASE WHEN l.token = excluded.token OR l.wanted_since > ? THEN l.wanted_since END
+WHERE CASE WHEN l.token IS NULL THEN NOT COALESCE(l.wanted_since < ? AND CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 - l.expires_at BETWEEN 0
+AND MIN(MAX((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0)
+ELSE l.token = excluded.token OR l.expires_at <= excluded.acquired_at END
 RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
--- binds: ["invoices|42", Some(<token>), "web-1", 1000000, 30000000, None]
+-- binds: ["invoices|42", Some(<token>), "web-1", 1000000, 30000000, None, None, None]
 
 -- Purge
 DELETE FROM `diesel_locks` WHERE name >= ? AND name < ?
@@ -108,9 +116,10 @@ acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE exclude
 expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
 ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)
+token = excluded.token, data = COALESCE(excluded.data, l.data),
+wanted_since = CASE WHEN l.token = excluded.token OR l.wanted_since > ? THEN l.wanted_since END
 RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
--- binds: [Some(<token>), "web-1", 1000000, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", "[\"invoices|42\",\"invoices|43\"]", Some(<token>)]
+-- binds: [Some(<token>), "web-1", 1000000, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", "[\"invoices|42\",\"invoices|43\"]", Some(<token>), None]
 
 -- AcquireAny
 INSERT INTO `diesel_locks` AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -124,9 +133,10 @@ acquired_at = CASE WHEN l.token = excluded.token THEN l.acquired_at ELSE exclude
 expires_at = CASE WHEN l.token = excluded.token THEN MAX(l.expires_at, excluded.expires_at)
 ELSE excluded.expires_at END,
 owner = CASE WHEN l.token = excluded.token THEN l.owner ELSE excluded.owner END,
-token = excluded.token, data = COALESCE(excluded.data, l.data)
+token = excluded.token, data = COALESCE(excluded.data, l.data),
+wanted_since = CASE WHEN l.token = excluded.token OR l.wanted_since > ? THEN l.wanted_since END
 RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2
--- binds: [Some(<token>), "web-1", 1000000, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>)]
+-- binds: [Some(<token>), "web-1", 1000000, 30000000, None, "[\"invoices|42\",\"invoices|43\"]", Some(<token>), Some(<token>), None]
 
 -- LookAll
 SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,

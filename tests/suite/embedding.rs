@@ -214,13 +214,13 @@ fn damages(world: &World) -> Vec<Damage> {
             (
                 "shadowed",
                 "CREATE TEMPORARY TABLE {t} (name TEXT PRIMARY KEY, token TEXT, owner TEXT, fence BIGINT, \
-             acquired_at BIGINT, expires_at BIGINT, data TEXT, wanted_until BIGINT)",
+             acquired_at BIGINT, expires_at BIGINT, data TEXT, wanted_until BIGINT, wanted_since BIGINT)",
                 &["place is temp", "Table::in_schema"],
             ),
             (
                 "collated",
                 "ALTER TABLE {t} RENAME TO old; CREATE TABLE {t} (name TEXT COLLATE NOCASE PRIMARY KEY, token TEXT, \
-             owner TEXT, fence BIGINT, acquired_at BIGINT, expires_at BIGINT, data TEXT, wanted_until BIGINT); \
+             owner TEXT, fence BIGINT, acquired_at BIGINT, expires_at BIGINT, data TEXT, wanted_until BIGINT, wanted_since BIGINT); \
              DROP TABLE old",
                 &["NOCASE", FOLDED],
             ),

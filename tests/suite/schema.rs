@@ -47,7 +47,7 @@ where
 }
 
 fn columns() -> Vec<Described> {
-    let (name, token, owner, fence, acquired_at, expires_at, data, wanted_until) =
+    let (name, token, owner, fence, acquired_at, expires_at, data, wanted_until, wanted_since) =
         locks::table::all_columns();
     vec![
         describe(name),
@@ -58,6 +58,7 @@ fn columns() -> Vec<Described> {
         describe(expires_at),
         describe(data),
         describe(wanted_until),
+        describe(wanted_since),
     ]
 }
 

@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS `diesel_locks` (
     acquired_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     data TEXT,
-    wanted_until BIGINT
+    wanted_until BIGINT,
+    wanted_since BIGINT
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Who the holder is, in a row that its heartbeat does not touch: this is what a transaction pins.

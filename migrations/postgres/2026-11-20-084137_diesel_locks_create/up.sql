@@ -9,7 +9,8 @@ CREATE TABLE "diesel_locks" (
     acquired_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     data TEXT,
-    wanted_until BIGINT
+    wanted_until BIGINT,
+    wanted_since BIGINT
 ) WITH (
     fillfactor = 50,
     autovacuum_vacuum_scale_factor = 0.05,

@@ -24,6 +24,8 @@ use crate::token::Token;
 const OPEN: i64 = 1;
 /// In [`LockRow::session`]: the transaction is SERIALIZABLE, where every read locks, so the lock's row was not read.
 const READS_LOCK: i64 = 2;
+/// In [`LockRow::session`]: the lock is free, and another process is to have it first.
+const NOT_IN_TURN: i64 = 8;
 /// In [`LockRow::session`]: a row that cannot be locked at once would cost the whole transaction.
 const TIMEOUT_ROLLS_BACK: i64 = 4;
 
@@ -32,13 +34,18 @@ impl Winning for Mysql {
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
+        since: Option<i64>,
     ) -> Result<Won> {
-        let query = Statement::look_to_acquire(lock, token.cloned(), executor.in_transaction());
+        let inside = executor.in_transaction();
+        let query = Statement::look_to_acquire(lock, token.cloned(), inside).in_turn(since);
         let Some(seen) = executor.load(query).await?.pop() else {
             return Ok(Won::Busy(None));
         };
         if let Some(holder) = seen.other_holder() {
             return Ok(Won::Busy(Some(holder)));
+        }
+        if seen.session & NOT_IN_TURN != 0 {
+            return Ok(Won::NotInTurn);
         }
         let is_open = seen.session & OPEN != 0;
         if is_open {
@@ -48,10 +55,10 @@ impl Winning for Mysql {
             return acquire_unseen(executor, lock, token, seen).await;
         }
         if !is_open {
-            return take(executor, lock, token, &seen).await;
+            return take(executor, lock, token, since, &seen).await;
         }
         match peek(executor, lock, token, &seen).await? {
-            Some(known) => take(executor, lock, token, &known).await,
+            Some(known) => take(executor, lock, token, since, &known).await,
             None => Ok(Won::Busy(None)),
         }
     }
@@ -65,7 +72,7 @@ impl Winning for Mysql {
     ) -> Result<WonSet> {
         let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
         for lock in &set.locks {
-            let busy = match Self::win(executor, lock, Some(token)).await {
+            let busy = match Self::win(executor, lock, Some(token), None).await {
                 Ok(Won::Fence(fence)) => {
                     new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
                     won.push((lock.key().to_owned(), fence));
@@ -76,6 +83,7 @@ impl Winning for Mysql {
                     continue;
                 }
                 Ok(Won::Busy(holder)) => Ok(WonSet::Busy(holder)),
+                Ok(Won::NotInTurn) => Ok(WonSet::Busy(None)),
                 Err(error) => Err(error),
             };
             for lease in &new {
@@ -94,17 +102,18 @@ impl Winning for Mysql {
         token: &Token,
     ) -> Result<WonSet> {
         if let Some(mine) = find_mine(executor, set).await? {
-            if let Won::Renewed(fence) = Self::win(executor, mine, Some(token)).await? {
+            if let Won::Renewed(fence) = Self::win(executor, mine, Some(token), None).await? {
                 return Ok(WonSet::Won(vec![(mine.key().to_owned(), fence)]));
             }
         }
         let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
         let mut soonest: Option<Holder> = None;
         for lock in set.locks[first..].iter().chain(&set.locks[..first]) {
-            match Self::win(executor, lock, Some(token)).await? {
+            match Self::win(executor, lock, Some(token), None).await? {
                 Won::Fence(fence) | Won::Renewed(fence) => {
                     return Ok(WonSet::Won(vec![(lock.key().to_owned(), fence)]));
                 }
+                Won::NotInTurn => {}
                 Won::Busy(holder) => {
                     let both = soonest.into_iter().chain(holder);
                     soonest = both.min_by_key(|holder| holder.time_left);
@@ -134,7 +143,7 @@ async fn acquire_unseen<E: Executor<Backend = Mysql>>(
         return Ok(Won::Busy(None));
     };
     executor.run(Statement::create_lock(lock)).await?;
-    take(executor, lock, token, &known).await
+    take(executor, lock, token, None, &known).await
 }
 
 /// The knowledge of the holder of a lock whose row was not seen.
@@ -193,6 +202,7 @@ async fn take<E: Executor<Backend = Mysql>>(
     executor: &mut E,
     lock: &Lock,
     token: Option<&Token>,
+    since: Option<i64>,
     known: &LockRow,
 ) -> Result<Won> {
     let fence = known.fence.unwrap_or_default();
@@ -202,7 +212,7 @@ async fn take<E: Executor<Backend = Mysql>>(
         (renew, Won::Renewed(fence))
     } else {
         let take = Statement::acquire_after(lock, token.cloned(), fence, next);
-        (take, Won::Fence(next))
+        (take.in_turn(since), Won::Fence(next))
     };
     let changed = executor.run(statement).await?;
     Ok(if changed == 0 { Won::Busy(None) } else { won })

@@ -16,10 +16,14 @@ impl Winning for Pg {
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
+        since: Option<i64>,
     ) -> Result<Won> {
-        let statement = Statement::acquire_as(lock, token.cloned());
+        let statement = Statement::acquire_as(lock, token.cloned()).in_turn(since);
         let row = executor.load(statement).await?.pop();
-        Ok(row.as_ref().map_or(Won::Busy(None), Won::or_holder))
+        Ok(match row {
+            Some(row) if row.won.is_none() && row.session != 0 => Won::NotInTurn,
+            row => row.as_ref().map_or(Won::Busy(None), Won::or_holder),
+        })
     }
 
     /// A name that has no row is missing in the first answer: then the rows are created, and the statement is run again.

@@ -17,6 +17,7 @@ impl Winning for Sqlite {
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
+        since: Option<i64>,
     ) -> Result<Won> {
         let query = Statement::look_as(lock, token.cloned());
         if !executor.in_transaction() {
@@ -25,12 +26,14 @@ impl Winning for Sqlite {
                 return Ok(Won::Busy(Some(holder)));
             }
         }
-        let write = Statement::acquire_as(lock, token.cloned());
+        let write = Statement::acquire_as(lock, token.cloned()).in_turn(since);
         if let Some(row) = executor.load(write).await?.pop() {
             return Ok(Won::or_holder(&row));
         }
-        let row = executor.load(query).await?.pop();
-        Ok(Won::Busy(row.and_then(|row| row.other_holder())))
+        Ok(match executor.load(query).await?.pop() {
+            Some(row) if row.is_free() && since.is_some() => Won::NotInTurn,
+            row => Won::Busy(row.and_then(|row| row.other_holder())),
+        })
     }
 
     async fn win_all<E: Executor<Backend = Self>>(

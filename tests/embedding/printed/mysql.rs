@@ -13,6 +13,7 @@ diesel::table! {
         expires_at -> Bigint,
         data -> Nullable<Text>,
         wanted_until -> Nullable<Bigint>,
+        wanted_since -> Nullable<Bigint>,
     }
 }
 

@@ -10,6 +10,7 @@ diesel::table! {
         expires_at -> Int8,
         data -> Nullable<Text>,
         wanted_until -> Nullable<Int8>,
+        wanted_since -> Nullable<Int8>,
     }
 }
 

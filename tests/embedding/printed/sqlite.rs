@@ -10,6 +10,7 @@ diesel::table! {
         expires_at -> BigInt,
         data -> Nullable<Text>,
         wanted_until -> Nullable<BigInt>,
+        wanted_since -> Nullable<BigInt>,
     }
 }
 

@@ -8,7 +8,8 @@ CREATE TABLE `diesel_locks` (
     acquired_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     data TEXT,
-    wanted_until BIGINT
+    wanted_until BIGINT,
+    wanted_since BIGINT
 ) WITHOUT ROWID;
 
 -- For people; times are UTC.
