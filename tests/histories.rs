@@ -58,6 +58,7 @@ macro_rules! histories {
                 histories! { @test $engine $variant EarlyTakeover
                     a_takeover_before_the_end_of_a_lease_is_found }
                 histories! { @test $engine $variant NoPin a_commit_without_a_pin_is_found }
+                histories! { @test $engine $variant FalseBusy a_false_answer_busy_is_found }
             }
         }
     )+};

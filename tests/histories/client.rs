@@ -55,6 +55,9 @@ impl Player {
                 return true;
             }
         }
+        if self.ground.rule == Rule::FalseBusy && self.random.one_in(5) {
+            return control::say_busy(self.client, &lock);
+        }
         match means {
             Means::Locker(locker) if self.random.one_in(6) => self.run(&**locker, &lock).await,
             means => self.work(means, &lock).await,

@@ -6,10 +6,11 @@ use diesel_locks::{Error, Lease, Lock, Result};
 use diesel_locks_tests::ms;
 use diesel_locks_tests::session::Session;
 
+use crate::client::{Usable, done};
 use crate::ground::Ground;
 use crate::log;
 use crate::operation::{Act, Client, Word};
-use crate::recorder::{answer, ask, claim};
+use crate::recorder::{answer, ask, busy, claim};
 
 const TTL: Duration = ms(300);
 /// How long a lease of this ttl may be trusted: a tenth is the margin.
@@ -53,6 +54,12 @@ pub async fn take_over_early(
     answer(id, (Word::Acquired, next));
     claim(name, next, || TRUSTED.saturating_sub(sent.elapsed()));
     true
+}
+
+/// Says that the lock is busy, and has not asked.
+pub fn say_busy(client: Client, lock: &Lock) -> Usable {
+    let id = ask(client, Act::Try, lock.key(), 0);
+    done(id, busy(None))
 }
 
 /// Looks at the lease, and then writes in the belief that it is still held.

@@ -60,6 +60,7 @@ impl Test {
             Rule::Kept => report.assert_right(long.is_some()),
             Rule::EarlyTakeover => report.assert_found(&[Judged::Exclusion, Judged::Trust]),
             Rule::NoPin => report.assert_found(&[Judged::Commits]),
+            Rule::FalseBusy => report.assert_found(&[Judged::Busy]),
         }
     }
 
