@@ -4,6 +4,23 @@
 //! [templates](template): `{locks}` and `{pins}` are the quoted tables, `{now}` is the live clock, and every other
 //! `{field}` is a bound value. The order of statements that acquires a lock stands in `protocol/winning`.
 
+/// Whether a free lock is left to another process: it has marked the row, it has waited longer, and it polls within this
+/// time after the release. `managed/turn.rs` has the rules, and `wait.rs` says how seldom a process polls.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+macro_rules! not_in_turn {
+    (now: $now:literal, least: $least:literal, greatest: $greatest:literal) => {
+        concat!(
+            "l.wanted_since < {since} AND ",
+            $now,
+            " - l.expires_at BETWEEN 0\nAND ",
+            $least,
+            "(",
+            $greatest,
+            "((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000"
+        )
+    };
+}
+
 mod bound;
 #[cfg(feature = "mysql")]
 mod mysql;

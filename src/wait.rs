@@ -152,15 +152,14 @@ impl Wait {
             wait: self,
             taken: 0,
             restarted: 0,
-            usual: &USUAL,
-            longest: Duration::MAX,
+            usual: USUAL,
         }
     }
 
     /// The pauses of a waiter in a queue. Most releases wake such a waiter, so it can poll less often.
     pub(crate) fn pauses_in_queue(&self) -> Pauses<'_> {
         Pauses {
-            usual: &USUAL_IN_QUEUE,
+            usual: (FIRST_IN_QUEUE, LONGEST_IN_QUEUE),
             ..self.pauses()
         }
     }
@@ -173,9 +172,9 @@ impl Wait {
 
 /// The first and the longest pause of the default rhythm. The pauses double from the first to the longest.
 type Doubling = (Duration, Duration);
-static USUAL: Doubling = (Duration::from_millis(10), Duration::from_millis(500));
+const USUAL: Doubling = (Duration::from_millis(10), Duration::from_millis(500));
+const FIRST_IN_QUEUE: Duration = Duration::from_millis(40);
 /// In the long run, fewer than two tries a second.
-static USUAL_IN_QUEUE: Doubling = (Duration::from_millis(40), LONGEST_IN_QUEUE);
 pub(crate) const LONGEST_IN_QUEUE: Duration = Duration::from_secs(2);
 
 /// The longest pause of a waiter in a queue while the lock changes hands quickly. It grows to a quarter of the time for
@@ -196,9 +195,9 @@ impl fmt::Debug for Rhythm {
 }
 
 impl Rhythm {
-    fn pause(&self, number: u32, usual: &Doubling) -> Duration {
+    fn pause(&self, number: u32, usual: Doubling) -> Duration {
         match self {
-            Self::Usual => doubled(*usual, number),
+            Self::Usual => doubled(usual, number),
             Self::Fixed(pause) => *pause,
             Self::Linear { first, step } => first.saturating_add(step.saturating_mul(number - 1)),
             Self::Exponential { first, longest } => doubled((*first, *longest), number),
@@ -224,9 +223,8 @@ pub(crate) struct Pauses<'a> {
     taken: u32,
     /// The number of pauses that were taken before the last restart.
     restarted: u32,
-    usual: &'static Doubling,
-    /// How long a pause of the default rhythm may be now.
-    longest: Duration,
+    /// The default rhythm, as it is now.
+    usual: Doubling,
 }
 
 impl Pauses<'_> {
@@ -243,8 +241,7 @@ impl Pauses<'_> {
         }
         let rest = self.rest(waited)?;
         let number = self.taken - self.restarted;
-        let usual = (self.usual.0, self.usual.1.min(self.longest));
-        let pause = self.wait.rhythm.pause(number.max(1), &usual);
+        let pause = self.wait.rhythm.pause(number.max(1), self.usual);
         let pause = if self.wait.jitter {
             jittered(pause)
         } else {
@@ -261,12 +258,15 @@ impl Pauses<'_> {
         waited: Duration,
         holder: Option<&Holder>,
     ) -> Option<Duration> {
-        self.longest = Duration::MAX;
+        self.usual.1 = match holder {
+            Some(holder) if !is_told => {
+                (holder.held_for / 4).clamp(BRIEF_IN_QUEUE, LONGEST_IN_QUEUE)
+            }
+            _ => LONGEST_IN_QUEUE,
+        };
         if is_told && matches!(self.wait.rhythm, Rhythm::Usual) {
             self.taken = self.taken.max(MANY);
             self.restarted = 0;
-        } else if let Some(holder) = holder {
-            self.longest = (holder.held_for / 4).max(BRIEF_IN_QUEUE);
         }
         self.next(waited, holder.map(|holder| holder.time_left))
     }

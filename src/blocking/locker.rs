@@ -88,7 +88,7 @@ impl<P: Connections> Locker<P> {
     /// Waits for the lock. The answer is the guard. If the wait is over before the lock is acquired, that is an error.
     ///
     /// Within a process, waiters for a lock are served first come, first served, and only the first waiter polls the
-    /// database. A waiter holds no connection between two polls.
+    /// database. A waiter holds no connection between two polls. Processes that want the same lock take turns.
     ///
     /// # Errors
     /// [`Error::Busy`] if the wait is over, and the errors of [`try_acquire`](Self::try_acquire).

@@ -103,19 +103,20 @@ SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, 
 CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
 FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name}";
 
-/// The first step of acquiring. Another process is to have a lock that was just released: it has marked the row, it has
-/// waited longer, and it polls within this time. `managed/turn.rs` has the rules, and `wait.rs` says how seldom a process
-/// polls. The statement also reads what has to be known of the session. In a SERIALIZABLE transaction it
+/// The first step of acquiring. It also reads what has to be known of the session. In a SERIALIZABLE transaction it
 /// does not read the row: it compares the name with `NULL`, which is no name.
-const LOOK_TO_ACQUIRE: &str = "\
+const LOOK_TO_ACQUIRE: &str = concat!(
+    "\
 SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1)
-+ 8 * COALESCE(l.token IS NULL AND l.wanted_since < {since} AND {now} - l.expires_at BETWEEN 0
-AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0),
++ 8 * COALESCE(l.token IS NULL AND ",
+    not_in_turn!(now: "{now}", least: "LEAST", greatest: "GREATEST"),
+    ", 0),
 l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
 l.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
 FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
 FROM (SELECT {inside} = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
-LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})";
+LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})"
+);
 
 /// The comments in the SQL let one text serve both servers: each server reads one of the two comments.
 const PEEK: &str = "\

@@ -94,20 +94,6 @@ impl Sql for Pg {
     }
 }
 
-/// Another process is to have a lock that was just released: it has marked the row, it has waited longer, and it polls
-/// within this time. `managed/turn.rs` has the rules, and `wait.rs` says how seldom a process polls.
-macro_rules! not_in_turn {
-    ($now:literal) => {
-        concat!(
-            "\
-l.token IS NULL AND l.wanted_since < {since} AND ",
-            $now,
-            " - l.expires_at BETWEEN 0
-AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000"
-        )
-    };
-}
-
 /// Gives a free row to the caller. The mark of a process that has waited longer is cleared: that process did not come. If
 /// the last holder released the lock, the waiters that asked for a notification got one, so `wanted_until` is cleared.
 /// If the lock is taken over without a release, they got none, so `wanted_until` stays.
@@ -153,7 +139,9 @@ macro_rules! acquire {
             "\
 WITH seen AS MATERIALIZED (
 SELECT one.now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-COALESCE(", not_in_turn!("one.now"), ", false) AS not_in_turn
+COALESCE(l.token IS NULL AND ",
+            not_in_turn!(now: "one.now", least: "LEAST", greatest: "GREATEST"),
+            ", false) AS not_in_turn
 FROM (SELECT {now} AS now) one LEFT JOIN {locks} l ON l.name = {name}),
 taken AS (
 ",

@@ -89,9 +89,7 @@ wanted_since = CASE WHEN l.token = excluded.token OR l.wanted_since > {since} TH
     };
 }
 
-/// Returns no row if another holder has the lock, or if another process is to have a lock that was just released: it has
-/// marked the row, it has waited longer, and it polls within this time. `managed/turn.rs` has the rules, and `wait.rs` says
-/// how seldom a process polls.
+/// Returns no row if another holder has the lock, or if the free lock is left to another process.
 const ACQUIRE: &str = concat!(
     "\
 INSERT INTO {locks} AS l (name, token, owner, fence, acquired_at, expires_at, data)
@@ -99,8 +97,9 @@ VALUES ({name}, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {d
 ",
     taking_the_row!(),
     "
-WHERE CASE WHEN l.token IS NULL THEN NOT COALESCE(l.wanted_since < {since} AND {now} - l.expires_at BETWEEN 0
-AND MIN(MAX((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0)
+WHERE CASE WHEN l.token IS NULL THEN NOT COALESCE(",
+    not_in_turn!(now: "{now}", least: "MIN", greatest: "MAX"),
+    ", 0)
 ELSE l.token = excluded.token OR l.expires_at <= excluded.acquired_at END
 RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
 );
