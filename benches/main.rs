@@ -9,6 +9,7 @@ mod bare;
 mod building;
 mod busy;
 mod churn;
+mod compare;
 mod counting;
 mod database;
 mod engine;
@@ -59,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             memory::child(url, of, count.parse()?);
             Ok(())
         }
+        ["compare", folder] => compare::print(Path::new(folder)),
         ["short"] => measure(&Form::SHORT),
         ["full"] => measure(&Form::FULL),
         _ => Err(
@@ -79,7 +81,8 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
             continue;
         };
         for (name, chapter) in CHAPTERS {
-            if engine == Engine::Postgres || form.everywhere.contains(&name) {
+            if is_asked_for(name) && (engine == Engine::Postgres || form.everywhere.contains(&name))
+            {
                 println!("\n{} · {name}", engine.name());
                 chapter(&database, form, &mut figures);
             }
@@ -105,6 +108,12 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
         form.name
     );
     Ok(())
+}
+
+/// Whether to measure this chapter. The environment may name some, and without it all are measured.
+fn is_asked_for(chapter: &str) -> bool {
+    let asked = std::env::var("DIESEL_LOCKS_CHAPTERS");
+    asked.map_or(true, |asked| asked.split(',').any(|word| word == chapter))
 }
 
 type Chapter = fn(&Database, &Form, &mut Figures);

@@ -3,7 +3,7 @@
 //! The servers flush every commit to disk, as they do in production: most of the cost of a lock is the cost of its
 //! commits.
 
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::servers::Servers;
 use crate::{Outcome, client, packages, redis, shell};
 use std::process::Command;
@@ -24,8 +24,7 @@ pub fn bench(form: &str, engines: &[Engine]) -> Outcome {
     let mut measure = cargo(&["run", "--release", "--quiet"]);
     measure.args(["--", form]).envs(servers.variables());
     measure.envs(redis.iter().map(|server| ("REDIS_URL", &server.url)));
-    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
-    shell::run(measure.env("DIESEL_LOCKS_ENGINES", names.join(",")))?;
+    shell::run(measure.env("DIESEL_LOCKS_ENGINES", engine::list(engines)))?;
     drop(servers);
     let mut pure = cargo(&["bench", "--bench", "pure"]);
     if form == "short" {

@@ -62,3 +62,9 @@ pub fn named(words: &[&str]) -> Outcome<Vec<Engine>> {
     let asked = |engine: &Engine| words.is_empty() || words.contains(&engine.name());
     Ok(Engine::ALL.into_iter().filter(asked).collect())
 }
+
+/// The names of the engines, as the benchmark's program reads them.
+pub fn list(engines: &[Engine]) -> String {
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+    names.join(",")
+}

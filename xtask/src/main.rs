@@ -6,6 +6,7 @@
 mod applications;
 mod bench;
 mod client;
+mod compare;
 mod diesel_cli;
 mod docker;
 mod engine;
@@ -42,6 +43,7 @@ cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   starts the servers and run
 cargo xtask race [ENGINE...]                          runs tests/race.rs with 10,000 takeovers for each engine
 cargo xtask histories [ENGINE...]                     runs tests/histories.rs with 100,000 operations for each engine
 cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes twenty
+cargo xtask bench compare COMMIT [ENGINE...]          runs the benchmark of that commit and the present one in turn
 cargo xtask servers up [ENGINE...]                    starts servers for daily work, and prints their URLs
 cargo xtask servers down                              ends these servers
 cargo xtask tidy [--bless]                            checks format, lints, docs, links, licences, SQL and public items
@@ -69,6 +71,9 @@ fn run(words: &[String]) -> Outcome {
         ["test", engines @ ..] => suite::test(&engine::named(engines)?, rest),
         ["race", engines @ ..] => suite::race(&engine::named(engines)?),
         ["histories", engines @ ..] => suite::histories(&engine::named(engines)?),
+        ["bench", "compare", commit, engines @ ..] => {
+            compare::compare(commit, &engine::named(engines)?)
+        }
         ["bench", "full", engines @ ..] => bench::bench("full", &engine::named(engines)?),
         ["bench", engines @ ..] => bench::bench("short", &engine::named(engines)?),
         ["tidy"] => tidy::tidy(false),
