@@ -1,4 +1,4 @@
-//! The background. It runs while there is something to do, and not longer (I12):
+//! The background. It runs while there is something to do, and ends soon after (I12):
 //! - *beats* extend the leases of all guards, many in one statement: see the module `beat`;
 //! - the *watch* tells guards when their leases are lost. It never asks the database, so a database that hangs cannot
 //!   keep the watch from telling the guards in time (I3);
@@ -24,8 +24,12 @@ use crate::lease::Lease;
 use crate::lock::Lock;
 
 /// How often the background looks at the clock. After a pause of the process, guards hear of a loss within this time.
-/// After the last lease, the background ends within this time.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long the background stays when there is nothing left to do. A loop that acquires and releases does not start it
+/// each time.
+const STAYS: Duration = Duration::from_millis(200);
+
 pub(crate) struct Keeper<R: Runtime> {
     pub(super) desk: Mutex<Desk<R>>,
     /// Rung when there may be something to do.
@@ -39,13 +43,20 @@ pub(crate) struct Keeper<R: Runtime> {
 pub(super) struct Desk<R: Runtime> {
     pub(super) schedule: Schedule,
     chores: VecDeque<Chore>,
-    /// The work that runs, and where.
-    running: Vec<(Work, R::Place)>,
+    running: Vec<Run<R::Place>>,
     /// The latest runtime on which work could run.
     latest: Option<R>,
     /// How many batches are under way. Each request has a connection, or waits for one.
     pub(super) asked: usize,
     closed: bool,
+}
+
+/// Work that runs, and where.
+struct Run<L> {
+    work: Work,
+    place: L,
+    /// When there last was something to do.
+    needed: Moment,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,6 +140,7 @@ impl<R: Runtime> Keeper<R> {
     pub(crate) fn later(self: &Arc<Self>, chore: Chore) {
         locked(&self.desk).chores.push_back(chore);
         self.start(&[Work::Chores]);
+        self.bell.ring();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -155,7 +167,7 @@ impl<R: Runtime> Keeper<R> {
         }
     }
 
-    /// Starts each work on the caller's runtime if it does not run there.
+    /// Starts each work on the caller's runtime if it does not run there. If it runs there, it stays.
     fn start(self: &Arc<Self>, all: &[Work]) {
         let runtime = locked(&self.desk).runtime();
         if let Some(runtime) = runtime {
@@ -166,13 +178,9 @@ impl<R: Runtime> Keeper<R> {
     }
 
     fn start_on(self: &Arc<Self>, runtime: &R, work: Work) {
-        let running = (work, runtime.place());
-        let mut desk = locked(&self.desk);
-        if desk.running.contains(&running) {
+        if locked(&self.desk).is_running(work, runtime.place()) {
             return;
         }
-        desk.running.push(running);
-        drop(desk);
         let running = Running {
             keeper: self.clone(),
             work,
@@ -213,7 +221,10 @@ impl<R: Runtime> Keeper<R> {
             if desk.ends(Work::Chores, place) {
                 return None;
             }
-            desk.chores.pop_front()?
+            desk.chores.pop_front()
+        };
+        let Some(chore) = chore else {
+            return Some(STAYS);
         };
         chore.run::<R>(&*self.database, &self.queues).await;
         Some(Duration::ZERO)
@@ -230,20 +241,48 @@ impl<R: Runtime> Desk<R> {
         self.latest.clone()
     }
 
-    /// Whether nothing is left to do for this work. If so, the work counts as ended.
+    /// Whether this work runs here. If not, it counts as running from now on.
+    fn is_running(&mut self, work: Work, place: R::Place) -> bool {
+        let needed = Moment::now();
+        if let Some(run) = self.run(work, place) {
+            run.needed = needed;
+            return true;
+        }
+        self.running.push(Run {
+            work,
+            place,
+            needed,
+        });
+        false
+    }
+
+    /// Whether nothing has been left to do for this work for a while. If so, the work counts as ended.
     pub(super) fn ends(&mut self, work: Work, place: R::Place) -> bool {
-        let ends = match work {
+        let has_nothing_to_do = match work {
             Work::Beats | Work::Watch => self.schedule.is_empty(),
             Work::Chores => self.chores.is_empty(),
         };
+        let (now, closed) = (Moment::now(), self.closed);
+        let ends = self.run(work, place).is_none_or(|run| {
+            if !has_nothing_to_do {
+                run.needed = now;
+            }
+            has_nothing_to_do && (closed || now.since(run.needed) >= STAYS)
+        });
         if ends {
             self.ended(work, place);
         }
         ends
     }
 
+    fn run(&mut self, work: Work, place: R::Place) -> Option<&mut Run<R::Place>> {
+        let is_it = |run: &&mut Run<R::Place>| run.work == work && run.place == place;
+        self.running.iter_mut().find(is_it)
+    }
+
     fn ended(&mut self, work: Work, place: R::Place) {
-        self.running.retain(|running| *running != (work, place));
+        self.running
+            .retain(|run| run.work != work || run.place != place);
     }
 
     /// Another runtime than this one, on which the work may go on.

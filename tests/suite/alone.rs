@@ -1,10 +1,12 @@
 //! The threads of the background, observed in a process that does nothing else.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use diesel::{Connection, SqliteConnection};
-use diesel_locks::blocking::Locker;
+use diesel_locks::blocking::{Connections, Locker};
 use diesel_locks::{Lock, Released, Wait};
 
 /// Set in the process whose threads are observed.
@@ -42,11 +44,11 @@ fn work(open: impl Fn() -> diesel::ConnectionResult<SqliteConnection> + Send + S
     locks
         .purge(&diesel_locks::List::all(), Duration::from_secs(1))
         .unwrap();
-    assert_eq!(threads(), 0, "nothing is held");
+    assert!(threads().is_empty(), "nothing is held");
 
     let guard = other.try_acquire(&lock).unwrap().acquired().unwrap();
     assert!(locks.try_acquire(&lock).unwrap().is_busy());
-    become_true("it is kept alive", || threads() > 0); // a thread gives itself its name
+    become_true("it is kept alive", || !threads().is_empty()); // a thread gives itself its name
     assert_eq!(guard.release().unwrap(), Released::InTime);
     are_gone();
 
@@ -55,13 +57,34 @@ fn work(open: impl Fn() -> diesel::ConnectionResult<SqliteConnection> + Send + S
     let run = locks.run(&lock, Wait::up_to(Duration::from_secs(5)), |_| ());
     run.unwrap().into_result().unwrap();
     are_gone();
+    short_guards_share_the_threads(&locks, &lock);
+    are_gone();
     let _guard = locks.acquire(&lock, Wait::never()).unwrap();
     locks.close();
     are_gone();
 }
 
+/// The background stays for a fifth of a second. So a loop of short guards starts its two threads once, and once more
+/// after each pause that is nearly as long, which a busy machine may cause.
+fn short_guards_share_the_threads(locks: &Locker<impl Connections>, lock: &Lock) {
+    const NEARLY: Duration = Duration::from_millis(150);
+    let (mut seen, mut pauses, mut last) = (HashSet::new(), 0, Instant::now());
+    for _ in 0..300 {
+        let guard = locks.acquire(lock, Wait::never()).unwrap();
+        pauses += usize::from(last.elapsed() >= NEARLY);
+        last = Instant::now();
+        seen.extend(threads());
+        guard.release().unwrap();
+    }
+    let started = seen.len();
+    assert!(
+        (1..=2 + 2 * pauses).contains(&started),
+        "{started} threads were started, and there were {pauses} pauses"
+    );
+}
+
 fn are_gone() {
-    become_true("no thread is left", || threads() == 0);
+    become_true("no thread is left", || threads().is_empty());
 }
 
 fn become_true(what: &str, question: impl Fn() -> bool) {
@@ -72,10 +95,12 @@ fn become_true(what: &str, question: impl Fn() -> bool) {
     }
 }
 
-/// The number of threads in this process with the name of the background threads.
-fn threads() -> usize {
+/// The threads in this process with the name of the background threads, by their paths.
+fn threads() -> HashSet<PathBuf> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
-    let names = tasks.filter_map(|task| name(task.ok()?).ok());
-    names.filter(|name| name.trim() == "diesel-locks").count()
+    let paths = tasks.filter_map(|task| Some(task.ok()?.path()));
+    let name = |path: &PathBuf| std::fs::read_to_string(path.join("comm"));
+    let is_of_the_background =
+        |path: &PathBuf| name(path).is_ok_and(|name| name.trim() == "diesel-locks");
+    paths.filter(is_of_the_background).collect()
 }
