@@ -26,6 +26,7 @@
 mod connection;
 mod connections;
 mod guard;
+mod in_place;
 mod lease;
 mod list;
 #[cfg(feature = "async-listen")]

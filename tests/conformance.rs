@@ -238,6 +238,7 @@ conformance! {
         a_waiter_that_leaves_the_line_blocks_nobody,
         when_the_first_waiter_has_left_the_next_one_polls,
         a_try_that_is_cancelled_anywhere_leaves_nothing_held,
+        a_try_that_nobody_polls_holds_up_nobody_else,
         a_set_that_is_cancelled_anywhere_leaves_nothing_held,
         the_waiters_of_a_process_get_the_lock_in_the_order_in_which_they_came,
         the_next_waiter_does_not_poll_at_once,

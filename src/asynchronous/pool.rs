@@ -9,6 +9,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::connection::{Asynchronous, Statements};
 use super::connections::AsyncConnections;
+use super::in_place::InPlace;
 use crate::clock::Moment;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
@@ -77,15 +78,10 @@ impl Runtime for Tasks {
         time: Option<Duration>,
         work: F,
     ) -> Option<F::Output> {
-        let task = tokio::spawn(work);
-        let ended = match time {
-            Some(time) => tokio::time::timeout(time, task).await.ok()?,
-            None => task.await,
-        };
-        match ended {
-            Ok(answer) => Some(answer),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => None,
+        let work = InPlace::new(work);
+        match time {
+            Some(time) => tokio::time::timeout(time, work).await.ok(),
+            None => Some(work.await),
         }
     }
 
@@ -166,15 +162,15 @@ impl<P: AsyncConnections> AsyncPool<P> {
         Ok(Asynchronous::owning(InUse::new(conn, Statements::discard)))
     }
 
-    /// Runs in a task of its own. If a pool is dropped while it checks whether a connection still works, it may give
-    /// that connection, with the answer unread, to its next user.
+    /// A checkout that takes too long goes on alone. If a pool is dropped while it checks whether a connection still
+    /// works, it may give that connection, with the answer unread, to its next user.
     async fn connect_within(
         &self,
         time: Duration,
     ) -> Result<P::Connection, Box<dyn StdError + Send + Sync>> {
         let pool = self.pool.clone();
-        let connecting = tokio::spawn(async move { pool.connect(Some(time)).await });
-        tokio::time::timeout(time, connecting).await??
+        let connecting = InPlace::new(async move { pool.connect(Some(time)).await });
+        tokio::time::timeout(time, connecting).await?
     }
 }
 

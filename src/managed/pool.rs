@@ -37,9 +37,9 @@ pub trait Runtime: Clone + Send + Sync + Sized + 'static {
         work: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
 
-    /// Returns the result of the work to its caller. If the work takes longer than this time, the result is `None`, and
-    /// the work goes on alone. The work also goes on alone if the caller stops polling. A thread does the work itself,
-    /// and so waits until its end.
+    /// Returns the result of the work to its caller, who polls it. If the work takes longer than this time, the result is
+    /// `None`, and the work goes on alone. The work also goes on alone if the caller drops it. A thread waits until the
+    /// end of the work.
     fn detach_after<F: Future<Output: Send + 'static> + Send + 'static>(
         time: Option<Duration>,
         work: F,

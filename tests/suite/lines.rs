@@ -165,6 +165,11 @@ pub async fn when_the_first_waiter_has_left_the_next_one_polls(world: &World) {
 
 /// Lets a future be woken at most this many times, then drops it.
 pub async fn woken_at_most<T>(times: u32, mut future: Answer<'_, T>) -> Option<T> {
+    woken(times, &mut future).await
+}
+
+/// Lets a future be woken at most this many times, and keeps it.
+async fn woken<T>(times: u32, future: &mut Answer<'_, T>) -> Option<T> {
     let mut polled = 0;
     std::future::poll_fn(|context| {
         if polled > times {
@@ -199,6 +204,33 @@ pub async fn a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &World)
     );
     if world.opens_its_own() {
         soon("no connection is left", async || traffic.open() == 0).await;
+    }
+}
+
+/// Somebody keeps futures without polling them. Each request keeps a connection of the pool, and no row: the locks are
+/// free after the ttl at the latest. Once the futures are dropped, the connections are free, too. (A thread cannot keep
+/// a request.)
+pub async fn a_try_that_nobody_polls_holds_up_nobody_else(world: &World) {
+    const TRIES: u32 = 10;
+    let (locks, others) = (world.watched_locks(TRIES).await.0, world.locks().await);
+    let lock = |number| world.lock(&format!("x{number}")).with_ttl(secs(2)).unwrap();
+    let all: Vec<Lock> = (0..TRIES).map(lock).collect();
+    let mut kept = Vec::new();
+    for (times, lock) in (0..).zip(&all) {
+        let mut tried = locks.acquire(lock, Wait::never());
+        match woken(times, &mut tried).await {
+            Some(guard) => drop(guard),
+            None => kept.push(tried),
+        }
+    }
+    assert_eq!(world.is_blocking(), kept.is_empty());
+    for lock in &all {
+        let guard = waiting(&*others, lock, Wait::up_to(secs(20)).every(ms(20))).await;
+        drop(guard.unwrap().expect("free after its ttl at the latest"));
+    }
+    drop(kept);
+    for number in 0..TRIES {
+        locks.take(&world.lock(&format!("y{number}"))).await; // and given back when the guard is dropped
     }
 }
 
