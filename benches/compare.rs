@@ -49,7 +49,7 @@ fn figures(json: &[u8]) -> Result<Vec<(String, f64)>, Box<dyn Error>> {
     let all: Value = serde_json::from_slice(json)?;
     let all = all["figures"].as_array().ok_or("no figures")?;
     let word = |figure: &Value, of| figure[of].as_str().unwrap_or_default().to_owned();
-    let mut block = String::new(); // the limit, which the rows of several blocks have in common but for its name
+    let mut block = String::new(); // the limit: rows of several blocks may differ only by their limits
     let mut named = Vec::new();
     for figure in all {
         let (what, ratio) = (word(figure, "what"), figure["ratio"].as_f64());

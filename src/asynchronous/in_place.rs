@@ -103,6 +103,7 @@ mod tests {
         drop(work);
         assert!(dropped.await.is_err());
     }
+
     /// Stands for SQLite's async connection, which waits for its statement when it is dropped in the middle of it.
     struct WaitsWhenDropped(Handle, mpsc::Sender<&'static str>);
 

@@ -178,7 +178,7 @@ impl<R: Runtime> Keeper<R> {
     }
 
     fn start_on(self: &Arc<Self>, runtime: &R, work: Work) {
-        if locked(&self.desk).is_running(work, runtime.place()) {
+        if !locked(&self.desk).must_start(work, runtime.place()) {
             return;
         }
         let running = Running {
@@ -241,19 +241,20 @@ impl<R: Runtime> Desk<R> {
         self.latest.clone()
     }
 
-    /// Whether this work runs here. If not, it counts as running from now on.
-    fn is_running(&mut self, work: Work, place: R::Place) -> bool {
+    /// Notes that there is something to do for this work. Returns whether it must be started here: from then on it
+    /// counts as running.
+    fn must_start(&mut self, work: Work, place: R::Place) -> bool {
         let needed = Moment::now();
         if let Some(run) = self.run(work, place) {
             run.needed = needed;
-            return true;
+            return false;
         }
         self.running.push(Run {
             work,
             place,
             needed,
         });
-        false
+        true
     }
 
     /// Whether nothing has been left to do for this work for a while. If so, the work counts as ended.

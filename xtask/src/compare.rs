@@ -1,6 +1,7 @@
 //! `cargo xtask bench compare COMMIT`: is the present code faster or slower than that commit?
 //!
 //! The two programs run in turn, each on fresh servers, for several rounds. So other load on the machine affects both.
+//! `DIESEL_LOCKS_CHAPTERS` in the environment, for example `pairs,busy`, names the chapters to measure.
 
 use crate::engine::{self, Engine};
 use crate::servers::Servers;
