@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
+    let asked = asked_chapters()?;
     let mut figures = Figures::new(form);
     for engine in Engine::ALL {
         let Some(database) = Database::of(engine) else {
@@ -81,8 +82,8 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
             continue;
         };
         for (name, chapter) in CHAPTERS {
-            if is_asked_for(name) && (engine == Engine::Postgres || form.everywhere.contains(&name))
-            {
+            let is_for_engine = engine == Engine::Postgres || form.everywhere.contains(&name);
+            if is_for_engine && asked.contains(&name) {
                 println!("\n{} · {name}", engine.name());
                 chapter(&database, form, &mut figures);
             }
@@ -110,10 +111,23 @@ fn measure(form: &Form) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whether to measure this chapter. The environment may name some, and without it all are measured.
-fn is_asked_for(chapter: &str) -> bool {
-    let asked = std::env::var("DIESEL_LOCKS_CHAPTERS");
-    asked.map_or(true, |asked| asked.split(',').any(|word| word == chapter))
+/// The chapters to measure: those that the environment names, or all.
+fn asked_chapters() -> Result<Vec<&'static str>, Box<dyn Error>> {
+    let all = CHAPTERS.map(|(name, _)| name);
+    let Ok(asked) = std::env::var("DIESEL_LOCKS_CHAPTERS") else {
+        return Ok(all.to_vec());
+    };
+    let known = |word| all.into_iter().find(|name| *name == word);
+    let chapter = |word| {
+        let missing = || {
+            format!(
+                "DIESEL_LOCKS_CHAPTERS: `{word}` is not one of {}",
+                all.join(", ")
+            )
+        };
+        known(word).ok_or_else(|| missing().into())
+    };
+    asked.split(',').map(chapter).collect()
 }
 
 type Chapter = fn(&Database, &Form, &mut Figures);

@@ -207,30 +207,31 @@ pub async fn a_try_that_is_cancelled_anywhere_leaves_nothing_held(world: &World)
     }
 }
 
-/// Somebody keeps futures without polling them. Each request keeps a connection of the pool, and no row: the locks are
-/// free after the ttl at the latest. Once the futures are dropped, the connections are free, too. (A thread cannot keep
-/// a request.)
+/// Somebody keeps futures without polling them. Each request keeps a connection of its pool, and no row: the locks are
+/// free after the ttl at the latest. Once the futures are dropped, the connections are free, too: each pool here has only
+/// one. (A thread cannot keep a request.)
 pub async fn a_try_that_nobody_polls_holds_up_nobody_else(world: &World) {
-    const TRIES: u32 = 10;
-    let (locks, others) = (world.watched_locks(TRIES).await.0, world.locks().await);
-    let lock = |number| world.lock(&format!("x{number}")).with_ttl(secs(2)).unwrap();
-    let all: Vec<Lock> = (0..TRIES).map(lock).collect();
+    let (mut tries, others) = (Vec::new(), world.locks().await);
+    for number in 0..10 {
+        let lock = world.lock(&format!("x{number}")).with_ttl(secs(2)).unwrap();
+        tries.push((number, lock, world.watched_locks(1).await.0));
+    }
     let mut kept = Vec::new();
-    for (times, lock) in (0..).zip(&all) {
-        let mut tried = locks.acquire(lock, Wait::never());
-        match woken(times, &mut tried).await {
+    for (times, lock, locks) in &tries {
+        let mut future = locks.acquire(lock, Wait::never());
+        match woken(*times, &mut future).await {
             Some(guard) => drop(guard),
-            None => kept.push(tried),
+            None => kept.push(future),
         }
     }
     assert_eq!(world.is_blocking(), kept.is_empty());
-    for lock in &all {
+    for (_, lock, _) in &tries {
         let guard = waiting(&*others, lock, Wait::up_to(secs(20)).every(ms(20))).await;
         drop(guard.unwrap().expect("free after its ttl at the latest"));
     }
     drop(kept);
-    for number in 0..TRIES {
-        locks.take(&world.lock(&format!("y{number}"))).await; // and given back when the guard is dropped
+    for (number, _, locks) in &tries {
+        locks.take(&world.lock(&format!("y{number}"))).await;
     }
 }
 
