@@ -51,11 +51,8 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// The database's clock, read live, in microseconds since 1970 (I2).
     const NOW: &str;
 
-    /// Whether an UPDATE can return rows. Otherwise the database returns only the number of rows that the UPDATE found.
-    const RETURNING: bool;
-
-    /// Whether a statement on a lease reports by itself that the lease had expired. Otherwise the statement is run for
-    /// a live lease, and where it finds none, for an expired one.
+    /// Whether a statement on a lease returns a row that tells whether the lease had expired. Otherwise it returns only the
+    /// number of rows that it changed: the statement is run for a live lease, and where it finds none, for an expired one.
     const REPORTS_EXPIRY: bool;
 
     /// Whether a locking statement keeps the locks of rows that did not meet its condition until the transaction ends.
@@ -67,6 +64,9 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether a pin can end before its transaction ends, and this process does not see it: a server can end the session,
     /// or the network can be cut. SQLite's transactions are in the process itself.
     const PIN_ENDS_UNSEEN: bool;
+
+    /// Whether the statement that pins tells an expired lease from a lost one. Otherwise it may answer nothing for both.
+    const PIN_SAYS_WHY: bool;
 
     /// Whether the async driver leaves the answer to a dropped call in the connection, and reads it as the answer to the
     /// next call: `mysql_async` does.
@@ -112,6 +112,10 @@ pub enum Operation {
     Acquire,
     /// Acquires with a token that may hold the lock already.
     AcquireAgain,
+    /// Acquires a free lock whose latest fence is known.
+    AcquireAfter,
+    /// Acquires a lock that has no row.
+    Create,
     CreatePin,
     CreateLock,
     Peek,

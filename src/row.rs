@@ -119,6 +119,12 @@ impl LockRow {
         }
     }
 
+    /// The fence of the next acquisition.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn next_fence(&self) -> i64 {
+        self.now.max(self.fence.unwrap_or_default() + 1)
+    }
+
     /// The holder, while its lease has not expired.
     pub(crate) fn holder(&self) -> Option<Holder> {
         Some(Holder {

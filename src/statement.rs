@@ -50,7 +50,8 @@ pub struct Statement {
 
 /// Statements that acquire locks or read rows.
 impl Statement {
-    /// Acquires the lock, with the lock's own token or a random one. PostgreSQL and SQLite.
+    /// Acquires the lock, with the lock's own token or a random one. PostgreSQL and SQLite. On PostgreSQL, a lock that was
+    /// never used needs another statement, which creates its row.
     ///
     /// # Errors
     /// If the system has no randomness.
@@ -72,6 +73,24 @@ impl Statement {
             Operation::Acquire
         };
         Self::acquiring(operation, lock, token)
+    }
+
+    /// Acquires a lock whose latest fence is known. Not PostgreSQL.
+    pub(crate) fn acquire_after(
+        lock: &Lock,
+        token: Option<Token>,
+        fence: i64,
+        next_fence: i64,
+    ) -> Self {
+        Self::acquiring(Operation::AcquireAfter, lock, token)
+            .with(Value::Fence, fence)
+            .with(Value::NextFence, next_fence)
+    }
+
+    /// Acquires a lock that has no row. PostgreSQL.
+    pub(crate) fn create(lock: &Lock, token: Option<Token>) -> Self {
+        Self::acquiring(Operation::Create, lock, token)
+            .with(Value::QuotedTable, lock.table.quoted())
     }
 
     /// This statement for a process that has waited since this moment of the database's clock, if it takes turns with
@@ -152,6 +171,7 @@ impl Statement {
     fn acquiring_set(operation: Operation, set: &LockSet, token: &Token) -> Self {
         Self::acquiring(operation, set.prototype(), Some(token.clone()))
             .with(Value::Names, set.keys())
+            .with(Value::QuotedTable, set.prototype().table.quoted())
     }
 
     fn of_batch(operation: Operation, leases: &[&Lease]) -> Self {
@@ -278,18 +298,6 @@ impl Statement {
         Self::of(Operation::CreateLock, lock)
     }
 
-    /// Acquires a lock whose latest fence is known. MySQL and MariaDB.
-    pub(crate) fn acquire_after(
-        lock: &Lock,
-        token: Option<Token>,
-        fence: i64,
-        next_fence: i64,
-    ) -> Self {
-        Self::acquiring(Operation::Acquire, lock, token)
-            .with(Value::Fence, fence)
-            .with(Value::NextFence, next_fence)
-    }
-
     /// Extends the lease that this token acquired before. MySQL and MariaDB.
     pub(crate) fn renew(lock: &Lock, token: Option<Token>, fence: i64) -> Self {
         Self::acquiring(Operation::Renew, lock, token).with(Value::Fence, fence)
@@ -352,7 +360,6 @@ impl Statement {
             .with(Value::Time, ttl)
             .with(Value::Local, on_the_wall())
             .in_turn(None)
-            .with(Value::QuotedTable, lock.table.quoted())
     }
 
     fn within(self, range: Range) -> Self {
@@ -385,7 +392,7 @@ impl QueryId for Statement {
 
 impl<DB: Dialect> QueryFragment<DB> for Statement {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        for part in DB::templates().of::<DB>(self.operation) {
+        for part in DB::templates().of::<DB>(self.operation, &self.table) {
             match part {
                 Part::Sql(sql) => out.push_sql(sql),
                 Part::Table(suffix) => self.table.push(suffix, &mut out)?,

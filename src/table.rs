@@ -68,6 +68,10 @@ impl Table {
         Self(Arc::new(Identifier { schema: None, name }))
     }
 
+    pub(crate) fn is_default(&self) -> bool {
+        self.schema().is_none() && self.name() == Self::DEFAULT_NAME
+    }
+
     /// The table or view with this suffix.
     pub(crate) fn beside(&self, suffix: &str) -> Self {
         Self(Arc::new(Identifier {

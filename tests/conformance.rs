@@ -77,7 +77,12 @@ conformance! {
     between:
         whatever_happens_between_the_steps_of_a_try_only_one_holds_the_lock,
         the_same_token_acquired_anew_in_between_is_not_the_same_acquisition,
-        an_answer_about_a_lease_is_right_whatever_happens_between_its_steps;
+        an_answer_about_a_lease_is_right_whatever_happens_between_its_steps,
+        a_lease_that_its_holder_extends_between_the_steps_of_a_try_is_not_taken_over,
+        a_try_does_not_wait_for_a_row_that_is_created_between_its_steps,
+        an_agreed_token_that_acquires_between_the_steps_of_a_try_is_the_same_acquisition,
+        the_fence_grows_over_what_was_rolled_back_between_the_steps_of_a_try,
+        a_refused_pin_says_why_whatever_happens_between_its_steps;
     cancelling:
         after_a_dropped_call_no_answer_is_wrong,
         a_pin_is_not_answered_by_the_pin_before_it,
@@ -94,7 +99,7 @@ conformance! {
         the_time_left_is_what_was_asked_and_zero_in_the_end,
         a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl,
         the_ttl_counts_from_the_try_that_wins,
-        a_ttl_is_exact_or_refused_and_no_lock_is_without_an_end,
+        a_ttl_is_kept_or_refused_and_no_lock_is_without_an_end,
         a_ttl_too_short_for_the_way_to_the_database_says_so;
     clock:
         the_times_in_the_row_come_from_the_database,
@@ -187,6 +192,7 @@ conformance! {
         many_pins_of_one_lease_stand_side_by_side,
         once_taken_over_no_older_pin_can_commit,
         a_snapshot_does_not_let_a_stale_holder_commit,
+        a_snapshot_that_is_older_than_the_lease_does_not_make_it_lost,
         the_wrong_forms_let_a_stale_holder_commit,
         a_deferred_transaction_that_has_read_gets_a_clear_answer,
         a_pin_in_a_savepoint_ends_with_its_rollback_and_a_read_only_transaction_cannot_pin,
@@ -278,6 +284,8 @@ conformance! {
     kept_many:
         thousands_of_leases_cost_a_statement_for_each_thousand,
         leases_of_different_times_share_their_beats,
+        copies_of_a_lease_are_extended_as_one,
+        a_lease_that_is_lost_makes_no_other_late,
         leases_of_two_tables_are_kept_by_one_keeper,
         a_lease_whose_row_is_locked_does_not_hold_up_the_others,
         a_locked_row_that_says_more_than_the_ttl_is_trusted_for_the_ttl,

@@ -9,6 +9,8 @@ mod embedding {
     pub mod embedded;
     pub mod host;
     pub mod joined;
+    #[cfg(feature = "postgres")]
+    pub mod notifications;
     pub mod rights;
 }
 
@@ -39,4 +41,19 @@ database::for_every_engine! {
         verifying_names_the_right_that_is_missing,
         who_may_only_look_sees_the_view,
         who_migrates_needs_no_more;
+}
+
+#[cfg(feature = "postgres")]
+mod notifications {
+    use crate::embedding::notifications;
+
+    #[test]
+    fn a_release_notifies_only_if_a_waiter_has_asked_and_only_once() {
+        notifications::a_release_notifies_only_if_a_waiter_has_asked_and_only_once();
+    }
+
+    #[test]
+    fn a_release_that_is_taken_back_notifies_nobody() {
+        notifications::a_release_that_is_taken_back_notifies_nobody();
+    }
 }

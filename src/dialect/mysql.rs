@@ -37,11 +37,11 @@ impl Dialect for Mysql {
 
 impl Sql for Mysql {
     const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
-    const RETURNING: bool = false;
     const REPORTS_EXPIRY: bool = false;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = true;
     const PINS_BY_WRITING: bool = true;
     const PIN_ENDS_UNSEEN: bool = true;
+    const PIN_SAYS_WHY: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = true;
     const NOTIFIES: bool = false;
     const ASYNC_COMMIT: bool = false;
@@ -62,7 +62,7 @@ impl Sql for Mysql {
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
-            Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
+            Operation::Acquire | Operation::AcquireAgain | Operation::AcquireAfter => ACQUIRE,
             Operation::CreatePin => CREATE_PIN,
             Operation::CreateLock => CREATE_LOCK,
             Operation::Peek => PEEK,

@@ -1,5 +1,5 @@
-//! PostgreSQL: one statement acquires the lock, renews it, creates its row, or names the holder. Only `PIN` and the
-//! changes that a holder makes to one lease ever wait for a row.
+//! PostgreSQL: one statement acquires the lock, renews it, or names the holder. A lock that was never used needs a second
+//! statement, which creates its row. Only `PIN` and the changes that a holder makes to one lease ever wait for a row.
 //!
 //! How each operation locks the row of a lock:
 //! - A pin takes `FOR KEY SHARE`. Pins do not stop each other. They do not stop the heartbeat either, which is an
@@ -11,15 +11,18 @@
 //!
 //! A name that is used for the first time has no row to lock. If a transaction inserted the row, the next transaction
 //! that inserts it would wait at the unique index. So only a transaction that gets the advisory lock of the name
-//! inserts the row (`born`). One wait is left. A transaction whose snapshot is older than the row cannot see the row.
+//! inserts the row (`CREATE`). One wait is left. A transaction whose snapshot is older than the row cannot see the row.
 //! So it waits at the index for a transaction that has changed the row meanwhile. If each statement has a snapshot of
 //! its own, all of that has to happen within an instant. The advisory lock ends with its transaction. No session-level
 //! advisory lock is ever taken, because poolers leak them.
 //!
 //! Functions are qualified with their schema, because a session's `search_path` could otherwise replace the clock.
 //! Operators are not, to keep the SQL readable: `verify` refuses a `search_path` that puts a schema before `pg_catalog`.
-//! `MATERIALIZED` keeps a locking query from being merged into another query, and makes the statement read the clock
-//! once.
+//! `MATERIALIZED` keeps a locking query from being merged into another query.
+//!
+//! The statements that run most often read the clock each time they need it. To read it once and join it to the row
+//! would cost more than all the readings. So two times in one row may differ by some microseconds. Every reading is later
+//! than the moment at which the caller sent the statement, so no lease ends sooner than its holder believes (I3).
 
 use diesel::pg::Pg;
 
@@ -36,11 +39,11 @@ impl Sql for Pg {
     /// (I2).
     const NOW: &str =
         "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint";
-    const RETURNING: bool = true;
     const REPORTS_EXPIRY: bool = true;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
     const PINS_BY_WRITING: bool = false;
     const PIN_ENDS_UNSEEN: bool = true;
+    const PIN_SAYS_WHY: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = true;
     const ASYNC_COMMIT: bool = true;
@@ -63,6 +66,7 @@ impl Sql for Pg {
         match operation {
             Operation::Acquire => ACQUIRE,
             Operation::AcquireAgain => ACQUIRE_AGAIN,
+            Operation::Create => CREATE,
             Operation::Look => LOOK,
             Operation::Snapshot => SNAPSHOT,
             Operation::Facts => FACTS,
@@ -94,9 +98,7 @@ impl Sql for Pg {
     }
 }
 
-/// Gives a free row to the caller. The mark of a process that has waited longer is cleared: that process did not come. If
-/// the last holder released the lock, the waiters that asked for a notification got one, so `wanted_until` is cleared.
-/// If the lock is taken over without a release, they got none, so `wanted_until` stays.
+/// Gives a free row to the caller. The mark of a process that has waited longer is cleared: that process did not come.
 macro_rules! take {
     ($now:literal) => {
         concat!(
@@ -109,7 +111,6 @@ acquired_at = ",
             ", expires_at = ",
             $now,
             " + {time}, data = COALESCE({data}, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
 wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END"
         )
     };
@@ -127,61 +128,79 @@ UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, ",
     };
 }
 
-/// `seen` reads the clock, and the row for the answer "busy". The two subqueries that lock the row decide. They search
-/// the row as of the beginning of the statement. They wait for no other transaction, and they check the newest version
-/// of the row again. The newest version is also the version that is changed: the UPDATE finds it again by its name,
-/// because its place in the table may be newer than what the statement sees.
+/// Whether a free row is left to another process. Nearly always nobody has marked the row: then no clock is read.
+macro_rules! left_to_another {
+    () => {
+        concat!(
+            "(l.wanted_since IS NOT NULL AND COALESCE(",
+            not_in_turn!(now: "{now}", least: "LEAST", greatest: "GREATEST"),
+            ", false))"
+        )
+    };
+}
+
+/// The subquery that locks the row decides. It searches the row as of the beginning of the statement. It waits for no
+/// other transaction, and it checks the newest version of the row again. The newest version is also the version that is
+/// changed: the UPDATE finds it again by its name, because its place in the table may be newer than what the statement
+/// sees.
+///
+/// The answer is the row as of the beginning of the statement, for the answer "busy". There is none if no row is seen: the
+/// lock was never used, or was purged.
 ///
 /// A token that was never used before holds no lock, so there is no row to renew.
 macro_rules! acquire {
     (free: $free:expr, renewed: [$renewed:expr, $fence:expr]) => {
         concat!(
             "\
-WITH seen AS MATERIALIZED (
-SELECT one.now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-COALESCE(l.token IS NULL AND ",
-            not_in_turn!(now: "one.now", least: "LEAST", greatest: "GREATEST"),
-            ", false) AS not_in_turn
-FROM (SELECT {now} AS now) one LEFT JOIN {locks} l ON l.name = {name}),
-taken AS (
+WITH taken AS (
 ",
-            take!("seen.now"),
+            take!("{now}"),
             "
-FROM seen WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name}
-AND CASE WHEN l.token IS NULL THEN NOT (SELECT not_in_turn FROM seen) ELSE ",
+WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND CASE WHEN l.token IS NULL
+THEN NOT ",
+            left_to_another!(),
+            "
+ELSE ",
             $free,
-            " END FOR UPDATE SKIP LOCKED) RETURNING l.fence),
-",
+            " END FOR UPDATE SKIP LOCKED) RETURNING l.fence)",
             $renewed,
-            "born AS (
-INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT {name}, {token}, {owner}, seen.now, seen.now, seen.now + {time}, {data} FROM seen WHERE seen.name IS NULL
-AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({quoted_table})::pg_catalog.oid, {name}), 0))
-ON CONFLICT (name) DO NOTHING RETURNING fence)
-SELECT seen.now, COALESCE((SELECT fence FROM taken), ",
+            "
+SELECT {now}, ",
             $fence,
-            "(SELECT fence FROM born)), seen.not_in_turn::int::bigint, seen.name, seen.owner, seen.fence,
-seen.acquired_at, seen.expires_at, seen.data,
-CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = {token} THEN 2 ELSE 1 END::bigint FROM seen"
+            ", (l.token IS NULL AND ",
+            left_to_another!(),
+            ")::int::bigint,
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END::bigint
+FROM {locks} l WHERE l.name = {name}"
         )
     };
 }
 
 const ACQUIRE: &str = acquire! {
-    free: "l.expires_at <= (SELECT now FROM seen)", renewed: ["", ""]
+    free: "l.expires_at <= {now}", renewed: ["", "(SELECT fence FROM taken)"]
 };
 
 const ACQUIRE_AGAIN: &str = acquire! {
-    free: "(l.expires_at <= (SELECT now FROM seen) AND l.token IS DISTINCT FROM {token})",
+    free: "l.expires_at <= {now} AND l.token IS DISTINCT FROM {token}",
     renewed: [
-        concat!("renewed AS (
-", renew!("seen.now"), "
-FROM seen WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token}
-FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence),
-"),
-        "(SELECT fence FROM renewed), "
+        concat!(",
+renewed AS (
+", renew!("{now}"), "
+WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token}
+FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence)"),
+        "COALESCE((SELECT fence FROM taken), (SELECT fence FROM renewed))"
     ]
 };
+
+/// Acquires a lock that has no row. Answers the fence, or nothing if another transaction creates the row or has created it.
+/// A row that was created since `ACQUIRE` began may be locked by now, so the statement looks for it before it inserts.
+const CREATE: &str = "\
+INSERT INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT {name}, {token}, {owner}, {now}, {now}, {now} + {time}, {data}
+WHERE NOT EXISTS (SELECT FROM {locks} l WHERE l.name = {name})
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass({quoted_table})::pg_catalog.oid, {name}), 0))
+ON CONFLICT (name) DO NOTHING RETURNING fence";
 
 /// All or none: if one lock is seen to be held, nothing is locked, and nothing is written unless every row was locked.
 /// Names that have no row yet are missing in the answer. `CREATE_ALL` creates their rows before this statement is run
@@ -355,93 +374,78 @@ CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
 FROM {locks} l CROSS JOIN clock WHERE l.name >= {from} AND l.name < {until} AND l.name > {after}
 AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > clock.now)) ORDER BY l.name LIMIT {limit}";
 
-/// Changes one row if the first argument, a condition, holds, and answers whether the lease had expired. `was` is the
-/// row before the change.
-macro_rules! change {
-    ($who:expr, $change:expr $(, $then:expr)*) => {
+/// The condition that the row still belongs to the lease. An UPDATE takes `FOR NO KEY UPDATE`, so the holder's pins do
+/// not stop it.
+macro_rules! is_held {
+    () => {
+        "
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}"
+    };
+}
+
+/// Gives a lease a new end, and answers whether the lease had expired. The lowest bit of the new end carries the answer
+/// out of the statement: before PostgreSQL 18, an UPDATE cannot return what was there before. So the end is up to two
+/// microseconds later than asked for, and never sooner.
+///
+/// The clock is read before the statement waits for a takeover that is not decided yet. If that takeover is rolled back
+/// then, the end and the answer are those of the moment at which the statement began: the lease is extended by less than
+/// was asked, never by more.
+macro_rules! change_end {
+    ($end:literal) => {
         concat!(
             "\
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM {locks} l
-WHERE l.name = {name} AND ",
-            $who,
-            ")
-UPDATE {locks} l SET ",
-            $change,
+UPDATE {locks} l SET expires_at = ((",
+            $end,
+            " + 1) & -2) + (l.expires_at <= {now})::int",
+            is_held!(),
             "
-FROM was WHERE l.name = was.name
-RETURNING (was.expires_at <= {now})::int::bigint",
-            $($then,)*
+RETURNING l.expires_at & 1"
         )
     };
 }
 
-/// The condition that the caller is the holder, with a row lock that the holder's own pins do not stop.
-macro_rules! holder {
-    () => {
-        "l.token = {token} AND l.fence = {fence} FOR NO KEY UPDATE"
-    };
-}
+const EXTEND: &str = change_end!("GREATEST(l.expires_at, {now} + {time})");
 
-/// Sends a notification, but only if a waiter wants it, because notifications are expensive: transactions that send one
-/// commit one after the other in the whole database, and cannot be prepared (two-phase commit). The notification is
-/// sent with the commit.
-macro_rules! notify {
-    ($row:literal, $now:literal) => {
-        concat!(
-            "
-+ CASE WHEN ",
-            $row,
-            ".wanted_until > ",
-            $now,
-            "
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END"
-        )
-    };
-}
+const EXTEND_BY: &str =
+    change_end!("LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest})");
 
-const EXTEND: &str = change!(
-    holder!(),
-    "expires_at = GREATEST(l.expires_at, {now} + {time})"
-);
+const RETIRE: &str = change_end!("{now} + {time}");
 
-const EXTEND_BY: &str = change!(
-    holder!(),
-    "expires_at = LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest})"
-);
-
-const RETIRE: &str = change!(holder!(), "expires_at = {now} + {time}");
-
-/// A release changes the row and does nothing else, because releases are as frequent as acquisitions. The new expiry
-/// tells whether the lease had expired: it is now if the lease had not expired, and before now if it had. (Now is when
-/// the statement began. A lease that expires while the statement waits for the row counts as live, because it was live
-/// when it was given back.) Open pins of the same lease do not stop the release. The next holder waits for these pins
-/// (I6).
-macro_rules! release {
-    ($how:literal) => {
+/// Frees the row that the condition names, and answers whether the lease had expired, in the lowest bit of the new end: see
+/// `change_end`. The new end is now, which is made even, or the old end, which is made odd, whichever is sooner. (A lease
+/// that ends in this very microsecond may count as live.)
+///
+/// If a waiter wants a notification, it is sent with the commit, and the wish is cleared. (The length of the text that
+/// `pg_notify` answers is 0.) Only then, because notifications are expensive: transactions that send one commit one
+/// after the other in the whole database, and cannot be prepared (two-phase commit). A release that waits for the
+/// takeover of another process may also send one, although it then finds the lease lost: waiters look once in vain.
+macro_rules! free {
+    ($($condition:expr),+) => {
         concat!(
             "\
 UPDATE {locks} l SET token = NULL,
-expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
-FROM (SELECT {now} AS now) clock WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}",
-            $how,
+expires_at = LEAST((l.expires_at - 1) | 1, {now} & -2),
+wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > {now}
+THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END",
+            $($condition,)+
             "
-RETURNING (l.expires_at <> clock.now)::int::bigint",
-            notify!("l", "clock.now")
+RETURNING l.expires_at & 1"
         )
     };
 }
 
-const RELEASE: &str = release!("");
+/// Open pins of the same lease do not stop the release. The next holder waits for these pins (I6).
+const RELEASE: &str = free!(is_held!());
 
 /// The setting belongs to the transaction: it ends with the commit for which it is made.
-const RELEASE_ASYNC: &str =
-    release!(" AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'");
+const RELEASE_ASYNC: &str = free!(
+    is_held!(),
+    " AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'"
+);
 
-const FORCE_RELEASE: &str = change!(
-    "l.token IS NOT NULL FOR UPDATE SKIP LOCKED",
-    "token = NULL, expires_at = LEAST(l.expires_at, {now}), wanted_until = NULL",
-    notify!("was", "{now}")
+const FORCE_RELEASE: &str = free!(
+    "
+WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)"
 );
 
 /// The leases of a batch.
@@ -461,19 +465,10 @@ macro_rules! is_asked {
     };
 }
 
-/// The columns that are returned for such a row.
-macro_rules! kept {
-    () => {
-        "\
-clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint"
-    };
-}
-
 /// Pins do not stop this statement. At REPEATABLE READ and above, one row that another transaction changes meanwhile
 /// makes the whole statement fail with 40001. Then the statement is run again.
 const KEEP_ALIVE: &str = concat!(
-    "WITH clock AS MATERIALIZED (SELECT {now} AS now),
-",
+    "WITH ",
     asked!(),
     ",
 mine AS MATERIALIZED (
@@ -481,21 +476,15 @@ SELECT l.name, asked.time FROM asked JOIN {locks} l ON ",
     is_asked!(),
     "
 FOR NO KEY UPDATE OF l SKIP LOCKED)
-UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, clock.now + mine.time)
-FROM clock, mine WHERE l.name = mine.name
-RETURNING ",
-    kept!()
+UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, {now} + mine.time) FROM mine WHERE l.name = mine.name"
 );
 
 const LOOK_MINE: &str = concat!(
-    "WITH clock AS MATERIALIZED (SELECT {now} AS now),
-",
+    "WITH ",
     asked!(),
     "
-SELECT ",
-    kept!(),
-    "
-FROM clock CROSS JOIN asked JOIN {locks} l ON ",
+SELECT {now}, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint
+FROM asked JOIN {locks} l ON ",
     is_asked!()
 );
 
@@ -521,20 +510,18 @@ WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
 RETURNING (l.expires_at <= {now})::int::bigint";
 
 /// A row whose lease has expired is not locked. Otherwise the workers of a dead holder, whose pins overlap, would keep
-/// every other process from taking the lock over (I11). If the row changed hands while the pin waited for it, the
-/// second part of the statement still sees the old row, whose lease has not expired. So the answer is "lost".
+/// every other process from taking the lock over (I11). Then the statement answers nothing, as it does for a lost lease.
+/// If the row changed hands while the pin waited for it, its new version no longer meets the condition.
 ///
-/// The answer 3 says that the transaction sees a snapshot. A row with a smaller fence can only be an old version, in a
-/// snapshot that is older than the lease. Then locking the row is a serialization failure, and not a wrong "lost". (A
-/// row that was created after the snapshot cannot be seen at all.)
+/// The answer 3 says that the transaction sees a snapshot, and the answer 2 that the lease is lost. A row with a smaller fence
+/// is an old version, in a snapshot that is older than the lease, and locking it is a serialization failure: not a
+/// wrong "lost". (A row that was created after the snapshot cannot be seen at all.) Or the acquisition was rolled back:
+/// then the lease is lost.
 const PIN: &str = "\
-WITH pinned AS MATERIALIZED (
-SELECT l.token, l.fence FROM {locks} l WHERE l.name = {name}
-AND ((l.token = {token} AND l.fence = {fence} AND l.expires_at > {now}) OR l.fence < {fence}) FOR KEY SHARE)
-SELECT CASE WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
-THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = {token} AND fence = {fence} UNION ALL
-SELECT 1::bigint FROM {locks} l WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
-AND l.expires_at <= {now} AND NOT EXISTS (SELECT FROM pinned)";
+SELECT CASE WHEN l.fence < {fence} THEN 2
+WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN 3 ELSE 0 END::bigint
+FROM {locks} l WHERE l.name = {name}
+AND ((l.token = {token} AND l.fence = {fence} AND l.expires_at > {now}) OR l.fence < {fence}) FOR KEY SHARE";
 
 /// Removes a row only if its fence, too, is older than the age. A name that is created again begins with the clock as
 /// its fence, and so above every fence that was removed (I4).

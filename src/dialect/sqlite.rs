@@ -8,6 +8,9 @@
 //! version. A fence also uses the system clock of this process, which is the clock that the database reads, but finer.
 //! Otherwise an acquisition that is rolled back and tried again within a millisecond would get the same number twice
 //! (I4).
+//!
+//! SQLite builds a temporary table for `RETURNING`, which takes as long as half of an UPDATE. So the changes of a lease
+//! return nothing: the number of changed rows tells whether the row belonged to the lease.
 
 use diesel::sqlite::Sqlite;
 
@@ -21,11 +24,11 @@ impl Dialect for Sqlite {
 
 impl Sql for Sqlite {
     const NOW: &str = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000";
-    const RETURNING: bool = true;
     const REPORTS_EXPIRY: bool = false;
     const KEEPS_UNMATCHED_ROW_LOCKS: bool = false;
     const PINS_BY_WRITING: bool = false;
     const PIN_ENDS_UNSEEN: bool = false;
+    const PIN_SAYS_WHY: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = false;
     const ASYNC_COMMIT: bool = false;
@@ -44,6 +47,7 @@ impl Sql for Sqlite {
     fn sql(operation: Operation) -> &'static str {
         match operation {
             Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
+            Operation::AcquireAfter => ACQUIRE_AFTER,
             Operation::Look => LOOK,
             Operation::Snapshot => SNAPSHOT,
             Operation::Facts => FACTS,
@@ -89,6 +93,17 @@ wanted_since = CASE WHEN l.token = excluded.token OR l.wanted_since > {since} TH
     };
 }
 
+/// Whether a free row is left to another process.
+macro_rules! left_to_another {
+    () => {
+        concat!(
+            "COALESCE(",
+            not_in_turn!(now: "{now}", least: "MIN", greatest: "MAX"),
+            ", 0)"
+        )
+    };
+}
+
 /// Returns no row if another holder has the lock, or if the free lock is left to another process.
 const ACQUIRE: &str = concat!(
     "\
@@ -97,11 +112,25 @@ VALUES ({name}, {token}, {owner}, MAX({now}, {local}), {now}, {now} + {time}, {d
 ",
     taking_the_row!(),
     "
-WHERE CASE WHEN l.token IS NULL THEN NOT COALESCE(",
-    not_in_turn!(now: "{now}", least: "MIN", greatest: "MAX"),
-    ", 0)
+WHERE CASE WHEN l.token IS NULL THEN NOT ",
+    left_to_another!(),
+    "
 ELSE l.token = excluded.token OR l.expires_at <= excluded.acquired_at END
 RETURNING {now}, fence, 0, name, owner, fence, acquired_at, expires_at, data, 2"
+);
+
+/// Changes nothing if the fence is not the latest any more, if a holder has the lock, or if the free lock is left to
+/// another process. It also changes nothing if it had to wait for the writer: an acquisition that was rolled back
+/// meanwhile had a greater fence (I4). A millisecond is the tick of the clock.
+const ACQUIRE_AFTER: &str = concat!(
+    "\
+UPDATE {locks} AS l SET token = {token}, owner = {owner}, fence = {next_fence}, acquired_at = {now},
+expires_at = {now} + {time}, data = COALESCE({data}, data),
+wanted_since = CASE WHEN wanted_since > {since} THEN wanted_since END
+WHERE name = {name} AND fence = {fence} AND {next_fence} >= {now} - 1000 AND CASE WHEN token IS NULL THEN NOT ",
+    left_to_another!(),
+    "
+ELSE expires_at <= {now} END"
 );
 
 /// Acquires all locks of a set, unless another holder has one of them.
@@ -184,11 +213,11 @@ AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > {now})) ORDER BY l.na
 
 const EXTEND: &str = "\
 UPDATE {locks} SET expires_at = MAX(expires_at, {now} + {time})
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired}";
 
 const EXTEND_BY: &str = "\
 UPDATE {locks} SET expires_at = MIN(MAX(expires_at, {now}) + {time}, {now} + {longest})
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired}";
 
 /// The condition that a row belongs to a lease of the batch.
 macro_rules! asked {
@@ -203,9 +232,7 @@ const KEEP_ALIVE: &str = concat!(
     "\
 UPDATE {locks} SET expires_at = MAX(expires_at, {now} + json_extract(asked.value, '$[3]'))
 FROM json_each({batch}) asked WHERE ",
-    asked!(),
-    "
-RETURNING {now}, NULL, 0, name, NULL, fence, NULL, expires_at, NULL, 2"
+    asked!()
 );
 
 const LOOK_MINE: &str = concat!(
@@ -217,11 +244,11 @@ FROM json_each({batch}) asked JOIN {locks} ON ",
 
 const RETIRE: &str = "\
 UPDATE {locks} SET expires_at = {now} + {time}
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired}";
 
 const RELEASE: &str = "\
 UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired}";
 
 /// Changes nothing if nobody holds the lock.
 const MARK: &str = "\
@@ -230,7 +257,7 @@ WHERE name = {name} AND token IS NOT NULL AND expires_at > {now}";
 
 const SET_DATA: &str = "\
 UPDATE {locks} SET data = {data}
-WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired} RETURNING {expired}";
+WHERE name = {name} AND token = {token} AND fence = {fence} AND (expires_at <= {now}) <= {expired}";
 
 /// A write that changes nothing. It makes the transaction the one writer until the transaction ends.
 const PIN: &str = "\
@@ -239,7 +266,7 @@ RETURNING expires_at <= {now}";
 
 const FORCE_RELEASE: &str = "\
 UPDATE {locks} SET token = NULL, expires_at = MIN(expires_at, {now})
-WHERE name = {name} AND token IS NOT NULL RETURNING 0";
+WHERE name = {name} AND token IS NOT NULL";
 
 /// Removes a row only if its fence, too, is older than the age. A name that is created again begins with the clock as
 /// its fence, and so above every fence that was removed (I4).

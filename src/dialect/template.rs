@@ -1,15 +1,18 @@
 //! Statements as the dialects write them: SQL, with fields in braces.
 //!
-//! Diesel walks a statement several times each time it is run. So a template is split once, and the parts are kept.
+//! Diesel walks a statement several times each time it is run. So a template is split once, and the parts are kept. For
+//! the default table, which nearly all statements use, all text between two values is one part.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::{Dialect, Operation};
+use crate::table::{Table, quoted};
 
 /// A part of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    Sql(&'static str),
+    Sql(Cow<'static, str>),
     /// The table of the locks, or a table beside it, whose name ends with this suffix.
     Table(&'static str),
     /// A bound value.
@@ -63,17 +66,57 @@ values! {
 
 /// The split templates of a dialect, by operation.
 #[derive(Debug)]
-pub struct Templates([OnceLock<Vec<Part>>; Operation::COUNT]);
+pub struct Templates {
+    for_the_default_table: Kept,
+    for_other_tables: Kept,
+}
+
+type Kept = [OnceLock<Vec<Part>>; Operation::COUNT];
 
 impl Templates {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(super) const fn new() -> Self {
-        Self([const { OnceLock::new() }; Operation::COUNT])
+        Self {
+            for_the_default_table: [const { OnceLock::new() }; Operation::COUNT],
+            for_other_tables: [const { OnceLock::new() }; Operation::COUNT],
+        }
     }
 
-    pub(crate) fn of<DB: Dialect>(&'static self, operation: Operation) -> &'static [Part] {
-        self.0[operation as usize].get_or_init(|| split::<DB>(DB::sql(operation)))
+    pub(crate) fn of<DB: Dialect>(
+        &'static self,
+        operation: Operation,
+        table: &Table,
+    ) -> &'static [Part] {
+        let parts = || split::<DB>(DB::sql(operation));
+        if table.is_default() {
+            self.for_the_default_table[operation as usize].get_or_init(|| joined::<DB>(parts()))
+        } else {
+            self.for_other_tables[operation as usize].get_or_init(parts)
+        }
     }
+}
+
+/// Names the default table, and joins the text between two values.
+fn joined<DB: Dialect>(parts: Vec<Part>) -> Vec<Part> {
+    let mut joined = Vec::new();
+    for part in parts {
+        let text = match part {
+            Part::Sql(text) => text,
+            Part::Table(suffix) => {
+                let name = format!("{}{suffix}", Table::DEFAULT_NAME);
+                quoted(&name, DB::QUOTE).into()
+            }
+            Part::Value(value) => {
+                joined.push(Part::Value(value));
+                continue;
+            }
+        };
+        match joined.last_mut() {
+            Some(Part::Sql(before)) => before.to_mut().push_str(&text),
+            _ => joined.push(Part::Sql(text)),
+        }
+    }
+    joined
 }
 
 /// Splits a template. On a database with numbered placeholders, a value that stands in the template again is named by
@@ -83,15 +126,15 @@ fn split<DB: Dialect>(template: &'static str) -> Vec<Part> {
     let (mut parts, mut bound) = (Vec::new(), Vec::new());
     for piece in Pieces(template) {
         parts.push(match piece {
-            Piece::Sql(sql) => Part::Sql(sql),
-            Piece::Field("now") => Part::Sql(DB::NOW),
+            Piece::Sql(sql) => Part::Sql(sql.into()),
+            Piece::Field("now") => Part::Sql(DB::NOW.into()),
             Piece::Field("locks") => Part::Table(""),
             Piece::Field("pins") => Part::Table("_pins"),
             Piece::Field("setup") => Part::Table("_setup"),
             Piece::Field(field) => {
                 let value = Value::of(field);
                 match bound.iter().position(|it| *it == value) {
-                    Some(place) if DB::NUMBERED_PLACEHOLDERS => Part::Sql(PLACES[place]),
+                    Some(place) if DB::NUMBERED_PLACEHOLDERS => Part::Sql(PLACES[place].into()),
                     _ => {
                         bound.push(value);
                         Part::Value(value)

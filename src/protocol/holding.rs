@@ -158,7 +158,7 @@ async fn answer_once<E: Executor>(
     executor: &mut E,
     statement: Statement,
 ) -> Result<Option<LeaseState>> {
-    if E::Backend::RETURNING {
+    if E::Backend::REPORTS_EXPIRY {
         return Ok(executor.ask(statement).await?.pop());
     }
     let state = if statement.is_for_expired() {
@@ -185,7 +185,19 @@ pub(super) async fn ask_pin<E: Executor>(
         let is_mine = state.is_some_and(|state| state != LeaseState::Lost);
         return Ok(is_mine.then_some(LeaseState::Expired));
     }
-    Ok(executor.ask(Statement::pin(lease)).await?.pop())
+    let state = executor.ask(Statement::pin(lease)).await?.pop();
+    if state.is_none() && !E::Backend::PIN_SAYS_WHY {
+        let row = look(executor, lease).await?;
+        let is_mine = row.is_some_and(|row| row.is_of(lease));
+        return Ok(is_mine.then_some(LeaseState::Expired));
+    }
+    Ok(state)
+}
+
+/// Reads the row of a lease.
+async fn look<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Option<LockRow>> {
+    let query = Statement::look_as(&lease.lock, Some(lease.token.clone()));
+    Ok(executor.load(query).await?.pop())
 }
 
 pub(crate) async fn try_pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Pin> {
@@ -198,16 +210,20 @@ pub(crate) async fn pin<E: Executor>(executor: &mut E, lease: &Lease) -> Result<
 
 /// Reads what has become of a lease.
 pub(crate) async fn status<E: Executor>(executor: &mut E, lease: &Lease) -> Result<LeaseStatus> {
-    let look = Statement::look_as(&lease.lock, Some(lease.token.clone()));
-    let row = executor.load(look).await?.pop();
+    let row = look(executor, lease).await?;
     Ok(row.map_or(LeaseStatus::Free, |row| row.status_of(lease)))
 }
 
 impl LockRow {
+    /// Whether the row belongs to a lease whose token the statement has compared with the row. The same token may have
+    /// acquired the lock again: then the row has another fence.
+    fn is_of(&self, lease: &Lease) -> bool {
+        self.is_mine() && self.fence == Some(lease.fence)
+    }
+
     /// The status of a lease whose token the statement has compared with the row.
     fn status_of(&self, lease: &Lease) -> LeaseStatus {
-        // The same token may have acquired the lock again: then the row has another fence.
-        if !self.is_mine() || self.fence != Some(lease.fence) {
+        if !self.is_of(lease) {
             let holder = self.holder();
             return holder.map_or(LeaseStatus::Free, LeaseStatus::TakenOver);
         }

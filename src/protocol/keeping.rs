@@ -1,9 +1,11 @@
 //! Keeping many leases alive with one statement, and telling a holder that others wait.
 //!
 //! The statement waits for no other transaction. It leaves out a row that an open transaction has locked, because that
-//! row would delay all other leases (I7). The rows that were left out are then read without a lock. This tells a lease
-//! whose row is only locked from a lease that is lost.
+//! row would delay all other leases (I7). It returns no rows, because it nearly always extends all leases. If it has
+//! extended fewer, all rows are read without a lock. This tells an extended lease, a lease whose row is only locked, and
+//! a lost lease from each other.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -45,51 +47,51 @@ pub(crate) async fn keep_alive<E: Executor>(
 }
 
 async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Vec<Renewal>> {
+    if leases.is_empty() {
+        return Ok(Vec::new());
+    }
     let sent = Moment::now();
-    let extended = extend_all(executor, leases).await?;
-    let others = leases.iter().zip(&extended).filter(|(_, known)| !**known);
-    let others: Vec<&Lease> = others.map(|(lease, _)| *lease).collect();
+    let acquisitions = distinct(leases);
+    let extended = executor.run(Statement::keep_alive(&acquisitions)).await?;
+    if extended == acquisitions.len() {
+        let until = |lease: &&Lease| Renewal::Until(lease.trust_until(sent, lease.lock.ttl));
+        return Ok(leases.iter().map(until).collect());
+    }
     let asked = Moment::now();
-    let left = what_is_left(executor, &others).await?;
+    let left = what_is_left(executor, &acquisitions).await?;
     let took = Moment::now().since(sent);
-    let kept = |(lease, extended): (&&Lease, bool)| {
-        if extended {
-            return Renewal::Until(lease.trust_until(sent, lease.lock.ttl));
-        }
+    let kept = |lease: &&Lease| {
         let Some(left) = left.get(&acquisition(lease)) else {
             return Renewal::Lost;
         };
         let until = left.map(|left| lease.trust_until(asked, left));
         match (until, *left) {
-            // Where the database returns only a count, this tells an extended row from a locked one: only a lease that
-            // was extended since the first statement was sent has this much time left.
-            (Some(until), Some(left)) if left + took >= lease.lock.ttl => Renewal::Until(until),
+            // So much time is left only if the lease was extended since the first statement was sent, or for longer than
+            // its ttl before.
+            (Some(until), Some(left)) if left + took + TICK >= lease.lock.ttl => {
+                Renewal::Until(until)
+            }
             (until, _) => Renewal::Locked(until),
         }
     };
-    Ok(leases.iter().zip(extended).map(kept).collect())
+    Ok(leases.iter().map(kept).collect())
 }
 
-/// Extends the leases. Returns for each lease whether it is known to be extended.
-async fn extend_all<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Vec<bool>> {
-    if leases.is_empty() {
-        return Ok(Vec::new());
-    }
-    let statement = Statement::keep_alive(leases);
-    if !E::Backend::RETURNING {
-        let found = executor.run(statement).await?;
-        return Ok(vec![found == leases.len(); leases.len()]);
-    }
-    let extended = by_acquisition(executor.load(statement).await?);
-    let known = |lease: &&Lease| extended.contains_key(&acquisition(lease));
-    Ok(leases.iter().map(known).collect())
+/// The tick of the coarsest clock of a database: `SQLite`'s.
+const TICK: Duration = Duration::from_millis(1);
+
+/// One lease of each acquisition, because a statement changes a row once. Copies of a lease may have different ttls: the
+/// longest is taken. The order is that of the keys, so that the database finds rows that lie side by side one after the
+/// other.
+fn distinct<'l>(leases: &[&'l Lease]) -> Vec<&'l Lease> {
+    let mut leases = leases.to_vec();
+    leases.sort_unstable_by_key(|lease| (lease.lock.key(), lease.fence, Reverse(lease.lock.ttl)));
+    leases.dedup_by_key(|lease| (lease.lock.key(), lease.fence));
+    leases
 }
 
 /// The leases that still belong to their holders, and the time that is left of each; `None` if it has expired.
 async fn what_is_left<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Mine> {
-    if leases.is_empty() {
-        return Ok(Mine::new());
-    }
     let mine = executor.load(Statement::look_mine(leases)).await?;
     Ok(by_acquisition(mine))
 }

@@ -46,8 +46,12 @@ fn examples(engine: &str) -> Vec<Statement> {
         Statement::force_release(&lock),
     ];
     if engine == "postgres" {
+        all.push(Statement::create(&lock, Some(token())));
         all.push(Statement::release_async(&lease));
         all.push(Statement::want(&lock, lock.ttl));
+    }
+    if engine != "postgres" {
+        all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));
     }
     if engine == "mysql" {
         all.push(Statement::create_pin(&lock, 7));
@@ -58,7 +62,6 @@ fn examples(engine: &str) -> Vec<Statement> {
         all.push(Statement::release_waiting(&lease));
         all.push(Statement::peek(&lock, Some(token())));
         all.push(Statement::create_lock(&lock));
-        all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));
         all.push(Statement::renew(&lock, Some(token()), 7));
         let key = "invoices|42".to_owned();
         all.push(Statement::purge_one(&list.table(), key, day));

@@ -164,7 +164,7 @@ fn is_ours(sql: &str) -> bool {
 }
 
 /// Returns whether the statement is a heartbeat. (Async `SQLite` shows the plain JSON of the leases.)
-fn is_beat(sql: &str) -> bool {
+pub fn is_beat(sql: &str) -> bool {
     let has_leases = sql.contains("<leases>") || sql.contains("FROM json_each(?) asked");
     has_leases && sql.contains(" SET ")
 }

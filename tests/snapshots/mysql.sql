@@ -115,6 +115,18 @@ STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = held.name
 SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))
 -- binds: ["invoices|42"]
 
+-- AcquireAfter
+UPDATE (SELECT l.name FROM (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
+WHERE p.name = ? LIMIT 1 FOR UPDATE SKIP LOCKED) q
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = q.name
+WHERE l.fence = ? AND (l.token IS NULL OR l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) LIMIT 1 FOR UPDATE SKIP LOCKED) free
+STRAIGHT_JOIN `diesel_locks_pins` p FORCE INDEX (PRIMARY) ON p.name = free.name
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET p.token = ?, p.fence = ?, l.token = ?, l.fence = ?, l.owner = ?,
+l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?, l.data = COALESCE(?, l.data),
+l.wanted_since = CASE WHEN l.wanted_since > ? THEN l.wanted_since END
+-- binds: ["invoices|42", 7, Some(<token>), 8, Some(<token>), 8, "web-1", 30000000, None, None]
+
 -- CreatePin
 INSERT IGNORE INTO `diesel_locks_pins` (name, token, fence) VALUES (?, NULL, ?)
 -- binds: ["invoices|42", 7]
@@ -165,18 +177,6 @@ FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
 INSERT IGNORE INTO `diesel_locks` (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT p.name, NULL, '', p.fence, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), NULL FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY) WHERE p.name = ?
 -- binds: ["invoices|42"]
-
--- Acquire
-UPDATE (SELECT l.name FROM (SELECT p.name FROM `diesel_locks_pins` p FORCE INDEX (PRIMARY)
-WHERE p.name = ? LIMIT 1 FOR UPDATE SKIP LOCKED) q
-STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = q.name
-WHERE l.fence = ? AND (l.token IS NULL OR l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))) LIMIT 1 FOR UPDATE SKIP LOCKED) free
-STRAIGHT_JOIN `diesel_locks_pins` p FORCE INDEX (PRIMARY) ON p.name = free.name
-STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
-SET p.token = ?, p.fence = ?, l.token = ?, l.fence = ?, l.owner = ?,
-l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?, l.data = COALESCE(?, l.data),
-l.wanted_since = CASE WHEN l.wanted_since > ? THEN l.wanted_since END
--- binds: ["invoices|42", 7, Some(<token>), 8, Some(<token>), 8, "web-1", 30000000, None, None]
 
 -- Renew
 UPDATE (SELECT l.name FROM `diesel_locks` l FORCE INDEX (PRIMARY)

@@ -13,61 +13,48 @@ AND ($4 = 0 OR (l.token IS NOT NULL AND l.expires_at > clock.now)) ORDER BY l.na
 -- binds: ["invoices|", "invoices|\u{10ffff}", "", 1, 100]
 
 -- Extend
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
-WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
-UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4)
-FROM was WHERE l.name = was.name
-RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
--- binds: ["invoices|42", Some(<token>), 7, 30000000]
+UPDATE "diesel_locks" l SET expires_at = ((GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $1) + 1) & -2) + (l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int
+WHERE l.name = $2 AND l.token = $3 AND l.fence = $4
+RETURNING l.expires_at & 1
+-- binds: [30000000, "invoices|42", Some(<token>), 7]
 
 -- ExtendBy
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
-WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
-UPDATE "diesel_locks" l SET expires_at = LEAST(GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) + $4, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $5)
-FROM was WHERE l.name = was.name
-RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
--- binds: ["invoices|42", Some(<token>), 7, 30000000, 3153600000000000]
+UPDATE "diesel_locks" l SET expires_at = ((LEAST(GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) + $1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $2) + 1) & -2) + (l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int
+WHERE l.name = $3 AND l.token = $4 AND l.fence = $5
+RETURNING l.expires_at & 1
+-- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7]
 
 -- KeepAlive
-WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
-asked AS MATERIALIZED (
+WITH asked AS MATERIALIZED (
 SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
 FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
 mine AS MATERIALIZED (
 SELECT l.name, asked.time FROM asked JOIN "diesel_locks" l ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
 FOR NO KEY UPDATE OF l SKIP LOCKED)
-UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, clock.now + mine.time)
-FROM clock, mine WHERE l.name = mine.name
-RETURNING clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + mine.time) FROM mine WHERE l.name = mine.name
 -- binds: [<leases>]
 
 -- LookMine
-WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
-asked AS MATERIALIZED (
+WITH asked AS MATERIALIZED (
 SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
 FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease)
-SELECT clock.now, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint
-FROM clock CROSS JOIN asked JOIN "diesel_locks" l ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, NULL::bigint, 0::bigint, l.name, NULL::text, l.fence, NULL::bigint, l.expires_at, NULL::text, 2::bigint
+FROM asked JOIN "diesel_locks" l ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
 -- binds: [<leases>]
 
 -- Retire
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
-WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 FOR NO KEY UPDATE)
-UPDATE "diesel_locks" l SET expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4
-FROM was WHERE l.name = was.name
-RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
--- binds: ["invoices|42", Some(<token>), 7, 30000000]
+UPDATE "diesel_locks" l SET expires_at = (((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $1 + 1) & -2) + (l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int
+WHERE l.name = $2 AND l.token = $3 AND l.fence = $4
+RETURNING l.expires_at & 1
+-- binds: [30000000, "invoices|42", Some(<token>), 7]
 
 -- Release
 UPDATE "diesel_locks" l SET token = NULL,
-expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
-FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) clock WHERE l.name = $1 AND l.token = $2 AND l.fence = $3
-RETURNING (l.expires_at <> clock.now)::int::bigint
-+ CASE WHEN l.wanted_until > clock.now
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
+expires_at = LEAST((l.expires_at - 1) | 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2),
+wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3
+RETURNING l.expires_at & 1
 -- binds: ["invoices|42", Some(<token>), 7]
 
 -- SetData
@@ -113,33 +100,36 @@ SELECT 'server', pg_catalog.current_setting('server_version')
 -- binds: ["\"diesel_locks\""]
 
 -- Pin
-WITH pinned AS MATERIALIZED (
-SELECT l.token, l.fence FROM "diesel_locks" l WHERE l.name = $1
-AND ((l.token = $2 AND l.fence = $3 AND l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) OR l.fence < $3) FOR KEY SHARE)
-SELECT CASE WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
-THEN 3 ELSE 0 END::bigint FROM pinned WHERE token = $2 AND fence = $3 UNION ALL
-SELECT 1::bigint FROM "diesel_locks" l WHERE l.name = $1 AND l.token = $2 AND l.fence = $3
-AND l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AND NOT EXISTS (SELECT FROM pinned)
--- binds: ["invoices|42", Some(<token>), 7]
+SELECT CASE WHEN l.fence < $1 THEN 2
+WHEN pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN 3 ELSE 0 END::bigint
+FROM "diesel_locks" l WHERE l.name = $2
+AND ((l.token = $3 AND l.fence = $1 AND l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) OR l.fence < $1) FOR KEY SHARE
+-- binds: [7, "invoices|42", Some(<token>)]
 
 -- ForceRelease
-WITH was AS MATERIALIZED (
-SELECT l.name, l.expires_at, l.wanted_until FROM "diesel_locks" l
-WHERE l.name = $1 AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)
-UPDATE "diesel_locks" l SET token = NULL, expires_at = LEAST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint), wanted_until = NULL
-FROM was WHERE l.name = was.name
-RETURNING (was.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)::int::bigint
-+ CASE WHEN was.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
+UPDATE "diesel_locks" l SET token = NULL,
+expires_at = LEAST((l.expires_at - 1) | 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2),
+wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
+WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)
+RETURNING l.expires_at & 1
 -- binds: ["invoices|42"]
+
+-- Create
+INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
+SELECT $1, $2, $3, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4, $5
+WHERE NOT EXISTS (SELECT FROM "diesel_locks" l WHERE l.name = $1)
+AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($6)::pg_catalog.oid, $1), 0))
+ON CONFLICT (name) DO NOTHING RETURNING fence
+-- binds: ["invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
 
 -- ReleaseAsync
 UPDATE "diesel_locks" l SET token = NULL,
-expires_at = CASE WHEN l.expires_at > clock.now THEN clock.now ELSE l.expires_at - 1 END
-FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) clock WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
-RETURNING (l.expires_at <> clock.now)::int::bigint
-+ CASE WHEN l.wanted_until > clock.now
-THEN pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text) ELSE 0 END
+expires_at = LEAST((l.expires_at - 1) | 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2),
+wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
+WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
+RETURNING l.expires_at & 1
 -- binds: ["invoices|42", Some(<token>), 7]
 
 -- Want
@@ -152,27 +142,20 @@ UPDATE "diesel_locks" l SET wanted_until = clock.now + $2 FROM clock, held WHERE
 -- binds: ["invoices|42", 30000000]
 
 -- Acquire
-WITH seen AS MATERIALIZED (
-SELECT one.now, l.name, l.token, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-COALESCE(l.token IS NULL AND l.wanted_since < $1 AND one.now - l.expires_at BETWEEN 0
-AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false) AS not_in_turn
-FROM (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now) one LEFT JOIN "diesel_locks" l ON l.name = $2),
-taken AS (
-UPDATE "diesel_locks" l SET token = $3, owner = $4, fence = GREATEST(l.fence + 1, seen.now),
-acquired_at = seen.now, expires_at = seen.now + $5, data = COALESCE($6, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
-wanted_since = CASE WHEN l.wanted_since > $1 THEN l.wanted_since END
-FROM seen WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $2
-AND CASE WHEN l.token IS NULL THEN NOT (SELECT not_in_turn FROM seen) ELSE l.expires_at <= (SELECT now FROM seen) END FOR UPDATE SKIP LOCKED) RETURNING l.fence),
-born AS (
-INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT $2, $3, $4, seen.now, seen.now, seen.now + $5, $6 FROM seen WHERE seen.name IS NULL
-AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.to_regclass($7)::pg_catalog.oid, $2), 0))
-ON CONFLICT (name) DO NOTHING RETURNING fence)
-SELECT seen.now, COALESCE((SELECT fence FROM taken), (SELECT fence FROM born)), seen.not_in_turn::int::bigint, seen.name, seen.owner, seen.fence,
-seen.acquired_at, seen.expires_at, seen.data,
-CASE WHEN seen.token IS NULL THEN 0 WHEN seen.token = $3 THEN 2 ELSE 1 END::bigint FROM seen
--- binds: [None, "invoices|42", Some(<token>), "web-1", 30000000, None, "\"diesel_locks\""]
+WITH taken AS (
+UPDATE "diesel_locks" l SET token = $1, owner = $2, fence = GREATEST(l.fence + 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint),
+acquired_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $3, data = COALESCE($4, l.data),
+wanted_since = CASE WHEN l.wanted_since > $5 THEN l.wanted_since END
+WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $6 AND CASE WHEN l.token IS NULL
+THEN NOT (l.wanted_since IS NOT NULL AND COALESCE(l.wanted_since < $5 AND (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false))
+ELSE l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint END FOR UPDATE SKIP LOCKED) RETURNING l.fence)
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (SELECT fence FROM taken), (l.token IS NULL AND (l.wanted_since IS NOT NULL AND COALESCE(l.wanted_since < $5 AND (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false)))::int::bigint,
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = $1 THEN 2 ELSE 1 END::bigint
+FROM "diesel_locks" l WHERE l.name = $6
+-- binds: [Some(<token>), "web-1", 30000000, None, None, "invoices|42"]
 
 -- Purge
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),
@@ -202,7 +185,6 @@ SELECT (SELECT COUNT(*) FROM free) + (SELECT COUNT(*) FROM mine) = (SELECT COUNT
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
 acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
 wanted_since = CASE WHEN l.wanted_since > $6 THEN l.wanted_since END
 FROM clock, enough, free WHERE enough.yes AND l.name = free.name RETURNING l.name, l.fence),
 renewed AS (
@@ -231,7 +213,6 @@ LIMIT 1 FOR UPDATE SKIP LOCKED),
 taken AS (
 UPDATE "diesel_locks" l SET token = $2, owner = $3, fence = GREATEST(l.fence + 1, clock.now),
 acquired_at = clock.now, expires_at = clock.now + $4, data = COALESCE($5, l.data),
-wanted_until = CASE WHEN l.token IS NOT NULL THEN l.wanted_until END,
 wanted_since = CASE WHEN l.wanted_since > $6 THEN l.wanted_since END
 FROM clock, free WHERE l.name = free.name RETURNING l.name, l.fence),
 renewed AS (

@@ -13,19 +13,18 @@ AND (? = 0 OR (l.token IS NOT NULL AND l.expires_at > CAST(ROUND((julianday('now
 
 -- Extend
 UPDATE `diesel_locks` SET expires_at = MAX(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?)
-WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
--- binds: [30000000, "invoices|42", Some(<token>), 7, 0, 0]
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ?
+-- binds: [30000000, "invoices|42", Some(<token>), 7, 0]
 
 -- ExtendBy
 UPDATE `diesel_locks` SET expires_at = MIN(MAX(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) + ?, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?)
-WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
--- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7, 0, 0]
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ?
+-- binds: [30000000, 3153600000000000, "invoices|42", Some(<token>), 7, 0]
 
 -- KeepAlive
 UPDATE `diesel_locks` SET expires_at = MAX(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + json_extract(asked.value, '$[3]'))
 FROM json_each(?) asked WHERE name = json_extract(asked.value, '$[0]') AND token = json_extract(asked.value, '$[1]')
 AND fence = json_extract(asked.value, '$[2]')
-RETURNING CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000, NULL, 0, name, NULL, fence, NULL, expires_at, NULL, 2
 -- binds: [<leases>]
 
 -- LookMine
@@ -36,18 +35,18 @@ AND fence = json_extract(asked.value, '$[2]')
 
 -- Retire
 UPDATE `diesel_locks` SET expires_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?
-WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
--- binds: [30000000, "invoices|42", Some(<token>), 7, 0, 0]
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ?
+-- binds: [30000000, "invoices|42", Some(<token>), 7, 0]
 
 -- Release
 UPDATE `diesel_locks` SET token = NULL, expires_at = MIN(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)
-WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
--- binds: ["invoices|42", Some(<token>), 7, 0, 0]
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ?
+-- binds: ["invoices|42", Some(<token>), 7, 0]
 
 -- SetData
 UPDATE `diesel_locks` SET data = ?
-WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ? RETURNING ?
--- binds: [Some("text"), "invoices|42", Some(<token>), 7, 0, 0]
+WHERE name = ? AND token = ? AND fence = ? AND (expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000) <= ?
+-- binds: [Some("text"), "invoices|42", Some(<token>), 7, 0]
 
 -- Mark
 UPDATE `diesel_locks` SET wanted_since = MIN(COALESCE(wanted_since, ?), ?)
@@ -79,8 +78,17 @@ RETURNING expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) 
 
 -- ForceRelease
 UPDATE `diesel_locks` SET token = NULL, expires_at = MIN(expires_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)
-WHERE name = ? AND token IS NOT NULL RETURNING 0
+WHERE name = ? AND token IS NOT NULL
 -- binds: ["invoices|42"]
+
+-- AcquireAfter
+UPDATE `diesel_locks` AS l SET token = ?, owner = ?, fence = ?, acquired_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000,
+expires_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 + ?, data = COALESCE(?, data),
+wanted_since = CASE WHEN wanted_since > ? THEN wanted_since END
+WHERE name = ? AND fence = ? AND ? >= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 - 1000 AND CASE WHEN token IS NULL THEN NOT COALESCE(l.wanted_since < ? AND CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 - l.expires_at BETWEEN 0
+AND MIN(MAX((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, 0)
+ELSE expires_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 END
+-- binds: [Some(<token>), "web-1", 8, 30000000, None, None, "invoices|42", 7, 8, None]
 
 -- Acquire
 INSERT INTO `diesel_locks` AS l (name, token, owner, fence, acquired_at, expires_at, data)

@@ -2,24 +2,30 @@
 //! in between.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use diesel::connection::InstrumentationEvent;
-use diesel_locks::{Lease, Lock, Released};
+use diesel_locks::{Lease, Lock, Pin, Released};
 use tokio::runtime::Handle;
 
 use crate::session::Session;
-use crate::world::{World, secs};
+use crate::world::{World, ms, secs};
 
 /// Another process, and the lease that it has acquired.
 struct Other {
     conn: Box<dyn Session>,
     lease: Option<Lease>,
+    has_acted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Take,
     TakeAndRelease,
+    /// Takes the lock, and extends the lease in a transaction that stays open.
+    TakeAndStay,
+    /// Takes the lock in a transaction that is rolled back.
+    TakeInVain,
     ForceRelease,
     Purge,
     ExtendCopy,
@@ -28,10 +34,15 @@ enum Deed {
 
 impl Other {
     fn of(conn: Box<dyn Session>, lease: Option<Lease>) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { conn, lease }))
+        Arc::new(Mutex::new(Self {
+            conn,
+            lease,
+            has_acted: false,
+        }))
     }
 
     async fn does(&mut self, deed: Deed, lock: &Lock) {
+        self.has_acted = true;
         let (conn, lease) = (&mut self.conn, &mut self.lease);
         match deed {
             Deed::Take => *lease = conn.try_acquire(lock).await.unwrap().acquired(),
@@ -40,6 +51,19 @@ impl Other {
                 if let Some(lease) = lease {
                     assert_eq!(conn.release(lease).await.unwrap(), Released::InTime);
                 }
+            }
+            Deed::TakeAndStay => {
+                let mut taken = conn.take(lock).await;
+                conn.begin().await.unwrap();
+                assert!(!conn.try_extend(&mut taken).await.unwrap().is_lost());
+                *lease = Some(taken);
+            }
+            Deed::TakeInVain => {
+                conn.begin().await.unwrap();
+                *lease = Some(conn.take(lock).await);
+                // The clock of SQLite ticks in milliseconds.
+                tokio::time::sleep(ms(3)).await;
+                conn.rollback().await.unwrap();
             }
             Deed::ForceRelease => drop(conn.force_release(lock).await.unwrap()),
             Deed::Purge => {
@@ -140,6 +164,105 @@ pub async fn whatever_happens_between_the_steps_of_a_try_only_one_holds_the_lock
             }
             assert!(conn.take(&lock).await.fence() > their_fence, "{case}");
         }
+    }
+}
+
+/// An expired lease still belongs to its holder, who extends it after a try has seen that it has expired.
+pub async fn a_lease_that_its_holder_extends_between_the_steps_of_a_try_is_not_taken_over(
+    world: &World,
+) {
+    let mut conn = world.session().await;
+    for number in 2..=5 {
+        let lock = world.lock(&format!("before {number}"));
+        let lease = conn.take(&lock).await;
+        world.let_run_out(&mut *conn, &lease).await;
+        let other = Other::of(world.session().await, Some(lease));
+        before(number, &mut *conn, &other, &[Deed::ExtendCopy], &lock);
+        let attempt = conn.try_acquire(&lock).await.unwrap();
+        nothing_more(&mut *conn);
+        let is_extended = other.lock().unwrap().has_acted;
+        assert_eq!(attempt.is_busy(), is_extended, "before {number}");
+    }
+}
+
+/// The other process has created the row, and has the row locked when the try goes on. (On `SQLite`, that process is the
+/// one writer, so every try waits for it.)
+pub async fn a_try_does_not_wait_for_a_row_that_is_created_between_its_steps(world: &World) {
+    let mut conn = world.session().await;
+    let other = Other::of(world.session().await, None);
+    let stays = [Deed::Take, Deed::TakeAndStay];
+    let deed = stays[usize::from(world.is_postgres())];
+    let lock = world.lock("x");
+    before(2, &mut *conn, &other, &[deed], &lock);
+    let (began, attempt) = (Instant::now(), conn.try_acquire(&lock).await.unwrap());
+    nothing_more(&mut *conn);
+    assert!(attempt.is_busy() && began.elapsed() < secs(10));
+    assert!(conn.is_held(&lock).await.unwrap());
+}
+
+/// Processes that agree on a token are one holder. `MySQL` and `MariaDB` say "busy" here, and the next try renews.
+pub async fn an_agreed_token_that_acquires_between_the_steps_of_a_try_is_the_same_acquisition(
+    world: &World,
+) {
+    let mut conn = world.session().await;
+    for state in STATES {
+        let lock = world.lock(state);
+        bring(world, &mut *conn, &lock, state).await;
+        let lock = lock.with_token("agreed").unwrap();
+        let other = Other::of(world.session().await, None);
+        before(2, &mut *conn, &other, &[Deed::Take], &lock);
+        let attempt = conn.try_acquire(&lock).await.unwrap();
+        nothing_more(&mut *conn);
+        if world.is_mysql() {
+            assert!(
+                !attempt.is_busy() || conn.try_acquire(&lock).await.unwrap().acquired().is_some()
+            );
+            continue;
+        }
+        let lease = attempt.acquired().expect(state);
+        let theirs = other.lock().unwrap().lease.take();
+        assert!(
+            theirs.is_none_or(|theirs| theirs.fence() == lease.fence()),
+            "{state}"
+        );
+    }
+}
+
+/// On `MySQL` and `MariaDB` this is a limit of the promise.
+pub async fn the_fence_grows_over_what_was_rolled_back_between_the_steps_of_a_try(world: &World) {
+    let mut conn = world.session().await;
+    for state in STATES {
+        let lock = world.lock(state);
+        bring(world, &mut *conn, &lock, state).await;
+        let other = Other::of(world.session().await, None);
+        before(2, &mut *conn, &other, &[Deed::TakeInVain], &lock);
+        let lease = conn.take(&lock).await;
+        nothing_more(&mut *conn);
+        let theirs = other.lock().unwrap().lease.take();
+        let grows = theirs.is_none_or(|theirs| theirs.fence() < lease.fence());
+        assert!(grows || world.is_mysql(), "{state}");
+    }
+}
+
+/// On `PostgreSQL`, a pin that is refused asks a second time why.
+pub async fn a_refused_pin_says_why_whatever_happens_between_its_steps(world: &World) {
+    let mut conn = world.session().await;
+    for deed in [
+        Deed::Take,
+        Deed::ForceRelease,
+        Deed::ExtendCopy,
+        Deed::ReleaseCopy,
+    ] {
+        let lock = world.lock(&format!("{deed:?}"));
+        let lease = conn.take(&lock).await;
+        world.let_run_out(&mut *conn, &lease).await;
+        let other = Other::of(world.session().await, Some(lease.clone()));
+        before(2, &mut *conn, &other, &[deed], &lock);
+        let pin = conn.try_pin(&lease).await.unwrap();
+        nothing_more(&mut *conn);
+        let is_lost = other.lock().unwrap().has_acted && !matches!(deed, Deed::ExtendCopy);
+        let expected = if is_lost { Pin::Lost } else { Pin::Expired };
+        assert_eq!(pin, expected, "{deed:?}");
     }
 }
 

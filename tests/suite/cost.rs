@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::InstrumentationEvent;
-use diesel_locks::{Outcome, Released};
+use diesel_locks::{Outcome, Pin, Released};
 
 use crate::session::Session;
 use crate::world::{World, secs};
@@ -41,12 +41,13 @@ struct Prices {
     busy: u32,
     /// Extending, releasing, and replacing the data.
     lease: u32,
+    refused_pin: u32,
 }
 
 impl Prices {
     fn outside_a_transaction(world: &World) -> Self {
         let (first_use, win) = match world.engine.name() {
-            "postgres" => (1, 1),
+            "postgres" => (2, 1),
             "sqlite" => (2, 2),
             _ => (6, 2),
         };
@@ -55,6 +56,7 @@ impl Prices {
             win,
             busy: 1,
             lease: 1,
+            refused_pin: Self::refused_pin(world),
         }
     }
 
@@ -62,7 +64,7 @@ impl Prices {
     /// the identity first.
     fn inside_a_transaction(world: &World) -> Self {
         let (first_use, win, busy, lease) = match world.engine.name() {
-            "postgres" => (1, 1, 1, 1),
+            "postgres" => (2, 1, 1, 1),
             "sqlite" => (1, 1, 2, 1),
             _ => (5, 3, 1, 2),
         };
@@ -71,7 +73,13 @@ impl Prices {
             win,
             busy,
             lease,
+            refused_pin: Self::refused_pin(world),
         }
+    }
+
+    /// On `PostgreSQL` a pin that finds no live lease looks at the row, to say why.
+    fn refused_pin(world: &World) -> u32 {
+        if world.is_postgres() { 2 } else { 1 }
     }
 }
 
@@ -168,8 +176,13 @@ async fn pay(world: &World, conn: &mut dyn Session, prices: &Prices, name: &str)
 
     world.let_run_out(conn, &lease).await;
     statements.spent();
+    assert_eq!(conn.try_pin(&lease).await.unwrap(), Pin::Expired);
+    assert_eq!(statements.spent(), prices.refused_pin, "a pin too late");
+    let stale = lease;
     let lease = conn.take(&lock).await;
     assert_eq!(statements.spent(), prices.win, "take over");
+    assert_eq!(conn.try_pin(&stale).await.unwrap(), Pin::Lost);
+    assert_eq!(statements.spent(), prices.refused_pin, "a stale pin");
     let mine = lock.clone().with_token("mine").unwrap();
     conn.release(&lease).await.unwrap();
     conn.take(&mine).await;

@@ -6,6 +6,7 @@ use diesel_locks::{LockSet, Outcome, Released, Wait};
 
 use super::setup;
 use crate::managed::recorder::Recorder;
+use crate::managed::traffic::is_beat;
 use crate::managed::{AnyGuard, Managed};
 use crate::session::{Session, Work};
 use crate::world::{World, ms, own_table, secs, soon};
@@ -53,10 +54,9 @@ async fn keep_many(world: &World, many: usize) {
     let mut told = recorder.told().into_iter();
     let bad = told.find(|told| matches!(told.what, "late" | "lost"));
     assert!(bad.is_none(), "{bad:?}");
-    assert!(
-        beats <= batch * renewed.div_ceil(many),
-        "{beats} for {renewed}"
-    );
+    // On a busy machine, the first leases are due again before the last ones are extended: this is the third beat.
+    let most = batch * (renewed.div_ceil(many) + 1);
+    assert!(beats <= most, "{beats} for {renewed}");
     let fewest = (2 * many).div_ceil(1_000);
     assert!(beats >= fewest, "{beats} seen, of at least {fewest}");
     assert!(guards.iter().all(|guard| guard.is_valid()));
@@ -120,6 +120,44 @@ pub async fn leases_of_different_times_share_their_beats(world: &World) {
     assert!(beats <= 2 * intervals + 1, "{beats} in {intervals} s");
     assert!(beats >= 3, "{beats} seen, of at least three");
     leave_all(guards);
+}
+
+/// Copies of one lease cost no more than the lease: nothing but beats is sent.
+pub async fn copies_of_a_lease_are_extended_as_one(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let (locks, traffic) = world.watched_locks(3).await;
+    let locks = locks.renew_every(ms(200)).observe(recorder.observer());
+    let lease = other.take(&world.lock("x")).await;
+    let _guards = [
+        locks.adopt(lease.clone()).await.unwrap(),
+        locks.adopt(lease).await.unwrap(),
+    ];
+    soon("a beat of both", async || recorder.count("renewed") >= 2).await;
+    traffic.spent();
+    let before = recorder.count("renewed");
+    soon("more beats", async || {
+        recorder.count("renewed") >= before + 8
+    })
+    .await;
+    let sent = traffic.spent();
+    assert!(sent.iter().all(|sql| is_beat(sql)), "{sent:?}");
+    assert_eq!(recorder.count("late"), 0);
+}
+
+/// If a statement extends fewer leases than it was asked for, the rows are read to find the others.
+pub async fn a_lease_that_is_lost_makes_no_other_late(world: &World) {
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.renew_every(ms(200));
+    let locks = locks.observe(recorder.observer());
+    let guards = take_all(&*locks, &names(world, 40)).await;
+    for (lost, guard) in guards.iter().take(20).enumerate() {
+        other.take_away(guard.lock()).await;
+        soon("it is lost", async || recorder.count("lost") > lost).await;
+    }
+    for kept in guards.iter().skip(20) {
+        assert!(kept.is_valid());
+        assert!(!recorder.of(kept.lock().key()).contains(&"late"));
+    }
 }
 
 pub async fn leases_of_two_tables_are_kept_by_one_keeper(world: &World) {

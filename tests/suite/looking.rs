@@ -2,6 +2,7 @@
 
 use diesel_locks::{List, Record};
 
+use super::expiry::assert_lasts;
 use crate::world::{World, secs};
 
 fn names(rows: &[Record]) -> Vec<&str> {
@@ -29,7 +30,7 @@ pub async fn inspecting_shows_the_owner_the_begin_and_the_time_left(world: &Worl
     assert_eq!((&*row.owner, row.fence), ("Ada", lease.fence()));
     assert_eq!(row.data.as_deref(), Some("http://here"));
     assert!(row.is_held());
-    assert_eq!((row.expires_at - row.acquired_at).to_std(), Ok(secs(30)));
+    assert_lasts(world, &row, secs(30));
     let held_for = world.clock(&mut *looker).await - row.acquired_at.timestamp_micros();
     assert!((10_000_000..15_000_000).contains(&held_for));
     let left = row.time_left.unwrap();

@@ -199,6 +199,26 @@ pub async fn a_snapshot_does_not_let_a_stale_holder_commit(world: &World) {
     }
 }
 
+/// The lease is valid, so a pin must not call it lost, even though the transaction cannot see it.
+pub async fn a_snapshot_that_is_older_than_the_lease_does_not_make_it_lost(world: &World) {
+    let (mut worker, mut holder) = (world.session().await, world.session().await);
+    let ledger = ledger(&mut *worker).await;
+    for level in world.levels() {
+        let lock = world.lock(&format!("{level:?}"));
+        let before = holder.take(&lock).await;
+        holder.release(&before).await.unwrap();
+        world.begin_at(&mut *worker, level).await;
+        written(&mut *worker, &ledger).await; // the snapshot is taken, and shows the lock free
+        let lease = holder.take(&lock).await;
+        match worker.try_pin(&lease).await {
+            Ok(pin) => assert_eq!(pin, Pin::Pinned, "{level:?}"),
+            Err(error) => assert!(error.is_transient(), "{level:?}: {error}"),
+        }
+        worker.rollback().await.unwrap();
+        holder.release(&lease).await.unwrap();
+    }
+}
+
 pub async fn the_wrong_forms_let_a_stale_holder_commit(world: &World) {
     let (mut stale, mut next) = (world.session().await, world.session().await);
     let ledger = ledger(&mut *stale).await;

@@ -1,5 +1,7 @@
 //! Locks inside the caller's own transactions.
 
+use std::time::Instant;
+
 use diesel_locks::{Attempt, Error, Lock, Outcome, Released, Wait};
 
 use crate::session::Session;
@@ -8,7 +10,10 @@ use crate::world::{Level, World, ms, secs};
 /// A try that must not wait. If the engine has one writer, that writer blocks the try for every name.
 async fn is_refused_at_once(world: &World, conn: &mut dyn Session, lock: &Lock) -> bool {
     if !world.is_sqlite() {
-        return conn.try_acquire(lock).await.unwrap().is_busy();
+        let (began, attempt) = (Instant::now(), conn.try_acquire(lock).await.unwrap());
+        // A try that waits for a row is also told busy, after the connection's timeout.
+        let is_at_once = !world.is_postgres() || began.elapsed() < secs(10);
+        return attempt.is_busy() && is_at_once;
     }
     conn.batch("PRAGMA busy_timeout = 0").await.unwrap();
     match conn.try_acquire(lock).await {

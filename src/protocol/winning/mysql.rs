@@ -206,7 +206,7 @@ async fn take<E: Executor<Backend = Mysql>>(
     known: &LockRow,
 ) -> Result<Won> {
     let fence = known.fence.unwrap_or_default();
-    let next = known.now.max(fence + 1);
+    let next = known.next_fence();
     let (statement, won) = if known.is_mine() {
         let renew = Statement::renew(lock, token.cloned(), fence);
         (renew, Won::Renewed(fence))

@@ -1,5 +1,5 @@
-//! PostgreSQL: one statement acquires the lock, or answers why it could not. The reasons for its row locks stand in
-//! `dialect/postgres.rs`.
+//! PostgreSQL: one statement acquires the lock, or answers why it could not. A lock that was never used needs a second
+//! statement, which creates its row. The reasons for their row locks stand in `dialect/postgres.rs`.
 
 use diesel::pg::Pg;
 
@@ -18,8 +18,16 @@ impl Winning for Pg {
         token: Option<&Token>,
         since: Option<i64>,
     ) -> Result<Won> {
-        let statement = Statement::acquire_as(lock, token.cloned()).in_turn(since);
-        let row = executor.load(statement).await?.pop();
+        let acquire = Statement::acquire_as(lock, token.cloned()).in_turn(since);
+        let mut row = executor.load(acquire.clone()).await?.pop();
+        if row.is_none() {
+            let create = Statement::create(lock, token.cloned());
+            if let Some(fence) = executor.numbers(create).await?.pop() {
+                return Ok(Won::Fence(fence));
+            }
+            // Another transaction creates the row, or has created it since.
+            row = executor.load(acquire).await?.pop();
+        }
         Ok(match row {
             Some(row) if row.won.is_none() && row.session != 0 => Won::NotInTurn,
             row => row.as_ref().map_or(Won::Busy(None), Won::or_holder),

@@ -1,13 +1,15 @@
-//! SQLite: look, then write. Outside a transaction the look finds a held lock without becoming the writer. Inside a
-//! transaction the write comes first, because a transaction that has read cannot become the writer once another
-//! connection has written.
+//! SQLite: look, then write. Outside a transaction the look finds a held lock without becoming the writer, and the write
+//! need not return the fence, because the fence follows from what was seen. Inside a transaction the write comes first,
+//! because a transaction that has read cannot become the writer once another connection has written.
 
 use diesel::sqlite::Sqlite;
 
 use super::{Winning, Won, WonSet};
+use crate::clock::on_the_wall;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
+use crate::row::LockRow;
 use crate::set::LockSet;
 use crate::statement::Statement;
 use crate::token::Token;
@@ -20,10 +22,17 @@ impl Winning for Sqlite {
         since: Option<i64>,
     ) -> Result<Won> {
         let query = Statement::look_as(lock, token.cloned());
-        if !executor.in_transaction() {
-            let row = executor.load(query.clone()).await?.pop();
-            if let Some(holder) = row.and_then(|row| row.other_holder()) {
-                return Ok(Won::Busy(Some(holder)));
+        let seen = if executor.in_transaction() {
+            None
+        } else {
+            executor.load(query.clone()).await?.pop()
+        };
+        if let Some(holder) = seen.as_ref().and_then(LockRow::other_holder) {
+            return Ok(Won::Busy(Some(holder)));
+        }
+        if let Some(row) = seen.filter(|row| !row.is_mine()) {
+            if let Some(fence) = take(executor, lock, token, since, &row).await? {
+                return Ok(Won::Fence(fence));
             }
         }
         let write = Statement::acquire_as(lock, token.cloned()).in_turn(since);
@@ -74,4 +83,20 @@ impl Winning for Sqlite {
         }
         Ok(WonSet::soonest_of(&executor.load(query).await?))
     }
+}
+
+/// Acquires a lock that was seen to be free, unless the row has changed since, or the write had to wait. Returns the
+/// fence.
+async fn take<E: Executor<Backend = Sqlite>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    since: Option<i64>,
+    seen: &LockRow,
+) -> Result<Option<i64>> {
+    let fence = seen.fence.unwrap_or_default();
+    let next = seen.next_fence().max(on_the_wall());
+    let take = Statement::acquire_after(lock, token.cloned(), fence, next).in_turn(since);
+    let changed = executor.run(take).await?;
+    Ok((changed > 0).then_some(next))
 }
