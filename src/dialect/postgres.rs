@@ -412,8 +412,7 @@ const EXTEND_BY: &str =
 const RETIRE: &str = change_end!("{now} + {time}");
 
 /// Frees the row that the condition names, and answers whether the lease had expired, in the lowest bit of the new end: see
-/// `change_end`. The new end is now, which is made even, or the old end, which is made odd, whichever is sooner. (A lease
-/// that ends in this very microsecond may count as live.)
+/// `change_end`. The new end is now, made even, if the lease is live. Otherwise it is the old end, made odd.
 ///
 /// If a waiter wants a notification, it is sent with the commit, and the wish is cleared. (The length of the text that
 /// `pg_notify` answers is 0.) Only then, because notifications are expensive: transactions that send one commit one
@@ -424,7 +423,7 @@ macro_rules! free {
         concat!(
             "\
 UPDATE {locks} l SET token = NULL,
-expires_at = LEAST((l.expires_at - 1) | 1, {now} & -2),
+expires_at = CASE WHEN l.expires_at > {now} THEN {now} & -2 ELSE (l.expires_at - 1) | 1 END,
 wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > {now}
 THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END",
             $($condition,)+

@@ -50,7 +50,7 @@ RETURNING l.expires_at & 1
 
 -- Release
 UPDATE "diesel_locks" l SET token = NULL,
-expires_at = LEAST((l.expires_at - 1) | 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2),
+expires_at = CASE WHEN l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint THEN (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2 ELSE (l.expires_at - 1) | 1 END,
 wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
 THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
 WHERE l.name = $1 AND l.token = $2 AND l.fence = $3
@@ -108,7 +108,7 @@ AND ((l.token = $3 AND l.fence = $1 AND l.expires_at > (pg_catalog.date_part('ep
 
 -- ForceRelease
 UPDATE "diesel_locks" l SET token = NULL,
-expires_at = LEAST((l.expires_at - 1) | 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2),
+expires_at = CASE WHEN l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint THEN (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2 ELSE (l.expires_at - 1) | 1 END,
 wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
 THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
 WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)
@@ -125,7 +125,7 @@ ON CONFLICT (name) DO NOTHING RETURNING fence
 
 -- ReleaseAsync
 UPDATE "diesel_locks" l SET token = NULL,
-expires_at = LEAST((l.expires_at - 1) | 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2),
+expires_at = CASE WHEN l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint THEN (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2 ELSE (l.expires_at - 1) | 1 END,
 wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
 THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
 WHERE l.name = $1 AND l.token = $2 AND l.fence = $3 AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
