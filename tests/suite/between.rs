@@ -228,16 +228,17 @@ pub async fn an_agreed_token_that_acquires_between_the_steps_of_a_try_is_the_sam
     }
 }
 
-/// On `MySQL` and `MariaDB` this is a limit of the promise.
+/// On `MySQL` and `MariaDB` this is a limit of the promise: there the fence grows over what was committed.
 pub async fn the_fence_grows_over_what_was_rolled_back_between_the_steps_of_a_try(world: &World) {
     let mut conn = world.session().await;
     for state in STATES {
         let lock = world.lock(state);
-        bring(world, &mut *conn, &lock, state).await;
+        let committed = bring(world, &mut *conn, &lock, state).await;
         let other = Other::of(world.session().await, None);
         before(2, &mut *conn, &other, &[Deed::TakeInVain], &lock);
         let lease = conn.take(&lock).await;
         nothing_more(&mut *conn);
+        assert!(lease.fence() > committed, "{state}");
         let theirs = other.lock().unwrap().lease.take();
         let grows = theirs.is_none_or(|theirs| theirs.fence() < lease.fence());
         assert!(grows || world.is_mysql(), "{state}");
