@@ -103,7 +103,7 @@ pub fn remove<C: Bench>(database: &Database) {
     conn.batch_execute("DELETE FROM diesel_locks WHERE name LIKE 'kept-%'")
         .unwrap();
     if matches!(database.engine, Engine::MariaDb | Engine::MySql) {
-        conn.batch_execute("DELETE FROM diesel_locks_pins WHERE name LIKE 'kept-%'")
+        conn.batch_execute("DELETE FROM diesel_locks_beats WHERE name LIKE 'kept-%'")
             .unwrap();
     }
 }

@@ -24,7 +24,9 @@ pub fn fill<C: Bench>(conn: &mut C, engine: Engine, table: &str, rows: u32) {
         Engine::Postgres => run(conn, &format!("VACUUM ANALYZE {table}")),
         Engine::MariaDb | Engine::MySql => run(
             conn,
-            &format!("INSERT INTO {table}_pins (name, fence) SELECT name, 1 FROM {table}"),
+            &format!(
+                "INSERT INTO {table}_beats (name, fence, expires_at) SELECT name, 1, 0 FROM {table}"
+            ),
         ),
         Engine::Sqlite => {}
     }

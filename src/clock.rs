@@ -23,8 +23,9 @@ impl Moment {
     }
 }
 
-/// Microseconds since 1970 by the system's clock, which a user may set. Only two things use it: the fences of SQLite,
-/// which has no clock but the system's, and the names of folders of migrations.
+/// Microseconds since 1970 by the system's clock, which a user may set. Only three things use it: the fences of SQLite,
+/// which has no clock but the system's; the fences that are proposed to MySQL and MariaDB, which refuse what does not fit
+/// their own clock; and the names of folders of migrations.
 pub(crate) fn on_the_wall() -> i64 {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

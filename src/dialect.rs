@@ -1,7 +1,7 @@
 //! The SQL of each database, and the parts of its behaviour that the protocol has to know.
 //!
 //! All SQL of a database stands in one file below, with the reasons for its row locks. It is written as
-//! [templates](template): `{locks}` and `{pins}` are the quoted tables, `{now}` is the live clock, and every other
+//! [templates](template): `{locks}` and `{beats}` are the quoted tables, `{now}` is the live clock, and every other
 //! `{field}` is a bound value. The order of statements that acquires a lock stands in `protocol/winning`.
 
 /// Whether a free lock is left to another process: it has marked the row, it has waited longer, and it polls within this
@@ -68,6 +68,9 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether the statement that pins tells an expired lease from a lost one. Otherwise it may answer nothing for both.
     const PIN_SAYS_WHY: bool;
 
+    /// Whether a lease is extended in a table of its own, beside the locks.
+    const KEEPS_BEATS: bool;
+
     /// Whether the async driver leaves the answer to a dropped call in the connection, and reads it as the answer to the
     /// next call: `mysql_async` does.
     const LEAVES_ANSWERS_UNREAD: bool;
@@ -116,8 +119,7 @@ pub enum Operation {
     AcquireAfter,
     /// Acquires a lock that has no row.
     Create,
-    CreatePin,
-    CreateLock,
+    CreateBeat,
     Peek,
     PeekNowait,
     PinByWriting,
@@ -136,6 +138,7 @@ pub enum Operation {
     Extend,
     ExtendBy,
     KeepAlive,
+    KeepBeat,
     LookMine,
     Retire,
     Release,
@@ -143,6 +146,7 @@ pub enum Operation {
     ReleaseWaiting,
     Want,
     Mark,
+    MarkBeat,
     SetData,
     Pin,
     ForceRelease,

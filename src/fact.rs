@@ -40,14 +40,14 @@ pub(crate) struct Requirement {
 #[derive(Clone, Copy, Debug)]
 pub struct Requirements {
     pub(crate) engine: &'static str,
-    /// Whether the engine needs the table of pins beside the table of the locks.
-    pub(crate) pins: bool,
+    /// Whether the engine needs the table of beats beside the table of the locks.
+    pub(crate) beats: bool,
     pub(crate) each: &'static [Requirement],
 }
 
 const MIGRATE: &str = "run this version's migrations: `migrate`, or `diesel-locks migrations write` and `diesel migration run`";
 
-pub(crate) fn columns() -> [&'static str; 9] {
+pub(crate) fn columns() -> [&'static str; 8] {
     [
         locks::name::NAME,
         locks::token::NAME,
@@ -55,18 +55,27 @@ pub(crate) fn columns() -> [&'static str; 9] {
         locks::fence::NAME,
         locks::acquired_at::NAME,
         locks::expires_at::NAME,
-        locks::data::NAME,
         locks::wanted_until::NAME,
         locks::wanted_since::NAME,
     ]
 }
 
-/// The columns of the table of pins: see `dialect/mysql.rs`.
-const PINS: [&str; 3] = ["_pins.name", "_pins.token", "_pins.fence"];
+/// The column of the text that is kept with the lock, where it is in the table of the locks.
+const DATA: [&str; 1] = ["data"];
+
+/// The columns of the table of beats, which has that text: see `dialect/mysql.rs`.
+const BEATS: [&str; 6] = [
+    "_beats.name",
+    "_beats.fence",
+    "_beats.expires_at",
+    "_beats.data",
+    "_beats.wanted_since",
+    "_beats.wanted_fence",
+];
 
 /// Whether the table exists.
 pub(crate) fn is_there(facts: &[Fact]) -> bool {
-    of(facts, "column").any(|column| !column.starts_with("_pins."))
+    of(facts, "column").any(|column| !column.starts_with("_beats."))
 }
 
 /// Returns the first unmet requirement as an error that names its remedy.
@@ -77,10 +86,10 @@ pub(crate) fn check(table: &Table, facts: &[Fact], requirements: &Requirements) 
             source: DieselError::NotFound,
         });
     }
-    let pins = PINS.into_iter().filter(|_| requirements.pins);
-    for column in columns().into_iter().chain(pins) {
-        if !of(facts, "column").any(|there| there == column) {
-            let (beside, column) = column.split_once('.').unwrap_or(("", column));
+    let more: &[&str] = if requirements.beats { &BEATS } else { &DATA };
+    for column in columns().iter().chain(more) {
+        if !of(facts, "column").any(|there| there == *column) {
+            let (beside, column) = column.split_once('.').unwrap_or(("", *column));
             let table = table.beside(beside).quoted();
             return unmet(format!("{table} has no column {column}"), MIGRATE);
         }

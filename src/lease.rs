@@ -55,6 +55,9 @@ pub struct Lease {
     pub(crate) token: Token,
     pub(crate) fence: i64,
     trusted_until: Option<Moment>,
+    /// Whether a guarded transaction has pinned the lease. The release then takes a mark along that was made meanwhile:
+    /// see `managed/turn.rs`.
+    pub(crate) was_pinned: bool,
 }
 
 impl Lease {
@@ -64,6 +67,7 @@ impl Lease {
             token,
             fence,
             trusted_until: Some(trusted_until(sent, lock.ttl)),
+            was_pinned: false,
         }
     }
 
@@ -74,6 +78,7 @@ impl Lease {
             token,
             fence,
             trusted_until: Some(until),
+            was_pinned: false,
         }
     }
 
@@ -219,6 +224,7 @@ fn read(text: &str) -> Option<Lease> {
         token: Token::new(&token).ok()?,
         fence: fence.parse().ok()?,
         trusted_until: None,
+        was_pinned: false,
     })
 }
 

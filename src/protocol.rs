@@ -34,4 +34,4 @@ pub(crate) use keeping::{Renewal, keep_alive, mark, want};
 pub(crate) use looking::{find, force_release, inspect, is_held, is_released, list, purge};
 pub(crate) use session::{Session, session};
 pub(crate) use setup::{migrate, verify};
-pub(crate) use winning::Winning;
+pub(crate) use winning::{Waiter, Winning};

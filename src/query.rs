@@ -119,7 +119,18 @@ impl<K: QueryFragment<DB>, DB: Dialect> QueryFragment<DB> for LockTerm<K> {
         out.push_sql(self.exists);
         out.push_sql(" (SELECT 1 FROM ");
         self.table.push("", &mut out)?;
-        out.push_sql(" held_lock WHERE held_lock.token IS NOT NULL AND held_lock.expires_at > ");
+        out.push_sql(" held_lock");
+        if DB::KEEPS_BEATS {
+            out.push_sql(" LEFT JOIN ");
+            self.table.push("_beats", &mut out)?;
+            out.push_sql(" held_beat ON held_beat.name = held_lock.name AND held_beat.fence = held_lock.fence");
+        }
+        out.push_sql(" WHERE held_lock.token IS NOT NULL AND ");
+        out.push_sql(if DB::KEEPS_BEATS {
+            "COALESCE(held_beat.expires_at, held_lock.expires_at) > "
+        } else {
+            "held_lock.expires_at > "
+        });
         out.push_sql(DB::NOW);
         out.push_sql(" AND held_lock.name = ");
         self.push_key(&mut out)?;

@@ -44,10 +44,8 @@ macro_rules! locks_table {
                 /// When the latest acquisition happened: microseconds since 1970, by the database's clock.
                 acquired_at -> BigInt,
                 /// When the lease of that acquisition expires or expired: microseconds since 1970, by the database's
-                /// clock.
+                /// clock. On MySQL and MariaDB an extension does not change it: the view `…_held` shows the present end.
                 expires_at -> BigInt,
-                /// The text that a holder has left with the lock.
-                data -> Nullable<Text>,
                 /// Until when a waiter wants a notification of the release: microseconds since 1970, by the database's
                 /// clock.
                 wanted_until -> Nullable<BigInt>,

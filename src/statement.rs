@@ -50,8 +50,8 @@ pub struct Statement {
 
 /// Statements that acquire locks or read rows.
 impl Statement {
-    /// Acquires the lock, with the lock's own token or a random one. PostgreSQL and SQLite. On PostgreSQL, a lock that was
-    /// never used needs another statement, which creates its row.
+    /// Acquires the lock, with the lock's own token or a random one. A lock that was never used needs other statements on
+    /// PostgreSQL, MySQL and MariaDB, which create its row.
     ///
     /// # Errors
     /// If the system has no randomness.
@@ -60,9 +60,12 @@ impl Statement {
             Some(token) => token.clone(),
             None => Token::random()?,
         };
-        // MySQL's statement compares these with the row that was looked at; here they are only shown.
-        let acquire = Self::acquire_as(lock, Some(token));
-        Ok(acquire.with(Value::Fence, 0).with(Value::NextFence, 0))
+        Ok(Self::acquire_with(lock, Some(token), on_the_wall()))
+    }
+
+    /// Acquires a lock with this fence, if the lock is free and the fence fits its row. MySQL and MariaDB.
+    pub(crate) fn acquire_with(lock: &Lock, token: Option<Token>, next_fence: i64) -> Self {
+        Self::acquire_as(lock, token).with(Value::NextFence, next_fence)
     }
 
     /// Acquires the lock with this token, which is new unless it is the lock's own.
@@ -87,7 +90,7 @@ impl Statement {
             .with(Value::NextFence, next_fence)
     }
 
-    /// Acquires a lock that has no row. PostgreSQL.
+    /// Acquires a lock that has no row. Not SQLite.
     pub(crate) fn create(lock: &Lock, token: Option<Token>) -> Self {
         Self::acquiring(Operation::Create, lock, token)
             .with(Value::QuotedTable, lock.table.quoted())
@@ -157,6 +160,12 @@ impl Statement {
     /// Extends the leases of one table, each to its own ttl. A lease is left out if its row is locked.
     pub(crate) fn keep_alive(leases: &[&Lease]) -> Self {
         Self::of_batch(Operation::KeepAlive, leases)
+    }
+
+    /// Extends a lease, if it still belongs to its holder, while another transaction has the row of the holder locked. MySQL
+    /// and MariaDB.
+    pub(crate) fn keep_beat(lease: &Lease, ttl: Duration) -> Self {
+        Self::of_lease(Operation::KeepBeat, lease).with(Value::Time, ttl)
     }
 
     /// Reads the rows of the leases that still belong to their holders.
@@ -288,14 +297,9 @@ impl Statement {
 
 /// Statements that create, remove or prepare rows.
 impl Statement {
-    /// Creates the row of the pin of a lock that was never used. MySQL and MariaDB.
-    pub(crate) fn create_pin(lock: &Lock, fence: i64) -> Self {
-        Self::of(Operation::CreatePin, lock).with(Value::Fence, fence)
-    }
-
-    /// Creates the row of a lock that was never used. The lock is free then. MySQL and MariaDB.
-    pub(crate) fn create_lock(lock: &Lock) -> Self {
-        Self::of(Operation::CreateLock, lock)
+    /// Creates the row that keeps the end of a lock's leases since they were extended, and the text. MySQL and MariaDB.
+    pub(crate) fn create_beat(lock: &Lock, data: Option<String>) -> Self {
+        Self::of(Operation::CreateBeat, lock).with(Value::Data, data)
     }
 
     /// Extends the lease that this token acquired before. MySQL and MariaDB.
@@ -313,6 +317,13 @@ impl Statement {
     /// Marks the row: a process has waited for the lock since this moment.
     pub(crate) fn mark(lock: &Lock, since: i64) -> Self {
         Self::of(Operation::Mark, lock).in_turn(Some(since))
+    }
+
+    /// Marks the lock for the time of the holder with this fence, whose row is pinned. MySQL and MariaDB.
+    pub(crate) fn mark_beat(lock: &Lock, since: i64, fence: i64) -> Self {
+        Self::of(Operation::MarkBeat, lock)
+            .in_turn(Some(since))
+            .with(Value::Fence, fence)
     }
 
     /// Asks for a notification when the lock is released within this time. PostgreSQL.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// schema. For everything smaller use groups of names ([`Lock::in_group`](crate::Lock::in_group)).
 ///
 /// The identifiers are quoted wherever they are used. Beside the table `t` there are the view `t_held` for people; on
-/// MySQL and MariaDB the table `t_pins`; and, if [`migrate`](crate::blocking::migrate) made the table, the table
+/// MySQL and MariaDB the table `t_beats`; and, if [`migrate`](crate::blocking::migrate) made the table, the table
 /// `t_setup`, which records the migrations that were run.
 ///
 /// ```
@@ -44,10 +44,10 @@ impl Default for Table {
 impl Table {
     pub(crate) const DEFAULT_NAME: &str = "diesel_locks";
 
-    /// The suffixes of the table's name: of the table itself, its view, the table of pins, and the table of migrations.
-    pub(crate) const SUFFIXES: [&str; 4] = ["", "_held", "_pins", "_setup"];
+    /// The suffixes of the table's name: of the table itself, its view, the table of beats, and the table of migrations.
+    pub(crate) const SUFFIXES: [&str; 4] = ["", "_held", "_beats", "_setup"];
 
-    /// A table with this name. The name has at most 57 bytes, so that `_pins`, `_held` and `_setup` still fit after it.
+    /// A table with this name. The name has at most 57 bytes, so that `_beats`, `_held` and `_setup` still fit after it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that an engine would cut or refuse.

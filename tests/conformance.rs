@@ -95,6 +95,7 @@ conformance! {
         a_lease_that_nobody_took_over_is_extended_and_released_late,
         a_lease_that_was_taken_over_is_lost_and_stays_lost,
         a_lease_that_is_extended_outlives_its_first_ttl,
+        a_lease_that_outlives_its_first_end_is_held_for_everybody,
         extending_never_shortens_a_lease,
         the_time_left_is_what_was_asked_and_zero_in_the_end,
         a_holder_that_vanishes_keeps_the_lock_no_longer_than_its_ttl,
@@ -113,6 +114,7 @@ conformance! {
         the_fence_grows_whatever_happened_to_the_last_holder,
         the_fence_grows_over_a_transaction_that_was_rolled_back,
         the_fence_grows_by_one_where_the_databases_clock_was_set_back,
+        a_wrong_clock_of_a_client_is_not_a_fence,
         extending_and_the_same_token_leave_the_fence_unchanged,
         a_lease_stays_lost_though_its_token_comes_back;
     trust:
@@ -183,12 +185,14 @@ conformance! {
         a_lock_held_for_a_transaction_excludes_leases_and_others_until_its_end,
         a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction,
         holding_for_a_transaction_needs_one,
+        a_try_in_a_transaction_that_diesel_does_not_know_stops_no_pin,
         a_name_that_was_only_half_created_mends_itself;
     pin:
         a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit,
         taken_over_before_the_pin_is_lost_and_nothing_is_written,
         a_lease_that_has_run_out_must_be_extended_before_a_pin,
         the_heartbeat_passes_the_pin_at_once,
+        a_try_for_a_pinned_lock_does_not_wait,
         many_pins_of_one_lease_stand_side_by_side,
         once_taken_over_no_older_pin_can_commit,
         a_snapshot_does_not_let_a_stale_holder_commit,
@@ -257,6 +261,7 @@ conformance! {
         listeners_stand_in_line_and_cost_next_to_nothing;
     turns:
         no_process_keeps_the_lock_within_itself,
+        no_process_keeps_the_lock_within_its_transactions,
         a_process_that_contends_with_itself_makes_no_marks,
         who_waits_for_one_holder_makes_no_mark,
         who_came_later_leaves_the_lock_to_who_has_waited_longer,
@@ -288,6 +293,8 @@ conformance! {
         a_lease_that_is_lost_makes_no_other_late,
         leases_of_two_tables_are_kept_by_one_keeper,
         a_lease_whose_row_is_locked_does_not_hold_up_the_others,
+        a_locked_row_of_the_holder_stops_no_heartbeat,
+        a_heartbeat_that_passes_a_locked_row_extends_no_lease_that_is_lost,
         a_locked_row_that_says_more_than_the_ttl_is_trusted_for_the_ttl,
         a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others,
         with_one_connection_a_guarded_transaction_longer_than_the_ttl_commits,

@@ -5,6 +5,7 @@ mod isolation;
 mod locks;
 mod opener;
 mod time;
+pub use time::TABLES;
 
 use std::pin::Pin;
 use std::time::Instant;

@@ -1,29 +1,39 @@
-//! MySQL and MariaDB: look first with a plain read, then compare and set.
+//! MySQL and MariaDB: write first, and look if that was in vain.
 //!
-//! There are two tables. Every heartbeat writes the lock's row in `{locks}`. The row in `{pins}` is the identity of the
-//! holder, and only acquire, release and force-release write it. A pin locks the row in `{pins}` in share mode. So a
-//! pin is never in the heartbeat's way (I7), and no other holder can take the lock over while the pin lasts (I5),
-//! because a takeover needs that row.
+//! There are two tables. The row in `{locks}` is the identity of the holder: acquire, release, force-release and purge
+//! write it, and so does a mark. Extending writes the row in `{beats}`: when the lease ends since then. What that row says of
+//! the end counts only while its fence is the identity's. The text that is kept with the lock is there, too. So a free lock
+//! is acquired and released by one UPDATE of one table, which is what these servers do fastest. A pin locks the identity
+//! in share mode. So a pin is never in the heartbeat's way (I7), and no other holder can take the lock over while the pin
+//! lasts (I5), because a takeover writes that row.
 //!
-//! - Every statement that needs both rows locks `{pins}` before `{locks}`. So two such statements cannot deadlock.
-//! - No locking statement may search for a name that has no row, except the INSERT: the search would lock the gap, and
-//!   other names with it. Only a statement for a lease whose name was purged can still do so.
+//! - Statements lock the rows in two orders, and no two statements outside transactions deadlock. `{locks}` comes first
+//!   where a lock changes hands; such a statement waits for nothing, except a release and a pin by writing, which wait for
+//!   their own lease. `{beats}` comes first where a lease is extended; such a statement may wait there, and then skips the
+//!   identity rather than wait. A first try may lock any identity for a moment. So the protocol goes on if the lease still
+//!   has its identity: it runs the statement again, or a heartbeat extends the lease by the beat alone.
+//! - No locking statement may stay behind on a name that has no row: the search would lock the gap, and other names with
+//!   it. So inside a transaction no such statement is run before the row was seen. Outside, the lock of the gap lasts
+//!   only as long as the statement. A statement for a lease whose name was purged can still lock a gap.
 //! - A locking read locks a row even if the rest of its condition does not hold, and inside a transaction it keeps that
-//!   row lock. So inside a transaction a try *peeks* first: it reads the identity in share mode, which does not stop
-//!   heartbeats and pins, and it touches `{locks}` only if the identity says that the lock is available. And a lease is
-//!   checked against `{pins}` before its row is written, so that a stale lease does not stop the new holder.
+//!   row lock. So inside a transaction a try looks first, and then *peeks*: it reads the identity in share mode, which
+//!   does not stop heartbeats and pins. It writes only if the identity says that the lock is available. And the identity
+//!   of a lease is checked before its rows are written, so that a stale lease does not stop the new holder.
 //! - `LIMIT 1` keeps MySQL from merging a derived table into the UPDATE, which would lose `SKIP LOCKED`. It also keeps
-//!   MySQL from merging the derived tables of both rows into one join, which would lock the row of `{locks}` although
-//!   the row of `{pins}` was skipped. `FORCE INDEX` keeps the optimizer from scanning a small table, where the
-//!   statement would wait for the rows of other locks.
-//! - Neither server has UPDATE … RETURNING, and the number of rows that an upsert affected does not tell which process
-//!   won. So the UPDATE compares the fence with the fence that was read before, and the number that the winner gets is
-//!   known beforehand.
+//!   MySQL from merging the derived tables of both rows into one join, which would lock one row although the other was
+//!   skipped. `FORCE INDEX` keeps the optimizer from scanning a small table, where the statement would wait for the rows
+//!   of other locks.
+//! - Neither server has UPDATE … RETURNING. So a statement that acquires is told its fence. The first statement of a try
+//!   proposes the client's clock. The server accepts the proposal if it is greater than the row's fence, and close to the
+//!   server's own clock: no clock but the server's decides whether a lease has expired. If the proposal is refused, the
+//!   try looks at the row, and then compares the fence with the fence that it saw.
 //! - An UPDATE must change something, because a connection without `CLIENT_FOUND_ROWS` counts only changed rows. So an
 //!   extension moves the expiry on by at least a microsecond.
 //!
 //! `UTC_TIMESTAMP` is the time at which the statement began, whatever the session's time zone. A statement that waits
 //! after that time extends by less than it was asked to, never by more.
+//!
+//! The comments in the SQL let one text serve both servers: MySQL reads `/*!80000 … */`, and MariaDB reads `/*M! … */`.
 
 use diesel::mysql::Mysql;
 
@@ -42,6 +52,7 @@ impl Sql for Mysql {
     const PINS_BY_WRITING: bool = true;
     const PIN_ENDS_UNSEEN: bool = true;
     const PIN_SAYS_WHY: bool = true;
+    const KEEPS_BEATS: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = true;
     const NOTIFIES: bool = false;
     const ASYNC_COMMIT: bool = false;
@@ -56,15 +67,16 @@ impl Sql for Mysql {
     ];
     const REQUIREMENTS: Requirements = Requirements {
         engine: Self::ENGINE,
-        pins: true,
+        beats: true,
         each: REQUIREMENTS,
     };
 
     fn sql(operation: Operation) -> &'static str {
         match operation {
-            Operation::Acquire | Operation::AcquireAgain | Operation::AcquireAfter => ACQUIRE,
-            Operation::CreatePin => CREATE_PIN,
-            Operation::CreateLock => CREATE_LOCK,
+            Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
+            Operation::AcquireAfter => ACQUIRE_AFTER,
+            Operation::CreateBeat => CREATE_BEAT,
+            Operation::Create => CREATE,
             Operation::Peek => PEEK,
             Operation::PeekNowait => PEEK_NOWAIT,
             Operation::PinByWriting => PIN_BY_WRITING,
@@ -79,11 +91,13 @@ impl Sql for Mysql {
             Operation::Extend => EXTEND,
             Operation::ExtendBy => EXTEND_BY,
             Operation::KeepAlive => KEEP_ALIVE,
+            Operation::KeepBeat => KEEP_BEAT,
             Operation::LookMine => LOOK_MINE,
             Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
             Operation::ReleaseWaiting => RELEASE_WAITING,
             Operation::Mark => MARK,
+            Operation::MarkBeat => MARK_BEAT,
             Operation::SetData => SET_DATA,
             Operation::Pin => PIN,
             Operation::ForceRelease => FORCE_RELEASE,
@@ -98,67 +112,175 @@ impl Sql for Mysql {
     }
 }
 
-const LOOK: &str = "\
-SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
-FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name}";
+/// Locks a row in share mode, and skips it if another transaction has it locked.
+macro_rules! shared {
+    () => {
+        "/*!80000 FOR SHARE SKIP LOCKED */ /*M! LOCK IN SHARE MODE SKIP LOCKED */"
+    };
+}
 
-/// The first step of acquiring. It also reads what has to be known of the session. In a SERIALIZABLE transaction it
-/// does not read the row: it compares the name with `NULL`, which is no name.
+/// When a lease ends: since it was last extended, or since it was acquired.
+macro_rules! end {
+    () => {
+        "IF(b.fence = l.fence, b.expires_at, l.expires_at)"
+    };
+}
+
+/// The end of a lease that was released is its release.
+macro_rules! end_or_release {
+    () => {
+        "IF(l.token IS NOT NULL AND b.fence = l.fence, b.expires_at, l.expires_at)"
+    };
+}
+
+/// What a look reads of a row.
+macro_rules! seen {
+    () => {
+        concat!(
+            "l.name, l.owner, l.fence, l.acquired_at,\n",
+            end_or_release!(),
+            ", b.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END"
+        )
+    };
+}
+
+macro_rules! beside {
+    () => {
+        "LEFT JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = l.name"
+    };
+}
+
+const LOOK: &str = concat!(
+    "SELECT {now}, CAST(NULL AS SIGNED), 0, ",
+    seen!(),
+    "\nFROM {locks} l FORCE INDEX (PRIMARY) ",
+    beside!(),
+    " WHERE l.name = {name}"
+);
+
+/// Looks where the lock is to be acquired. It also reads what has to be known of the session. In a SERIALIZABLE
+/// transaction it does not read the row: it compares the name with `NULL`, which is no name.
 const LOOK_TO_ACQUIRE: &str = concat!(
     "\
 SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1)
 + 8 * COALESCE(l.token IS NULL AND ",
     not_in_turn!(now: "{now}", least: "LEAST", greatest: "GREATEST"),
-    ", 0),
-l.name, l.owner, l.fence, l.acquired_at, l.expires_at,
-l.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
+    ", 0) + 16 * (b.name IS NULL),\n",
+    seen!(),
+    "
 FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
 FROM (SELECT {inside} = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
-LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})"
+LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})
+",
+    beside!()
 );
 
-/// The comments in the SQL let one text serve both servers: each server reads one of the two comments.
-const PEEK: &str = "\
-SELECT {now}, CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
+/// Reads the identity alone, under a row lock.
+macro_rules! peek {
+    ($lock:literal) => {
+        concat!(
+            "\
+SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, CAST(NULL AS CHAR), l.fence, CAST(NULL AS SIGNED),
 CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
-CASE WHEN p.token IS NULL THEN 0 WHEN p.token = {token} THEN 2 ELSE 1 END
-FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}
-/*!50701 FOR SHARE SKIP LOCKED */ /*M!100600 LOCK IN SHARE MODE SKIP LOCKED */";
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END
+FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name}\n",
+            $lock
+        )
+    };
+}
+
+const PEEK: &str =
+    peek!("/*!80000 FOR SHARE SKIP LOCKED */ /*M! LOCK IN SHARE MODE SKIP LOCKED */");
 
 /// Peeks where a missing row and a row that another transaction has locked must be told apart.
-const PEEK_NOWAIT: &str = "\
-SELECT {now}, CAST(NULL AS SIGNED), 0, p.name, CAST(NULL AS CHAR), p.fence, CAST(NULL AS SIGNED),
-CAST(NULL AS SIGNED), CAST(NULL AS CHAR),
-CASE WHEN p.token IS NULL THEN 0 WHEN p.token = {token} THEN 2 ELSE 1 END
-FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}
-/*!80000 FOR SHARE NOWAIT */ /*M!100600 LOCK IN SHARE MODE NOWAIT */";
+const PEEK_NOWAIT: &str = peek!("/*!80000 FOR SHARE NOWAIT */ /*M! LOCK IN SHARE MODE NOWAIT */");
 
-const CREATE_PIN: &str =
-    "INSERT IGNORE INTO {pins} (name, token, fence) VALUES ({name}, NULL, {fence})";
+/// The row may have outlived the row of a name that was removed by hand.
+const CREATE_BEAT: &str = "\
+INSERT INTO {beats} (name, fence, expires_at, data) VALUES ({name}, 0, 0, {data})
+ON DUPLICATE KEY UPDATE data = COALESCE({data}, data)";
 
-const CREATE_LOCK: &str = "\
-INSERT IGNORE INTO {locks} (name, token, owner, fence, acquired_at, expires_at, data)
-SELECT p.name, NULL, '', p.fence, {now}, {now}, NULL FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name}";
+/// The fence is the server's clock at the INSERT, and so above every fence that was purged (I4).
+const CREATE: &str = "\
+INSERT IGNORE INTO {locks} (name, token, owner, fence, acquired_at, expires_at)
+VALUES ({name}, {token}, {owner}, {now}, {now}, {now} + {time})";
 
-/// The mark of a process that has waited longer is cleared: that process did not come.
-const ACQUIRE: &str = "\
-UPDATE (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
-WHERE p.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) q
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = q.name
-WHERE l.fence = {fence} AND (l.token IS NULL OR l.expires_at <= {now}) LIMIT 1 FOR UPDATE SKIP LOCKED) free
-STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = free.name
+/// The beginning and the condition of an UPDATE of one identity that waits for no other transaction. MySQL skips a locked
+/// row. MariaDB, where a skipping subquery would cost more than the rest of the statement, refuses with 1205. Nothing is
+/// done inside a transaction, as far as the server can tell: 1205 could cost that transaction, and its row lock would stay.
+macro_rules! update_alone {
+    ($set:literal, $condition:literal) => {
+        concat!(
+            "/*M!100600 SET STATEMENT innodb_lock_wait_timeout = 0 FOR */ UPDATE {locks} l FORCE INDEX (PRIMARY)\nSET ",
+            $set,
+            "\
+\nWHERE l.name = /*!80000 (SELECT f.name FROM (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = */
+IF(@@autocommit /*M! AND NOT @@in_transaction */, {name}, NULL) /*!80000 LIMIT 1 FOR UPDATE SKIP LOCKED) f) */
+AND ",
+            $condition
+        )
+    };
+}
+
+/// The first statement of a try. A row with a mark is left to `ACQUIRE_AFTER`. A proposed fence is accepted up to a second
+/// before and after the server's clock.
+const ACQUIRE: &str = update_alone!(
+    "l.token = {token}, l.fence = {next_fence}, l.owner = {owner}, l.acquired_at = {now}, l.expires_at = {now} + {time}",
+    "l.token IS NULL AND l.wanted_since IS NULL AND l.fence < {next_fence}
+AND {next_fence} BETWEEN {now} - 1000000 AND {now} + 1000000"
+);
+
+/// The mark of a process that has waited longer is cleared: that process did not come. The beat is written, too, so that
+/// an extension through another node of a cluster is in conflict with the takeover.
+const ACQUIRE_AFTER: &str = concat!(
+    "\
+UPDATE (SELECT l.name FROM (SELECT l.name, l.token, l.fence, l.expires_at FROM {locks} l FORCE INDEX (PRIMARY)
+WHERE l.name = {name} AND l.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) l
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = l.name
+WHERE l.token IS NULL OR ",
+    end!(),
+    " <= {now} LIMIT 1 FOR UPDATE SKIP LOCKED) free
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
-SET p.token = {token}, p.fence = {next_fence}, l.token = {token}, l.fence = {next_fence}, l.owner = {owner},
-l.acquired_at = {now}, l.expires_at = {now} + {time}, l.data = COALESCE({data}, l.data),
-l.wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END";
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = free.name
+SET l.token = {token}, l.fence = {next_fence}, l.owner = {owner}, l.acquired_at = {now}, l.expires_at = {now} + {time},
+l.wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END,
+b.fence = {next_fence}, b.expires_at = {now} + {time}, b.data = COALESCE({data}, b.data)"
+);
 
-/// The statement leaves the identity as it is, so the holder's own pins are not in the way.
-const RENEW: &str = "\
-UPDATE (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY)
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) mine
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
-SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time}), l.data = COALESCE({data}, l.data)";
+/// Extends rows that were found under a row lock. The holder's own pins are not in the way, and nothing is waited for.
+/// Assignments to several tables have no order, so the new end is computed where the rows are found. MySQL refuses to lock
+/// the rows of a derived table or a `JSON_TABLE`, so `OF` says which rows to lock; MariaDB does not know `OF`.
+macro_rules! extend_found {
+    ($found:expr, $most:literal, $also:literal) => {
+        concat!(
+            "\
+UPDATE (SELECT b.name, l.fence, GREATEST(",
+            end!(),
+            " + 1, {now} + l.time) AS expires_at
+FROM (",
+            $found,
+            ") l\nSTRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = l.name LIMIT ",
+            $most,
+            " FOR UPDATE /*!80000 OF b */ SKIP LOCKED) mine
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = mine.name
+SET b.fence = mine.fence, b.expires_at = mine.expires_at",
+            $also
+        )
+    };
+}
+
+/// Extends the lease of a token that acquires again.
+const RENEW: &str = extend_found!(
+    concat!(
+        "\
+SELECT l.name, l.fence, l.expires_at, {time} AS time FROM {locks} l FORCE INDEX (PRIMARY)
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
+LIMIT 1 ",
+        shared!()
+    ),
+    "1",
+    ", b.data = COALESCE({data}, b.data)"
+);
 
 /// The answer is the number of the question, which is even, and one more inside a transaction. A connection is also inside
 /// a transaction if every statement begins one.
@@ -173,19 +295,19 @@ const STEPS: &str = "SELECT version FROM {setup}";
 
 /// Texts are converted, because literals and the names in the catalogue have different collations.
 const FACTS: &str = "\
-SELECT 'column', CONVERT(CONCAT(IF(c.table_name = {name}, '', '_pins.'), c.column_name) USING utf8mb4)
+SELECT 'column', CONVERT(CONCAT(IF(c.table_name = {name}, '', '_beats.'), c.column_name) USING utf8mb4)
 FROM information_schema.columns c
-WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_beats'))
 UNION ALL SELECT 'key', CONVERT(c.column_name USING utf8mb4) FROM information_schema.columns c
 WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name = {name} AND c.column_key = 'PRI'
 UNION ALL SELECT 'collation', CONVERT(COALESCE(c.collation_name, '') USING utf8mb4) FROM information_schema.columns c
-WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_beats'))
 AND c.column_name = 'name'
 UNION ALL SELECT 'engine', CONVERT(COALESCE(t.engine, '') USING utf8mb4) FROM information_schema.tables t
-WHERE t.table_schema = COALESCE({schema}, DATABASE()) AND t.table_name IN ({name}, CONCAT({name}, '_pins'))
+WHERE t.table_schema = COALESCE({schema}, DATABASE()) AND t.table_name IN ({name}, CONCAT({name}, '_beats'))
 UNION ALL SELECT 'missing right', CONVERT(r.name USING utf8mb4) FROM information_schema.columns c
 JOIN (SELECT 'SELECT' AS name UNION ALL SELECT 'INSERT' UNION ALL SELECT 'UPDATE') r
-WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_pins'))
+WHERE c.table_schema = COALESCE({schema}, DATABASE()) AND c.table_name IN ({name}, CONCAT({name}, '_beats'))
 AND NOT FIND_IN_SET(LOWER(r.name), LOWER(c.privileges))
 UNION ALL SELECT 'autocommit', IF(@@autocommit, 'on', 'off')
 UNION ALL SELECT CASE WHEN VERSION() LIKE '%TiDB%' THEN 'product' WHEN VERSION() LIKE '%MariaDB%' THEN 'MariaDB'
@@ -195,18 +317,18 @@ const REQUIREMENTS: &[Requirement] = &[
     Requirement {
         fact: "engine",
         values: &["InnoDB"],
-        remedy: "row locks carry the promises: ALTER TABLE … ENGINE = InnoDB, for the table and its pins",
+        remedy: "row locks carry the promises: ALTER TABLE … ENGINE = InnoDB, for the table and its beats",
     },
     Requirement {
         fact: "collation",
         values: &["utf8mb4_bin", "utf8mb4_0900_bin"],
         remedy: "another collation takes different names for one: \
-                 ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, for the table and its pins",
+                 ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, for the table and its beats",
     },
     Requirement {
         fact: "missing right",
         values: &[],
-        remedy: "GRANT SELECT, INSERT, UPDATE ON the table and ON its table of pins TO the user of the application",
+        remedy: "GRANT SELECT, INSERT, UPDATE ON the table and ON its table of beats TO the user of the application",
     },
     Requirement {
         fact: "autocommit",
@@ -231,21 +353,71 @@ const REQUIREMENTS: &[Requirement] = &[
 ];
 
 /// A comparison ignores trailing spaces here. So `{from}` alone would also find the name without its trailing spaces.
-const LIST: &str = "\
-SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
-FROM {locks} l WHERE l.name >= {from} AND l.name < {until} AND l.name > {after}
-AND CHAR_LENGTH(l.name) >= CHAR_LENGTH({from})
-AND ({held} = 0 OR (l.token IS NOT NULL AND l.expires_at > {now})) ORDER BY l.name LIMIT {limit}";
+const LIST: &str = concat!(
+    "SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at,\n",
+    end_or_release!(),
+    ", b.data, CASE WHEN l.token IS NULL THEN 0 ELSE 1 END
+FROM {locks} l ",
+    beside!(),
+    "
+WHERE l.name >= {from} AND l.name < {until} AND l.name > {after} AND CHAR_LENGTH(l.name) >= CHAR_LENGTH({from})
+AND ({held} = 0 OR (l.token IS NOT NULL AND ",
+    end!(),
+    " > {now})) ORDER BY l.name LIMIT {limit}"
+);
 
-const EXTEND: &str = "\
-UPDATE {locks} l SET l.expires_at = GREATEST(l.expires_at + 1, {now} + {time})
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
+/// A statement of the holder on its beat, for a lease that is live, or for one that has expired. The identity is read under
+/// a row lock, and skipped if a statement of another process has it locked: to wait for it while the beat is locked could
+/// be a deadlock.
+macro_rules! update_beat {
+    ($set:expr) => {
+        concat!(
+            "UPDATE {beats} b FORCE INDEX (PRIMARY) SET ",
+            $set,
+            "
+WHERE b.name = {name} AND (SELECT l.token = {token} AND l.fence = {fence} AND (",
+            end!(),
+            " <= {now}) = {expired}
+FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = b.name ",
+            shared!(),
+            ")"
+        )
+    };
+}
 
-const EXTEND_BY: &str = "\
-UPDATE {locks} l SET l.expires_at =
-GREATEST(l.expires_at + 1, LEAST(GREATEST(l.expires_at, {now}) + {time}, {now} + {longest}))
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
+/// When the lease ends, in the assignments of a statement on its beat: the condition has found that the identity is its own.
+macro_rules! end_of_mine {
+    () => {
+        concat!(
+            "IF(b.fence = {fence}, b.expires_at,
+(SELECT l.expires_at FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = b.name ",
+            shared!(),
+            "))"
+        )
+    };
+}
+
+const EXTEND: &str = update_beat!(concat!(
+    "b.expires_at = GREATEST(",
+    end_of_mine!(),
+    " + 1, {now} + {time}), b.fence = {fence}"
+));
+
+const EXTEND_BY: &str = update_beat!(concat!(
+    "b.expires_at = GREATEST(",
+    end_of_mine!(),
+    " + 1,\nLEAST(GREATEST(",
+    end_of_mine!(),
+    ", {now}) + {time}, {now} + {longest})), b.fence = {fence}"
+));
+
+/// The statement changes an end that happens to be the same by a microsecond.
+const RETIRE: &str = update_beat!(
+    "b.expires_at = {now} + {time} + (b.expires_at = {now} + {time}), b.fence = {fence}"
+);
+
+/// The end is moved on by a microsecond. It counts for nothing unless the fence is the lease's.
+const SET_DATA: &str = update_beat!("b.data = {data}, b.expires_at = b.expires_at + 1");
 
 /// The rows of the leases of a batch. The decisive comparisons name their collation. So names are compared exactly and
 /// by the primary key, whatever collation the server gives to a column of `JSON_TABLE`.
@@ -255,98 +427,169 @@ macro_rules! asked {
 FROM JSON_TABLE({batch}, '$[*]' COLUMNS (
 name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
 fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
-WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence"
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin"
     };
 }
 
-/// The statement does nothing where every statement begins a transaction: nothing would be committed.
+macro_rules! mine {
+    () => {
+        "\nWHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence"
+    };
+}
+
+/// The statement does nothing inside a transaction, as far as the server can tell: nothing would be committed.
 ///
-/// The statement touches no identity, so pins are not in the way. MySQL refuses to lock the rows of a `JSON_TABLE`, so
-/// `OF l` says which rows to lock. `OF l` stands in a comment, because MariaDB does not know it. If a name has no row,
-/// the statement locks the gap until the statement ends, and it waits for no other transaction meanwhile. The lease of
-/// that name is then found to be lost, and is not extended again.
-const KEEP_ALIVE: &str = concat!(
-    "\
-UPDATE (SELECT l.name, asked.time ",
-    asked!(),
-    " AND @@autocommit
-LIMIT {limit} FOR UPDATE /*!80000 OF l */ SKIP LOCKED) mine
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
-SET l.expires_at = GREATEST(l.expires_at + 1, {now} + mine.time)"
+/// If a name has no row, the statement locks the gap until the statement ends, and it waits for no other transaction
+/// meanwhile. The lease of that name is then found to be lost, and is not extended again.
+const KEEP_ALIVE: &str = extend_found!(
+    concat!(
+        "SELECT l.name, l.fence, l.expires_at, asked.time ",
+        asked!(),
+        mine!(),
+        " AND @@autocommit /*M! AND NOT @@in_transaction */
+LIMIT {limit} /*!80000 FOR SHARE OF l SKIP LOCKED */ /*M! LOCK IN SHARE MODE SKIP LOCKED */"
+    ),
+    "{limit}",
+    ""
 );
+
+/// Writes the beat of a lease whose identity is locked. Whether the lease still has its identity is not known here: it is
+/// extended only if a later look finds that identity. A takeover that comes after this statement finds the lease live.
+const KEEP_BEAT: &str = "\
+UPDATE (SELECT b.name, GREATEST(IF(b.fence = {fence}, b.expires_at + 1, 0), {now} + {time}) AS expires_at
+FROM {beats} b FORCE INDEX (PRIMARY)
+WHERE b.name = {name} AND b.fence <= {fence} AND @@autocommit /*M! AND NOT @@in_transaction */
+LIMIT 1 FOR UPDATE SKIP LOCKED) mine
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = mine.name
+SET b.fence = {fence}, b.expires_at = mine.expires_at";
 
 const LOOK_MINE: &str = concat!(
     "\
-SELECT {now}, CAST(NULL AS SIGNED), 0, l.name, CAST(NULL AS CHAR), l.fence, CAST(NULL AS SIGNED), l.expires_at,
+SELECT {now}, CAST(NULL AS SIGNED), b.name IS NULL, l.name, CAST(NULL AS CHAR), l.fence, CAST(NULL AS SIGNED), ",
+    end!(),
+    ",
 CAST(NULL AS CHAR), 2
 ",
-    asked!()
+    asked!(),
+    "\n",
+    beside!(),
+    mine!()
 );
 
-/// Changes nothing if nobody holds the lock, or if the row is locked.
+/// Changes nothing if the row names no holder, or if it is locked.
 const MARK: &str = "\
 UPDATE (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name} AND @@autocommit
-AND l.token IS NOT NULL AND l.expires_at > {now} LIMIT 1 FOR UPDATE SKIP LOCKED) held
+AND l.token IS NOT NULL LIMIT 1 FOR UPDATE SKIP LOCKED) held
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = held.name
 SET l.wanted_since = LEAST(COALESCE(l.wanted_since, {since}), {since})";
 
-const RETIRE: &str = "\
-UPDATE {locks} l SET l.expires_at = {now} + {time} + (l.expires_at = {now} + {time})
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
+/// The mark for the time of this fence, where a pin has the identity locked. `RELEASE_WAITING` moves the mark to the identity.
+const MARK_BEAT: &str = "\
+UPDATE (SELECT b.name, IF(b.wanted_fence = {fence}, LEAST(b.wanted_since, {since}), {since}) AS since
+FROM {beats} b FORCE INDEX (PRIMARY) WHERE b.name = {name} AND @@autocommit LIMIT 1 FOR UPDATE SKIP LOCKED) held
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = held.name
+SET b.wanted_since = held.since, b.wanted_fence = {fence}";
 
-/// Skips a row that is locked. A stale holder must not wait here for the pins of the new holder: the next pins of the
-/// new holder would wait behind the stale holder.
-const RELEASE: &str = "\
-UPDATE (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
-WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} LIMIT 1 FOR UPDATE SKIP LOCKED) mine
-STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = mine.name
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = mine.name
-SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
-WHERE (l.expires_at <= {now}) <= {expired}";
+/// Releases a lease before the end that it got at its acquisition; later, `RELEASE_WAITING` releases it. The statement
+/// never waits. Otherwise a stale holder could wait here for the pins of the new holder, and the next pins of the new
+/// holder would wait behind the stale holder.
+const RELEASE: &str = update_alone!(
+    "l.token = NULL, l.expires_at = {now}",
+    "l.token = {token} AND l.fence = {fence} AND l.expires_at > {now}"
+);
 
-/// Waits for the pins of the same lease that are still open. It is run only for a lease that is known to hold the lock.
-const RELEASE_WAITING: &str = "\
-UPDATE {pins} p FORCE INDEX (PRIMARY) STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = p.name
-SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})
-WHERE p.name = {name} AND p.token = {token} AND p.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
+/// When a lease ends, under a row lock. Without `SKIP LOCKED` an extension that is under way is waited for: whoever waits
+/// here has the identity locked, and whoever extends does not wait for it.
+macro_rules! locked_end {
+    ($skip:literal) => {
+        concat!(
+            "COALESCE((SELECT b.expires_at FROM {beats} b FORCE INDEX (PRIMARY)
+WHERE b.name = l.name AND b.fence = l.fence FOR UPDATE",
+            $skip,
+            "), l.expires_at)"
+        )
+    };
+}
 
-const SET_DATA: &str = "\
-UPDATE {locks} l SET l.data = {data}, l.expires_at = l.expires_at + 1
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND (l.expires_at <= {now}) <= {expired}";
+/// The mark that was made beside the identity in the time of its fence.
+macro_rules! mark_beside {
+    () => {
+        "(SELECT b.wanted_since FROM {beats} b FORCE INDEX (PRIMARY)
+WHERE b.name = l.name AND b.wanted_fence = l.fence FOR UPDATE)"
+    };
+}
+
+/// Waits for the pins of the same lease that are still open. It is run only for a lease that was just seen to hold the lock.
+const RELEASE_WAITING: &str = concat!(
+    "\
+UPDATE {locks} l FORCE INDEX (PRIMARY) SET l.token = NULL, l.expires_at = LEAST({now}, ",
+    locked_end!(""),
+    "),
+l.wanted_since = COALESCE(LEAST(l.wanted_since, ",
+    mark_beside!(),
+    "), l.wanted_since, ",
+    mark_beside!(),
+    ")
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
+AND (",
+    locked_end!(""),
+    " <= {now}) = {expired}"
+);
 
 /// The row is found by the primary key alone, and token and fence are compared afterwards: a locking read that finds no
 /// row locks the gap.
 ///
-/// The expiry is read without a row lock: it only says whether the holder still keeps the lease alive. In two cases the
-/// expiry is unknown. At SERIALIZABLE it is not read, because the read would lock the row and stop the heartbeat. And
-/// an old snapshot may not show the lease at all. In both cases the answer is as if the lease had not expired.
-const PIN: &str = "\
-SELECT CASE WHEN p.token = {token} AND p.fence = {fence} THEN
-COALESCE((SELECT l.expires_at <= {now} FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name =
-IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', NULL, p.name)
-AND l.fence = p.fence), 0) ELSE 2 END
-FROM {pins} p FORCE INDEX (PRIMARY) WHERE p.name = {name} LOCK IN SHARE MODE";
+/// The end is read without a row lock: it only says whether the holder still keeps the lease alive. In two cases the end is
+/// not known, and the answer is as if the lease had not expired. At SERIALIZABLE it is not read, because the read would lock
+/// the beat and stop the heartbeat. And an old snapshot may not show the lease at all. If it shows an end that was extended
+/// since, a live lease is called expired.
+const PIN: &str = concat!(
+    "\
+SELECT CASE WHEN i.token = {token} AND i.fence = {fence} THEN COALESCE((SELECT ",
+    end!(),
+    " <= {now} FROM {locks} l FORCE INDEX (PRIMARY) ",
+    beside!(),
+    "
+WHERE l.name = IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', NULL, i.name)
+AND l.fence = i.fence), 0) ELSE 2 END
+FROM {locks} i FORCE INDEX (PRIMARY) WHERE i.name = {name} LOCK IN SHARE MODE"
+);
 
 /// A pin by a write, for databases on which a row lock is not enough: row locks do not reach the other primaries
-/// (Galera), or an XA PREPARE drops them (MariaDB). A write does not have these problems.
-const PIN_BY_WRITING: &str = "\
-UPDATE {locks} l SET l.expires_at = l.expires_at + 1
-WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence} AND l.expires_at > {now}";
+/// (Galera), or an XA PREPARE drops them (MariaDB). A write does not have these problems. The end that it moves on is the
+/// end at the acquisition.
+const PIN_BY_WRITING: &str = concat!(
+    "\
+UPDATE {locks} l FORCE INDEX (PRIMARY) SET l.expires_at = l.expires_at + 1
+WHERE l.name = {name} AND l.token = {token} AND l.fence = {fence}
+AND ",
+    locked_end!(""),
+    " > {now}"
+);
 
-const FORCE_RELEASE: &str = "\
-UPDATE (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
-WHERE p.name = {name} AND p.token IS NOT NULL LIMIT 1 FOR UPDATE SKIP LOCKED) q
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = q.name LIMIT 1 FOR UPDATE SKIP LOCKED) held
-STRAIGHT_JOIN {pins} p FORCE INDEX (PRIMARY) ON p.name = held.name
+/// The end is that of the acquisition if an extension is just under way: it only tells people and `purge` when the lock was
+/// held last.
+const FORCE_RELEASE: &str = concat!(
+    "\
+UPDATE (SELECT l.name FROM {locks} l FORCE INDEX (PRIMARY)
+WHERE l.name = {name} AND l.token IS NOT NULL LIMIT 1 FOR UPDATE SKIP LOCKED) held
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = held.name
-SET p.token = NULL, l.token = NULL, l.expires_at = LEAST(l.expires_at, {now})";
+SET l.token = NULL, l.expires_at = LEAST({now}, ",
+    locked_end!(" SKIP LOCKED"),
+    ")"
+);
 
-/// Removes the row only if its fence, too, is older than the age. A name that is created again begins with the clock as
+/// Removes the rows only if the fence, too, is older than the age. A name that is created again begins with the clock as
 /// its fence, and so above every fence that was removed (I4).
-const PURGE_ONE: &str = "\
-DELETE p, l FROM (SELECT l.name FROM (SELECT p.name FROM {pins} p FORCE INDEX (PRIMARY)
-WHERE p.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) q
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = q.name
-WHERE l.expires_at < {now} - {time} AND l.fence < {now} - {time} LIMIT 1 FOR UPDATE SKIP LOCKED) old
-STRAIGHT_JOIN {pins} p ON p.name = old.name STRAIGHT_JOIN {locks} l ON l.name = old.name";
+const PURGE_ONE: &str = concat!(
+    "\
+DELETE l, b FROM (SELECT l.name FROM (SELECT l.name, l.token, l.fence, l.expires_at FROM {locks} l FORCE INDEX (PRIMARY)
+WHERE l.name = {name} LIMIT 1 FOR UPDATE SKIP LOCKED) l
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = l.name
+WHERE ",
+    end_or_release!(),
+    " < {now} - {time} AND l.fence < {now} - {time}
+LIMIT 1 FOR UPDATE SKIP LOCKED) old
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = old.name
+STRAIGHT_JOIN {beats} b FORCE INDEX (PRIMARY) ON b.name = old.name"
+);

@@ -44,6 +44,7 @@ impl Sql for Pg {
     const PINS_BY_WRITING: bool = false;
     const PIN_ENDS_UNSEEN: bool = true;
     const PIN_SAYS_WHY: bool = false;
+    const KEEPS_BEATS: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = true;
     const ASYNC_COMMIT: bool = true;
@@ -58,7 +59,7 @@ impl Sql for Pg {
     ];
     const REQUIREMENTS: Requirements = Requirements {
         engine: Self::ENGINE,
-        pins: false,
+        beats: false,
         each: REQUIREMENTS,
     };
 

@@ -29,6 +29,7 @@ impl Sql for Sqlite {
     const PINS_BY_WRITING: bool = false;
     const PIN_ENDS_UNSEEN: bool = false;
     const PIN_SAYS_WHY: bool = true;
+    const KEEPS_BEATS: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = false;
     const ASYNC_COMMIT: bool = false;
@@ -40,7 +41,7 @@ impl Sql for Sqlite {
     const MIGRATION_LOCK: [&str; 2] = ["", ""];
     const REQUIREMENTS: Requirements = Requirements {
         engine: Self::ENGINE,
-        pins: false,
+        beats: false,
         each: REQUIREMENTS,
     };
 

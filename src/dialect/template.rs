@@ -129,7 +129,7 @@ fn split<DB: Dialect>(template: &'static str) -> Vec<Part> {
             Piece::Sql(sql) => Part::Sql(sql.into()),
             Piece::Field("now") => Part::Sql(DB::NOW.into()),
             Piece::Field("locks") => Part::Table(""),
-            Piece::Field("pins") => Part::Table("_pins"),
+            Piece::Field("beats") => Part::Table("_beats"),
             Piece::Field("setup") => Part::Table("_setup"),
             Piece::Field(field) => {
                 let value = Value::of(field);

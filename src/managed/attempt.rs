@@ -12,11 +12,12 @@ use super::pool::Pool;
 use super::request::is_inside_transaction;
 use crate::answer::Attempt;
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::locker::Locker;
 use crate::protocol::sets::{self, Choice};
-use crate::protocol::{self, Executor, Winning};
+use crate::protocol::{self, Executor, Waiter, Winning};
 use crate::set::LockSet;
 use crate::token::Token;
 
@@ -47,11 +48,11 @@ impl Wanted {
         &self,
         executor: &mut E,
         token: &Token,
-        since: Option<i64>,
+        waiter: Waiter,
     ) -> Result<Option<Attempt<Vec<Lease>>>> {
         match self {
             Self::One(lock) => {
-                let attempt = protocol::try_in_turn(executor, lock, token, since).await?;
+                let attempt = protocol::try_in_turn(executor, lock, token, waiter).await?;
                 Ok(attempt.map(|attempt| attempt.map(|lease| vec![lease])))
             }
             Self::Set(set, choice) => sets::try_set(executor, set, *choice, token).await.map(Some),
@@ -61,31 +62,39 @@ impl Wanted {
 
 impl<P: Pool> Locker<P> {
     /// Tries once. If the release is to be announced, the request asks for the announcement before it tries, because
-    /// the lock may be released between the two. If the process takes turns with others, `since` says since when it has
-    /// waited. Returns `None` if the lock is free, and another process is to have it first.
+    /// the lock may be released between the two. Returns `None` if the lock is free, and another process is to have it
+    /// first.
     pub(super) async fn try_once(
         &self,
         wanted: &Wanted,
         within: Duration,
         is_to_be_announced: bool,
-        since: Option<i64>,
+        waiter: Waiter,
     ) -> Result<Option<Attempt<Unclaimed<P>>>> {
         let request = Try {
             locker: self.clone(),
             wanted: wanted.clone(),
             token: protocol::token_for(wanted.prototype())?,
             is_to_be_announced,
-            since,
+            waiter,
         };
         let request = async move |executor: &mut P::Executor| request.send(executor).await;
         self.ask(Some(within), request).await
     }
 
-    /// Marks the row: this process has waited since this moment. Returns whether the mark was made.
-    pub(super) async fn mark(&self, lock: &Lock, within: Duration, since: i64) -> Result<bool> {
-        let lock = lock.clone();
-        let request =
-            async move |executor: &mut P::Executor| protocol::mark(executor, &lock, since).await;
+    /// Marks the row in the time of this holder: this process has waited since this moment. Returns whether the mark was
+    /// made.
+    pub(super) async fn mark(
+        &self,
+        lock: &Lock,
+        within: Duration,
+        since: i64,
+        holder: &Holder,
+    ) -> Result<bool> {
+        let (lock, fence) = (lock.clone(), holder.fence);
+        let request = async move |executor: &mut P::Executor| {
+            protocol::mark(executor, &lock, since, fence).await
+        };
         self.ask(Some(within), request).await
     }
 }
@@ -95,7 +104,7 @@ struct Try<P: Pool> {
     wanted: Wanted,
     token: Token,
     is_to_be_announced: bool,
-    since: Option<i64>,
+    waiter: Waiter,
 }
 
 impl<P: Pool> Try<P> {
@@ -107,7 +116,7 @@ impl<P: Pool> Try<P> {
             protocol::want(executor, self.wanted.prototype(), WINDOW).await?;
         }
         let unanswered = Unanswered(&self);
-        let acquired = self.wanted.acquire(executor, &self.token, self.since);
+        let acquired = self.wanted.acquire(executor, &self.token, self.waiter);
         let attempt = acquired.await;
         if !matches!(&attempt, Err(error) if error.leaves_open()) {
             std::mem::forget(unanswered);

@@ -126,7 +126,9 @@ impl HeldLease {
         } else {
             Moment::default()
         };
-        Lease::trusted_until_then(lock, self.token.clone(), self.fence, until)
+        let mut lease = Lease::trusted_until_then(lock, self.token.clone(), self.fence, until);
+        lease.was_pinned = state.trust.was_pinned();
+        lease
     }
 
     pub(crate) fn goes_on(&self) -> bool {

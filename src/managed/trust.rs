@@ -21,6 +21,8 @@ pub(crate) struct Trust {
     /// When the trust ends, however often the lease is extended.
     ends: Option<Moment>,
     pins: u32,
+    /// Whether a transaction has ever pinned the lease.
+    was_pinned: bool,
     /// Whether a pin is trusted as long as it lasts: see [`Sql::PIN_ENDS_UNSEEN`](crate::dialect::Sql::PIN_ENDS_UNSEEN).
     trusts_pins: bool,
     over: bool,
@@ -32,6 +34,7 @@ impl Trust {
             trusted_until,
             ends,
             pins: 0,
+            was_pinned: false,
             trusts_pins,
             over: false,
         }
@@ -78,6 +81,7 @@ impl Trust {
     pub(crate) fn pinned(&mut self, now: Moment) -> bool {
         let goes_on = self.goes_on(now);
         self.pins += u32::from(goes_on);
+        self.was_pinned = true;
         goes_on
     }
 
@@ -90,6 +94,10 @@ impl Trust {
 
     pub(crate) fn is_pinned(&self) -> bool {
         self.pins > 0
+    }
+
+    pub(crate) fn was_pinned(&self) -> bool {
+        self.was_pinned
     }
 
     /// Ends the trust: the row names another holder or none, or the lease is given back.

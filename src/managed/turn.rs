@@ -14,6 +14,10 @@
 //! Moments that processes compare are moments of the database's clock. A process learns that clock from the first holder
 //! that the database names.
 //!
+//! A transaction that has pinned the lease can be in the way of a mark. On MySQL and MariaDB the mark is then made beside the
+//! row, and the release takes it along. On SQLite that transaction is the only writer of the database: there the mark
+//! waits for as long as the connection's `busy_timeout` says.
+//!
 //! Only waits for one lock of a `Locker` take turns. A single try, the last try of a wait, a set of locks and a plain
 //! connection do not. Two `Locker`s in one process are like two processes.
 

@@ -4,7 +4,7 @@ use std::slice;
 
 use super::executor::Executor;
 use super::holding::release;
-use super::winning::{Winning, Won};
+use super::winning::{Waiter, Winning, Won};
 use crate::answer::Attempt;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -18,7 +18,15 @@ pub(crate) async fn try_acquire<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
 ) -> Result<Attempt> {
-    let attempt = try_in_turn(executor, lock, &token_for(lock)?, None).await?;
+    try_once(executor, lock, Waiter::default()).await
+}
+
+async fn try_once<E: Executor<Backend: Winning>>(
+    executor: &mut E,
+    lock: &Lock,
+    waiter: Waiter,
+) -> Result<Attempt> {
+    let attempt = try_in_turn(executor, lock, &token_for(lock)?, waiter).await?;
     Ok(attempt.unwrap_or(Attempt::Busy(None)))
 }
 
@@ -29,12 +37,13 @@ pub(crate) async fn acquire<E: Executor<Backend: Winning>>(
     lock: &Lock,
     wait: Wait,
 ) -> Result<Attempt> {
-    let mut waiting = Waiting::new(&wait);
+    let (mut waiting, mut waiter) = (Waiting::new(&wait), Waiter::default());
     loop {
-        let attempt = try_acquire(executor, lock).await;
+        let attempt = try_once(executor, lock, waiter).await;
         if !waiting.goes_on(executor, lock, &attempt).await? {
             return attempt;
         }
+        waiter.polls = true;
     }
 }
 
@@ -92,27 +101,28 @@ pub(crate) async fn try_hold<E: Executor<Backend: Winning>>(
             key: lock.key().to_owned(),
         });
     }
-    Ok(match E::Backend::win(executor, lock, None, None).await? {
-        Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
-        Won::Busy(holder) => Attempt::Busy(holder),
-        Won::NotInTurn => Attempt::Busy(None),
-    })
+    Ok(
+        match E::Backend::win(executor, lock, None, Waiter::default()).await? {
+            Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
+            Won::Busy(holder) => Attempt::Busy(holder),
+            Won::NotInTurn => Attempt::Busy(None),
+        },
+    )
 }
 
 pub(crate) fn token_for(lock: &Lock) -> Result<Token> {
     lock.token.clone().map_or_else(Token::random, Ok)
 }
 
-/// Tries once for a process that has waited since this moment of the database's clock, if it takes turns with others.
-/// `None` if the lock is free, and another process is to have it first.
+/// Tries once. `None` if the lock is free, and another process is to have it first.
 pub(crate) async fn try_in_turn<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
     token: &Token,
-    since: Option<i64>,
+    waiter: Waiter,
 ) -> Result<Option<Attempt>> {
     let sent = Moment::now();
-    let won = E::Backend::win(executor, lock, Some(token), since).await;
+    let won = E::Backend::win(executor, lock, Some(token), waiter).await;
     match contention_is_busy(executor, won, Won::Busy(None))? {
         Won::Busy(holder) => Ok(Some(Attempt::Busy(holder))),
         Won::NotInTurn => Ok(None),

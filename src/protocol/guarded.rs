@@ -65,7 +65,12 @@ pub(crate) async fn open<E: Transactions>(
     }
     executor.begin().await?;
     match pin_all(executor, leases, nested).await {
-        Ok(opened) => Ok(opened),
+        Ok(opened) => {
+            for lease in leases {
+                lease.was_pinned = true;
+            }
+            Ok(opened)
+        }
         Err(error) => {
             let _ = executor.rollback().await;
             Err(error)

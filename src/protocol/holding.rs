@@ -60,11 +60,16 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
         return change(executor, lease, Statement::release(lease)).await;
     }
     if !executor.in_transaction() {
-        // `RELEASE` skips a locked row. A stale holder must never queue here, ahead of the new holder's pins.
-        if answer(executor, Statement::release(lease)).await?.is_some() {
-            return Ok(Outcome::Done);
+        // `RELEASE` leaves a locked row alone. A stale holder must not queue here, ahead of the new holder's pins. And it
+        // leaves a mark alone that was made while the lease was pinned.
+        if !lease.was_pinned {
+            match answer(executor, Statement::release(lease)).await {
+                Ok(Some(_)) => return Ok(Outcome::Done),
+                Err(error) if !error.is_transient() => return Err(error),
+                _ => {}
+            }
         }
-        if try_pin(executor, lease).await? == Pin::Lost {
+        if is_lost(executor, lease).await? {
             return Ok(Outcome::Lost);
         }
     }
@@ -108,21 +113,54 @@ async fn change<E: Executor>(
     lease: &Lease,
     statement: Statement,
 ) -> Result<Outcome> {
-    if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS && executor.in_transaction() {
-        let identity = executor.ask(Statement::pin(lease)).await?.pop();
-        if Pin::of(identity) == Pin::Lost {
+    if E::Backend::KEEPS_UNMATCHED_ROW_LOCKS
+        && executor.in_transaction()
+        && is_lost(executor, lease).await?
+    {
+        return Ok(Outcome::Lost);
+    }
+    if !E::Backend::KEEPS_BEATS {
+        let outcome = change_once(executor, statement).await?;
+        return Ok(outcome.unwrap_or(Outcome::Lost));
+    }
+    // A try, or a mark, may lock the identity for a moment, and then the statement skips it.
+    for _ in 0..MOST_SKIPPED {
+        if let Some(outcome) = change_once(executor, statement.clone()).await? {
+            return Ok(outcome);
+        }
+        if is_lost(executor, lease).await? {
             return Ok(Outcome::Lost);
         }
+        executor
+            .run(Statement::create_beat(&lease.lock, None))
+            .await?;
     }
+    let key = lease.lock.key().to_owned();
+    Err(Error::Busy { key, holder: None })
+}
+
+/// How often an identity may be locked for a moment while a statement of its holder comes.
+const MOST_SKIPPED: u32 = 20;
+
+/// Whether the row does not name this lease any more. Inside a transaction, the lease is pinned if it does.
+async fn is_lost<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
+    let identity = executor.ask(Statement::pin(lease)).await?.pop();
+    Ok(Pin::of(identity) == Pin::Lost)
+}
+
+async fn change_once<E: Executor>(
+    executor: &mut E,
+    statement: Statement,
+) -> Result<Option<Outcome>> {
     Ok(match answer(executor, statement.clone()).await? {
-        Some(LeaseState::Live | LeaseState::LiveInSnapshot) => Outcome::Done,
-        Some(LeaseState::Expired) => Outcome::DoneLate,
-        Some(LeaseState::Lost) => Outcome::Lost,
-        None if E::Backend::REPORTS_EXPIRY => Outcome::Lost,
-        None => match answer(executor, statement.though_expired()).await? {
-            Some(_) => Outcome::DoneLate,
-            None => Outcome::Lost,
-        },
+        Some(LeaseState::Live | LeaseState::LiveInSnapshot) => Some(Outcome::Done),
+        Some(LeaseState::Expired) => Some(Outcome::DoneLate),
+        Some(LeaseState::Lost) => Some(Outcome::Lost),
+        None if E::Backend::REPORTS_EXPIRY => None,
+        None => {
+            let late = answer(executor, statement.though_expired()).await?;
+            late.map(|_| Outcome::DoneLate)
+        }
     })
 }
 

@@ -3,7 +3,8 @@
 //! The statement waits for no other transaction. It leaves out a row that an open transaction has locked, because that
 //! row would delay all other leases (I7). It returns no rows, because it nearly always extends all leases. If it has
 //! extended fewer, all rows are read without a lock. This tells an extended lease, a lease whose row is only locked, and
-//! a lost lease from each other.
+//! a lost lease from each other. Where the end of a lease is in another row than its holder, a locked row of the holder is no
+//! reason to wait: the end is written first, and then a look says whether the lease still belongs to its holder.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -57,24 +58,44 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
         let until = |lease: &&Lease| Renewal::Until(lease.trust_until(sent, lease.lock.ttl));
         return Ok(leases.iter().map(until).collect());
     }
-    let asked = Moment::now();
-    let left = what_is_left(executor, &acquisitions).await?;
-    let took = Moment::now().since(sent);
-    let kept = |lease: &&Lease| {
-        let Some(left) = left.get(&acquisition(lease)) else {
-            return Renewal::Lost;
-        };
-        let until = left.map(|left| lease.trust_until(asked, left));
-        match (until, *left) {
-            // So much time is left only if the lease was extended since the first statement was sent, or for longer than
-            // its ttl before.
-            (Some(until), Some(left)) if left + took + TICK >= lease.lock.ttl => {
-                Renewal::Until(until)
-            }
-            (until, _) => Renewal::Locked(until),
+    let mut seen = look(executor, &acquisitions).await?;
+    let mut took = Moment::now().since(sent);
+    if E::Backend::KEEPS_BEATS {
+        let mine = acquisitions.iter().copied();
+        let skipped: Vec<&Lease> = mine
+            .filter(|lease| seen.has(lease) && !seen.is_extended(lease, took))
+            .collect();
+        if !skipped.is_empty() {
+            extend_by_beats(executor, &skipped, &seen).await?;
+            seen = look(executor, &acquisitions).await?;
+            took = Moment::now().since(sent);
         }
-    };
-    Ok(leases.iter().map(kept).collect())
+    }
+    Ok(leases
+        .iter()
+        .map(|lease| seen.renewal(lease, took))
+        .collect())
+}
+
+/// Extends leases whose holders' rows are locked, where the end is in another row. Whether a lease still belongs to its
+/// holder is for the next look to say. No lease is made shorter.
+async fn extend_by_beats<E: Executor>(
+    executor: &mut E,
+    leases: &[&Lease],
+    seen: &Seen,
+) -> Result<()> {
+    for lease in leases {
+        let Some(row) = seen.rows.get(&acquisition(lease)) else {
+            continue;
+        };
+        if !row.has_beat {
+            let create = Statement::create_beat(&lease.lock, None);
+            executor.run(create).await?;
+        }
+        let ttl = row.left.unwrap_or_default().max(lease.lock.ttl);
+        executor.run(Statement::keep_beat(lease, ttl)).await?;
+    }
+    Ok(())
 }
 
 /// The tick of the coarsest clock of a database: `SQLite`'s.
@@ -90,35 +111,77 @@ fn distinct<'l>(leases: &[&'l Lease]) -> Vec<&'l Lease> {
     leases
 }
 
-/// The leases that still belong to their holders, and the time that is left of each; `None` if it has expired.
-async fn what_is_left<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Mine> {
-    let mine = executor.load(Statement::look_mine(leases)).await?;
-    Ok(by_acquisition(mine))
+/// The leases that still belong to their holders.
+struct Seen {
+    /// Before the look was sent.
+    asked: Moment,
+    /// By key and fence: no two acquisitions have the same key and the same fence.
+    rows: HashMap<(String, i64), Mine>,
 }
 
-/// By key and fence: no two acquisitions have the same key and the same fence.
-type Mine = HashMap<(String, i64), Option<Duration>>;
+struct Mine {
+    /// The time that is left of the lease; `None` if it has expired.
+    left: Option<Duration>,
+    /// Whether the second row is there, where the lock has one.
+    has_beat: bool,
+}
+
+async fn look<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<Seen> {
+    let asked = Moment::now();
+    let rows = executor.load(Statement::look_mine(leases)).await?;
+    let keyed = |row: LockRow| {
+        let (left, has_beat) = (row.time_left(), row.session == 0);
+        Some(((row.name?, row.fence?), Mine { left, has_beat }))
+    };
+    let rows = rows.into_iter().filter_map(keyed).collect();
+    Ok(Seen { asked, rows })
+}
 
 fn acquisition(lease: &Lease) -> (String, i64) {
     (lease.lock.key().to_owned(), lease.fence)
 }
 
-fn by_acquisition(rows: Vec<LockRow>) -> Mine {
-    let keyed = |row: LockRow| {
-        let left = row.time_left();
-        Some(((row.name?, row.fence?), left))
-    };
-    rows.into_iter().filter_map(keyed).collect()
+impl Seen {
+    fn has(&self, lease: &Lease) -> bool {
+        self.rows.contains_key(&acquisition(lease))
+    }
+
+    /// So much time is left only if the lease was extended since a statement was sent, this long ago, or for longer than its
+    /// ttl before.
+    fn is_extended(&self, lease: &Lease, took: Duration) -> bool {
+        let left = self.rows.get(&acquisition(lease)).and_then(|row| row.left);
+        left.is_some_and(|left| left + took + TICK >= lease.lock.ttl)
+    }
+
+    fn renewal(&self, lease: &Lease, took: Duration) -> Renewal {
+        let Some(row) = self.rows.get(&acquisition(lease)) else {
+            return Renewal::Lost;
+        };
+        let until = row.left.map(|left| lease.trust_until(self.asked, left));
+        match until {
+            Some(until) if self.is_extended(lease, took) => Renewal::Until(until),
+            until => Renewal::Locked(until),
+        }
+    }
 }
 
-/// Marks the row: a process has waited for the lock since this moment of the database's clock. Returns whether the row is
-/// marked now by this process. A mark is a hint, so contention is no error. There are no marks inside a transaction: the
-/// holder's heartbeats would wait for its end.
-pub(crate) async fn mark<E: Executor>(executor: &mut E, lock: &Lock, since: i64) -> Result<bool> {
+/// Marks the row in the time of the holder with this fence: a process has waited for the lock since this moment of the
+/// database's clock. Returns whether the row is marked now by this process. A mark is a hint, so contention is no error.
+/// There are no marks inside a transaction: the holder's heartbeats would wait for its end.
+pub(crate) async fn mark<E: Executor>(
+    executor: &mut E,
+    lock: &Lock,
+    since: i64,
+    fence: i64,
+) -> Result<bool> {
     if executor.in_transaction() {
         return Ok(false);
     }
-    match executor.run(Statement::mark(lock, since)).await {
+    let mut marked = executor.run(Statement::mark(lock, since)).await;
+    if E::Backend::KEEPS_BEATS && matches!(marked, Ok(0)) {
+        marked = executor.run(Statement::mark_beat(lock, since, fence)).await; // a pin has the row of the holder locked
+    }
+    match marked {
         Err(error) if error.is_transient() => Ok(false),
         changed => Ok(changed? > 0),
     }

@@ -54,14 +54,17 @@ fn examples(engine: &str) -> Vec<Statement> {
         all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));
     }
     if engine == "mysql" {
-        all.push(Statement::create_pin(&lock, 7));
+        all.push(Statement::acquire_with(&lock, Some(token()), 8));
+        all.push(Statement::create_beat(&lock, Some("text".to_owned())));
+        all.push(Statement::keep_beat(&lease, lock.ttl));
+        all.push(Statement::mark_beat(&lock, 7, 8));
+        all.push(Statement::create(&lock, Some(token())));
         all.push(Statement::look_to_acquire(&lock, Some(token()), true).in_turn(Some(7)));
         all.push(Statement::peek_nowait(&lock, Some(token())));
         all.push(Statement::session(7));
         all.push(Statement::pin_by_writing(&lease));
         all.push(Statement::release_waiting(&lease));
         all.push(Statement::peek(&lock, Some(token())));
-        all.push(Statement::create_lock(&lock));
         all.push(Statement::renew(&lock, Some(token()), 7));
         let key = "invoices|42".to_owned();
         all.push(Statement::purge_one(&list.table(), key, day));

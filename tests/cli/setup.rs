@@ -44,10 +44,10 @@ pub fn a_failed_check_names_its_remedy(engine: Engine) {
     database.batch(&sql);
     database.run(&["verify"]).done();
     database.batch("DROP VIEW diesel_locks_held");
-    database.batch("ALTER TABLE diesel_locks DROP COLUMN data");
+    database.batch("ALTER TABLE diesel_locks DROP COLUMN wanted_until");
     let old = database.run(&["verify"]);
     assert_eq!(old.code, 1);
-    assert!(old.err.contains("no column data"), "{old:?}");
+    assert!(old.err.contains("no column wanted_until"), "{old:?}");
     let others = database.run(&["migrate"]);
     assert_eq!(others.code, 3);
     assert!(others.err.contains("`diesel-locks verify`"), "{others:?}");

@@ -20,7 +20,7 @@ fn works(database: &Database) {
 }
 
 fn is_gone(database: &Database) -> bool {
-    ["", "_held", "_pins"]
+    ["", "_held", "_beats"]
         .iter()
         .all(|suffix| !database.has(&format!("diesel_locks{suffix}")))
 }

@@ -61,7 +61,7 @@ fn all_but_purging(engine: Engine) -> &'static [&'static str] {
         "postgres" => &["SELECT, INSERT, UPDATE ON diesel_locks"],
         "mysql" => &[
             "SELECT, INSERT, UPDATE ON diesel_locks",
-            "SELECT, INSERT, UPDATE ON diesel_locks_pins",
+            "SELECT, INSERT, UPDATE ON diesel_locks_beats",
         ],
         _ => &[],
     }
@@ -74,10 +74,10 @@ pub fn verifying_names_the_right_that_is_missing(engine: Engine) {
     }
     for (grants, missing) in [("SELECT", "INSERT"), ("SELECT, INSERT", "UPDATE")] {
         let on = |table: &str| format!("{grants} ON {table}");
-        let (locks, pins) = (on("diesel_locks"), on("diesel_locks_pins"));
+        let (locks, beats) = (on("diesel_locks"), on("diesel_locks_beats"));
         let grants: &[&str] = match engine.dialect() {
             "postgres" => &[&locks],
-            _ => &[&locks, &pins],
+            _ => &[&locks, &beats],
         };
         let role = Role::new(engine, grants);
         with_connection!(engine, &role.url(), conn => {
@@ -113,12 +113,12 @@ pub fn what_is_granted_is_enough(engine: Engine) {
         diesel_locks::blocking::migrate(conn).unwrap();
         work(conn).unwrap();
         let day = 86_400_000_000_i64;
-        for table in ["diesel_locks", "diesel_locks_pins"] {
+        for table in ["diesel_locks", "diesel_locks_beats"] {
             if role.database.has(table) {
-                role.database.batch(&format!("UPDATE {table} SET fence = fence - {day}"));
+                let older = format!("fence = fence - {day}, expires_at = expires_at - {day}");
+                role.database.batch(&format!("UPDATE {table} SET {older}"));
             }
         }
-        role.database.batch(&format!("UPDATE diesel_locks SET expires_at = expires_at - {day}"));
         let hour = std::time::Duration::from_secs(3_600);
         assert_eq!(List::all().purge(conn, hour).unwrap(), 3);
     });

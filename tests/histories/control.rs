@@ -25,10 +25,18 @@ pub async fn take_over_early(
     lock: &Lock,
 ) -> bool {
     let (name, now) = (lock.key(), log::clock(ground.engine));
+    let (beats, end) = if matches!(ground.engine.name(), "postgres" | "sqlite") {
+        ("", "l.expires_at")
+    } else {
+        (
+            "LEFT JOIN diesel_locks_beats b ON b.name = l.name AND b.fence = l.fence",
+            "COALESCE(b.expires_at, l.expires_at)",
+        )
+    };
+    let half = TTL.as_micros() / 2;
     let expiring = format!(
-        "SELECT COALESCE(MAX(fence), 0) AS number FROM diesel_locks
-         WHERE name = '{name}' AND token IS NOT NULL
-         AND expires_at BETWEEN {now} AND {now} + (expires_at - acquired_at) / 2"
+        "SELECT COALESCE(MAX(l.fence), 0) AS number FROM diesel_locks l {beats}
+         WHERE l.name = '{name}' AND l.token IS NOT NULL AND {end} BETWEEN {now} AND {now} + {half}"
     );
     let Ok(fence @ 1..) = conn.number(&expiring).await else {
         return false;
@@ -45,11 +53,6 @@ pub async fn take_over_early(
     if !matches!(conn.sql(&take).await, Ok(1..)) {
         answer(id, (Word::Failed, 0));
         return false;
-    }
-    if !matches!(ground.engine.name(), "postgres" | "sqlite") {
-        // The second row of MySQL and MariaDB. A statement of the old holder may come between the two.
-        let pin = format!("UPDATE diesel_locks_pins SET {token} WHERE name = '{name}'");
-        let _ = conn.sql(&pin).await;
     }
     answer(id, (Word::Acquired, next));
     claim(name, next, || TRUSTED.saturating_sub(sent.elapsed()));

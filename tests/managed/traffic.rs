@@ -22,7 +22,11 @@ pub struct Traffic {
     panics: AtomicBool,
     panicked: AtomicBool,
     meanwhile: Mutex<Option<Answer<'static, ()>>>,
+    before: Mutex<Option<(&'static str, Happens)>>,
 }
+
+/// What another process does.
+type Happens = Box<dyn FnOnce() + Send>;
 
 impl Traffic {
     pub fn of(connections: u32) -> Arc<Self> {
@@ -36,6 +40,7 @@ impl Traffic {
             panics: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             meanwhile: Mutex::default(),
+            before: Mutex::default(),
         })
     }
 
@@ -90,6 +95,21 @@ impl Traffic {
     /// Runs this future while the next connection is opened.
     pub fn meanwhile(&self, happens: Answer<'static, ()>) {
         *self.meanwhile.lock().unwrap() = Some(happens);
+    }
+
+    /// Does this on another thread right before the next statement that contains this text.
+    pub fn before(&self, text: &'static str, happens: Happens) {
+        *self.before.lock().unwrap() = Some((text, happens));
+    }
+
+    fn let_happen_before(&self, sql: &str) {
+        let mut before = self.before.lock().unwrap();
+        let happens = before.take_if(|(text, _)| sql.contains(*text));
+        drop(before);
+        if let Some((_, happens)) = happens {
+            let happens = || std::thread::spawn(happens).join();
+            tokio::task::block_in_place(happens).expect("another process");
+        }
     }
 
     pub async fn let_happen(&self) {
@@ -151,6 +171,7 @@ impl Connection {
             return;
         }
         self.traffic.at_work.fetch_add(1, SeqCst);
+        self.traffic.let_happen_before(&sql);
         if is_beat(&sql) && self.traffic.slow_beats.load(SeqCst) {
             let time = Duration::from_millis(300);
             tokio::task::block_in_place(|| std::thread::sleep(time));

@@ -96,7 +96,7 @@ pub async fn a_run_that_was_cut_off_is_completed(world: &World) {
         conn.batch(first).await.unwrap();
         assert_unfit(
             conn.verify(&table).await,
-            &["_pins", "no column", "`migrate`"],
+            &["_beats", "no column", "`migrate`"],
         );
     }
     conn.migrate(&table).await.unwrap();
@@ -141,8 +141,8 @@ pub async fn verifying_finds_what_is_wrong_and_names_the_remedy(world: &World) {
         conn.verify(&table).await.unwrap();
         let view = quoted(world, &format!("{}_held", table.name()));
         conn.batch(&format!("DROP VIEW {view}")).await.unwrap();
-        let pins = quoted(world, &format!("{}_pins", table.name()));
-        let damage = damage.replace("{pins}", &pins).replace("{t}", &name);
+        let beats = quoted(world, &format!("{}_beats", table.name()));
+        let damage = damage.replace("{beats}", &beats).replace("{t}", &name);
         conn.batch(&damage)
             .await
             .unwrap_or_else(|error| panic!("{damage}: {error}"));
@@ -232,9 +232,9 @@ fn damages(world: &World) -> Vec<Damage> {
                 &["MyISAM", "ENGINE = InnoDB"],
             ),
             (
-                "pins_engine",
-                "ALTER TABLE {pins} MODIFY name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, ENGINE = MyISAM",
-                &["MyISAM", "its pins"],
+                "beats_engine",
+                "ALTER TABLE {beats} MODIFY name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, ENGINE = MyISAM",
+                &["MyISAM", "its beats"],
             ),
             (
                 "collated",
@@ -242,8 +242,8 @@ fn damages(world: &World) -> Vec<Damage> {
                 &["utf8mb4_general_ci", FOLDED],
             ),
             (
-                "pins_collated",
-                "ALTER TABLE {pins} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+                "beats_collated",
+                "ALTER TABLE {beats} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
                 &["utf8mb4_general_ci", FOLDED],
             ),
             (
@@ -252,9 +252,9 @@ fn damages(world: &World) -> Vec<Damage> {
                 &["primary key", "two holders"],
             ),
             (
-                "pinless",
-                "DROP TABLE {pins}; CREATE TABLE {pins} (x INT)",
-                &["_pins", "no column name"],
+                "beatless",
+                "DROP TABLE {beats}; CREATE TABLE {beats} (x INT)",
+                &["_beats", "no column name"],
             ),
         ],
     };

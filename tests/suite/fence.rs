@@ -2,6 +2,7 @@
 
 use diesel_locks::{Forced, Lease, Lock, Outcome, Released};
 
+use super::cost;
 use crate::session::Session;
 use crate::world::{World, eventually, secs};
 
@@ -75,6 +76,30 @@ pub async fn the_fence_grows_by_one_where_the_databases_clock_was_set_back(world
         0,
         "its fence is not over yet"
     );
+}
+
+/// The server's clock of a session is set, so that the client's clock is behind it, or ahead of it.
+pub async fn a_wrong_clock_of_a_client_is_not_a_fence(world: &World) {
+    if !world.is_mysql() {
+        return the_fence_grows_whatever_happened_to_the_last_holder(world).await; // no clock of a client counts
+    }
+    let (mut conn, mut other) = (world.session().await, world.session().await);
+    let (lock, last, statements) = (world.lock("x"), &mut 0, cost::count(&mut *conn));
+    let lease = next(&mut *conn, &lock, last).await;
+    conn.release(&lease).await.unwrap();
+    for ahead in [-3_600, -20, 20, 3_600, -20] {
+        let set = format!("SET timestamp = {ahead} + UNIX_TIMESTAMP(SYSDATE(6))"); // it stands still now
+        conn.batch(&set).await.unwrap();
+        let (clock, before) = (world.clock(&mut *conn).await, *last);
+        statements.spent();
+        let lease = next(&mut *conn, &lock, last).await;
+        assert_eq!(statements.spent(), 3, "not what the client proposed");
+        assert_eq!(lease.fence(), clock.max(before + 1), "{ahead}");
+        conn.release(&lease).await.unwrap();
+        conn.batch("SET timestamp = DEFAULT").await.unwrap();
+        let lease = next(&mut *other, &lock, last).await;
+        other.release(&lease).await.unwrap();
+    }
 }
 
 pub async fn extending_and_the_same_token_leave_the_fence_unchanged(world: &World) {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use diesel_locks::{LockSet, Outcome, Released, Wait};
+use diesel_locks::{Lock, LockSet, Outcome, Released, Wait};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::setup;
 use crate::managed::recorder::Recorder;
@@ -82,18 +84,21 @@ async fn age_all(world: &World, conn: &mut dyn Session, by: Duration) {
             .await
             .unwrap();
     }
-    let sql = format!(
-        "UPDATE diesel_locks SET expires_at = expires_at - {} WHERE {}",
-        by.as_micros(),
-        of_this_case(world)
-    );
-    assert!(conn.sql(&sql).await.unwrap() > 0);
+    for table in world.tables() {
+        let sql = format!(
+            "UPDATE {table} SET expires_at = expires_at - {} WHERE {}",
+            by.as_micros(),
+            of_this_case(world)
+        );
+        assert!(conn.sql(&sql).await.unwrap() > 0);
+    }
 }
 
 /// The shortest time until one of the leases expires, in microseconds.
 async fn shortest(world: &World, conn: &mut dyn Session) -> i64 {
     let sql = format!(
-        "SELECT MIN(expires_at) AS number FROM diesel_locks WHERE {}",
+        "SELECT MIN(expires_at) AS number FROM {} WHERE {}",
+        world.ends(),
         of_this_case(world)
     );
     let earliest = conn.number(&sql).await.unwrap();
@@ -196,11 +201,7 @@ pub async fn a_lease_whose_row_is_locked_does_not_hold_up_the_others(world: &Wor
     }
     let busy = guards[1].lock();
     other.begin().await.unwrap();
-    let touched = format!(
-        "UPDATE diesel_locks SET owner = owner WHERE name = '{}'",
-        busy.key()
-    );
-    other.sql(&touched).await.unwrap();
+    other.sql(&world.touch_beat(busy)).await.unwrap();
     let renewed = |key: &str| {
         let told = recorder.told().into_iter();
         told.filter(|told| told.key == key && told.what == "renewed")
@@ -239,6 +240,84 @@ pub async fn a_lease_whose_row_is_locked_does_not_hold_up_the_others(world: &Wor
     assert_eq!(recorder.count("lost"), 0);
 }
 
+/// On MySQL and MariaDB the holder is in another row than the end of its lease. A try has the holder's row locked for a moment,
+/// and a transaction may have it locked for long. The heartbeat passes.
+pub async fn a_locked_row_of_the_holder_stops_no_heartbeat(world: &World) {
+    if !world.is_mysql() {
+        return a_lease_whose_row_is_locked_does_not_hold_up_the_others(world).await;
+    }
+    let (mut other, recorder) = (world.session().await, Recorder::default());
+    let locks = world.locks().await.renew_every(ms(300));
+    let locks = locks.observe(recorder.observer());
+    let guard = locks.take(&world.lock("x")).await;
+    other.begin().await.unwrap();
+    other.sql(&touch_holder(guard.lock())).await.unwrap();
+    let before = recorder.count("renewed");
+    soon("beats", async || recorder.count("renewed") >= before + 3).await;
+    let left = other.time_left(guard.lock()).await.unwrap();
+    assert!(left > secs(25), "{left:?}");
+    other.commit().await.unwrap();
+    assert_eq!(recorder.count("late"), 0);
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
+}
+
+fn touch_holder(lock: &Lock) -> String {
+    let key = lock.key();
+    format!("UPDATE diesel_locks SET owner = owner WHERE name = '{key}'")
+}
+
+/// The heartbeat has found the row of the holder locked, and has seen that the lease still belongs to its holder. Then another
+/// process acquires the lock.
+pub async fn a_heartbeat_that_passes_a_locked_row_extends_no_lease_that_is_lost(world: &World) {
+    if !world.is_mysql() {
+        return a_lease_whose_row_is_locked_does_not_hold_up_the_others(world).await;
+    }
+    for how in ["taken over", "purged", "taken away"] {
+        let (mut other, lock) = (world.session().await, world.lock(how));
+        let (locks, traffic) = world.watched_locks(3).await;
+        let recorder = Recorder::default();
+        let locks = locks.renew_every(ms(300)).observe(recorder.observer());
+        let guard = locks.take(&lock).await;
+        other.begin().await.unwrap();
+        other.sql(&touch_holder(&lock)).await.unwrap();
+        let list = world.list().with_prefix(lock.name());
+        let ends = expire(world, &lock);
+        let ((taken, is_taken), runtime) = (oneshot::channel(), Handle::current());
+        let acquires = async move {
+            other.rollback().await.unwrap();
+            if how == "taken away" {
+                other.take_away(&lock).await;
+            } else {
+                for sql in ends {
+                    assert_eq!(other.sql(&sql).await.unwrap(), 1);
+                }
+            }
+            if how == "purged" {
+                assert_eq!(other.purge(&list, Duration::ZERO).await.unwrap(), 1);
+            }
+            taken.send(other.take(&lock).await).unwrap();
+        };
+        let before = recorder.count("renewed");
+        traffic.before("b.fence <=", Box::new(move || runtime.block_on(acquires)));
+        let taken = is_taken.await.unwrap();
+        assert!(guard.lost_within(secs(20)).await, "{how}");
+        let renewed = recorder.count("renewed") - before;
+        assert!(renewed <= 1, "{how}: one beat may have been before");
+        let mut conn = world.session().await;
+        assert!(conn.is_mine(&taken).await.unwrap(), "{how}");
+        let left = conn.time_left(taken.lock()).await.unwrap();
+        assert!(left <= secs(30), "{how}: {left:?}");
+        conn.release(&taken).await.unwrap();
+    }
+}
+
+/// The statements that let the lease of a lock have expired long ago.
+fn expire(world: &World, lock: &Lock) -> Vec<String> {
+    let key = lock.key();
+    let expire = |table| format!("UPDATE {table} SET expires_at = 1 WHERE name = '{key}'");
+    world.tables().map(expire).collect()
+}
+
 /// The row says that an hour is left, as it does when the database's clock is set back, and the keeper finds the row
 /// locked. (On SQLite a locked row is a database that does not answer.)
 pub async fn a_locked_row_that_says_more_than_the_ttl_is_trusted_for_the_ttl(world: &World) {
@@ -246,16 +325,16 @@ pub async fn a_locked_row_that_says_more_than_the_ttl_is_trusted_for_the_ttl(wor
     let locks = world.locks().await.renew_every(ms(300));
     let locks = locks.observe(recorder.observer());
     let guard = locks.take(&world.lock("x")).await;
-    let set = |what: &str| {
+    let set = |table: &str, what: &str| {
         let key = guard.lock().key();
-        format!("UPDATE diesel_locks SET {what} WHERE name = '{key}'")
+        format!("UPDATE {table} SET {what} WHERE name = '{key}'")
     };
-    other
-        .sql(&set("expires_at = expires_at + 3600000000"))
-        .await
-        .unwrap();
+    for table in world.tables() {
+        let longer = set(table, "expires_at = expires_at + 3600000000");
+        other.sql(&longer).await.unwrap();
+    }
     other.begin().await.unwrap();
-    other.sql(&set("owner = owner")).await.unwrap();
+    other.sql(&world.touch_beat(guard.lock())).await.unwrap();
     if !world.is_sqlite() {
         for _ in 0..2 {
             // Where the database returns only a count, the row looks as if it had just been extended.
@@ -308,7 +387,7 @@ pub async fn a_guard_whose_transaction_locks_its_row_does_not_hold_up_the_others
     assert_eq!(other.release().await.unwrap(), Released::InTime);
 }
 
-fn that_takes(time: Duration) -> Work {
+pub fn that_takes(time: Duration) -> Work {
     Box::new(move |_| {
         Box::pin(async move {
             tokio::time::sleep(time).await;

@@ -77,6 +77,7 @@ pub async fn attempts_in_a_line_are_exact(world: &World) {
     let (mut holder, lock) = (world.session().await, world.lock("x"));
     let lease = holder.take(&lock).await;
     let (locks, traffic) = world.watched_locks(2).await;
+    let in_vain = usize::from(world.is_mysql()); // the first try writes first there
     for attempts in [1, 2, 5] {
         traffic.spent();
         let wait = Wait::attempts(attempts).every(ms(2));
@@ -92,10 +93,10 @@ pub async fn attempts_in_a_line_are_exact(world: &World) {
             other => panic!("{other:?}"),
         }
         let asked = traffic.spent();
-        assert_eq!(asked.len(), attempts as usize);
+        assert_eq!(asked.len(), attempts as usize + in_vain);
     }
     locks.told_busy(&lock).await.expect("a holder");
-    assert_eq!(traffic.spent().len(), 1);
+    assert_eq!(traffic.spent().len(), 1 + in_vain);
 }
 
 pub async fn a_wait_in_a_line_ends_when_its_time_is_up(world: &World) {
@@ -365,7 +366,8 @@ pub async fn waiting_for_a_pinned_lease_that_ran_out_costs_few_statements(world:
     let answer = locks.acquire(&lock, Wait::up_to(secs(2))).await;
     assert!(matches!(answer, Err(Error::Busy { .. })), "{answer:?}");
     let asked = traffic.spent();
-    assert!(asked.len() <= 16, "{} statements", asked.len());
+    let in_vain = usize::from(world.is_mysql());
+    assert!(asked.len() <= 16 + in_vain, "{} statements", asked.len());
     holder.commit().await.unwrap();
     locks.take(&lock).await;
 }

@@ -73,9 +73,11 @@ pub async fn purging_removes_locks_that_were_unused_for_the_given_time(world: &W
             .grow_old(&mut *conn, leases[old].lock(), day * 2)
             .await;
     }
-    let hold = "UPDATE diesel_locks SET expires_at = expires_at + 172800000000 WHERE name = '";
-    let sql = format!("{hold}{}'", leases[1].lock().key());
-    assert_eq!(conn.sql(&sql).await.unwrap(), 1);
+    for table in world.tables() {
+        let hold = format!("UPDATE {table} SET expires_at = expires_at + 172800000000");
+        let sql = format!("{hold} WHERE name = '{}'", leases[1].lock().key());
+        assert_eq!(conn.sql(&sql).await.unwrap(), 1);
+    }
     world
         .add_to_fence(&mut *conn, leases[4].lock(), "+ 172800000000")
         .await;

@@ -1,11 +1,13 @@
 //! The pin: a stale holder cannot commit, and nobody else is delayed.
 
+use std::time::Instant;
+
 use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::DatabaseError;
 use diesel_locks::{Error, Outcome, Pin, Released, Wait};
 
 use super::ledger::{do_not_wait, ledger, run_out, short, write, written};
-use crate::world::{World, ms, spawn};
+use crate::world::{World, ms, secs, spawn};
 
 pub async fn a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit(world: &World) {
     let (mut holder, mut rival) = (world.session().await, world.session().await);
@@ -111,6 +113,23 @@ pub async fn the_heartbeat_passes_the_pin_at_once(world: &World) {
         worker.commit().await.unwrap();
         assert_eq!(keeper.try_extend(&mut lease).await.unwrap(), Outcome::Done);
     }
+}
+
+/// The server would let a statement wait for a minute.
+pub async fn a_try_for_a_pinned_lock_does_not_wait(world: &World) {
+    let (mut holder, mut other) = (world.session().await, world.session().await);
+    let lease = holder.take(&world.lock("x")).await;
+    if world.is_mysql() {
+        let wait = "SET SESSION innodb_lock_wait_timeout = 60";
+        other.batch(wait).await.unwrap();
+    }
+    holder.begin().await.unwrap();
+    holder.pin(&lease).await.unwrap();
+    let began = Instant::now();
+    let seen = other.told_busy(lease.lock()).await;
+    assert_eq!(seen.expect("a holder").fence, lease.fence());
+    assert!(began.elapsed() < secs(30), "{:?}", began.elapsed());
+    holder.commit().await.unwrap();
 }
 
 pub async fn many_pins_of_one_lease_stand_side_by_side(world: &World) {

@@ -89,11 +89,7 @@ pub async fn what_happens_is_recorded_at_the_level_it_deserves(world: &World) {
     soon("a beat", async || log.level("renewed").is_some()).await;
     if !world.is_sqlite() {
         other.begin().await.unwrap();
-        let touch = format!(
-            "UPDATE diesel_locks SET owner = owner WHERE name = '{}'",
-            lock.key()
-        );
-        other.sql(&touch).await.unwrap();
+        other.sql(&world.touch_beat(&lock)).await.unwrap();
         soon("late", async || log.level("late").is_some()).await;
         other.rollback().await.unwrap();
         assert_eq!(log.level("late"), Some(Level::WARN));

@@ -11,12 +11,25 @@ use crate::managed::Managed;
 use crate::managed::recorder::Recorder;
 use crate::managed::traffic::Traffic;
 use crate::session::Session;
+use crate::suite::kept_many::that_takes;
 use crate::suite::lines::waiting;
 use crate::world::{World, ms, secs, soon, spawn};
+
+/// How a waiter holds the lock.
+#[derive(Clone, Copy, Debug)]
+enum Hold {
+    /// Without a transaction.
+    Plainly,
+    /// In a guarded transaction that also releases the lock.
+    FinishedByTransaction,
+    /// In a guarded transaction, and releases the lock right after it.
+    InTransaction,
+}
 
 /// Processes that always want the same lock.
 #[derive(Clone)]
 struct Contest {
+    how: Hold,
     hold: Duration,
     /// The process that acquired the lock, in the order of the acquisitions.
     holders: Arc<Mutex<Vec<usize>>>,
@@ -24,8 +37,9 @@ struct Contest {
 }
 
 impl Contest {
-    fn new(hold: Duration) -> Self {
+    fn new(how: Hold, hold: Duration) -> Self {
         Self {
+            how,
             hold,
             holders: Arc::default(),
             is_over: Arc::default(),
@@ -39,7 +53,16 @@ impl Contest {
             while !contest.is_over.load(SeqCst) {
                 let guard = locks.acquire(&lock, Wait::forever()).await.unwrap();
                 contest.holders.lock().unwrap().push(process);
-                tokio::time::sleep(contest.hold).await;
+                match contest.how {
+                    Hold::Plainly => tokio::time::sleep(contest.hold).await,
+                    Hold::InTransaction => {
+                        guard.transaction(that_takes(contest.hold)).await.unwrap();
+                    }
+                    Hold::FinishedByTransaction => {
+                        guard.finish(that_takes(contest.hold)).await.unwrap();
+                        continue;
+                    }
+                }
                 guard.release().await.unwrap();
             }
         })
@@ -58,9 +81,24 @@ impl Contest {
 /// Without turns, one of the processes keeps the lock within itself: it wakes its next waiter at once. Then the other
 /// process polls in vain, because the lock is free only for a moment.
 pub async fn no_process_keeps_the_lock_within_itself(world: &World) {
+    contend(world, Hold::Plainly).await;
+}
+
+/// On MySQL and MariaDB no mark can be made in the row of the holder while a transaction pins it. On `SQLite` no mark can be
+/// made at all then, unless the connection waits for the writer.
+pub async fn no_process_keeps_the_lock_within_its_transactions(world: &World) {
+    if world.is_sqlite() {
+        return contend(world, Hold::Plainly).await;
+    }
+    contend(world, Hold::FinishedByTransaction).await;
+    contend(world, Hold::InTransaction).await;
+}
+
+async fn contend(world: &World, how: Hold) {
     let (one, other) = (world.locks().await, world.locks().await);
-    let lock = world.lock("x").with_ttl(secs(600)).unwrap();
-    let contest = Contest::new(ms(200));
+    let lock = world.lock(&format!("{how:?}"));
+    let lock = lock.with_ttl(secs(600)).unwrap();
+    let contest = Contest::new(how, ms(200));
     let mut waiters: Vec<_> = (0..3).map(|_| contest.contend(1, &*one, &lock)).collect();
     waiters.push(contest.contend(2, &*other, &lock));
     let is_long = async || contest.holders.lock().unwrap().len() >= 40;
@@ -74,7 +112,7 @@ pub async fn a_process_that_contends_with_itself_makes_no_marks(world: &World) {
     let (locks, traffic) = world.watched_locks(3).await;
     let locks = world.listening(&*locks);
     let lock = world.lock("x").with_ttl(secs(600)).unwrap();
-    let contest = Contest::new(ms(20));
+    let contest = Contest::new(Hold::Plainly, ms(20));
     let waiters = [(); 3].map(|()| contest.contend(1, &*locks, &lock));
     let began = Instant::now();
     let is_longer_than_a_turn = async || began.elapsed() > ms(1_500);
@@ -98,7 +136,9 @@ pub async fn who_waits_for_one_holder_makes_no_mark(world: &World) {
 }
 
 pub fn is_mark(sql: &str) -> bool {
-    sql.contains("SET wanted_since = ") || sql.contains("SET l.wanted_since = ")
+    ["", "l.", "b."]
+        .iter()
+        .any(|of| sql.contains(&format!("SET {of}wanted_since = ")))
 }
 
 /// The mark of a process that has waited longer than every other, and does not come.

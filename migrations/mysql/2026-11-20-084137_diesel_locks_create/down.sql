@@ -1,3 +1,3 @@
 DROP VIEW IF EXISTS `diesel_locks_held`;
-DROP TABLE IF EXISTS `diesel_locks_pins`;
+DROP TABLE IF EXISTS `diesel_locks_beats`;
 DROP TABLE IF EXISTS `diesel_locks`;

@@ -1,14 +1,14 @@
-//! MySQL and MariaDB: look first with a plain read, then compare and set. The reasons for the row locks stand in
-//! `dialect/mysql.rs`.
+//! MySQL and MariaDB: write first, and look if that was in vain; where the write must not come first, look, then compare
+//! and set. The reasons for the row locks stand in `dialect/mysql.rs`.
 //!
-//! The UPDATE compares the fence with the fence that was read before. So the fence of the winner is known beforehand,
-//! although no UPDATE returns rows here. No statement acquires several locks: a set is acquired one lock after the
-//! other.
+//! No UPDATE returns rows here, so the fence of the winner is known beforehand: the first write proposes it, and the later
+//! one compares the fence with the fence that was seen. No statement acquires several locks: a set is acquired one lock
+//! after the other.
 
 use diesel::mysql::Mysql;
 
-use super::{Winning, Won, WonSet};
-use crate::clock::Moment;
+use super::{Waiter, Winning, Won, WonSet};
+use crate::clock::{Moment, on_the_wall};
 use crate::error::Result;
 use crate::holder::Holder;
 use crate::lease::Lease;
@@ -29,15 +29,23 @@ const NOT_IN_TURN: i64 = 8;
 /// In [`LockRow::session`]: a row that cannot be locked at once would cost the whole transaction.
 const TIMEOUT_ROLLS_BACK: i64 = 4;
 
+/// In [`LockRow::session`]: the lock has no row in which its extensions are kept.
+const HAS_NO_BEAT: i64 = 16;
+
 impl Winning for Mysql {
     async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        since: Option<i64>,
+        waiter: Waiter,
     ) -> Result<Won> {
+        if writes_first(executor, lock, waiter) {
+            if let Some(fence) = write(executor, lock, token).await? {
+                return Ok(Won::Fence(fence));
+            }
+        }
         let inside = executor.in_transaction();
-        let query = Statement::look_to_acquire(lock, token.cloned(), inside).in_turn(since);
+        let query = Statement::look_to_acquire(lock, token.cloned(), inside).in_turn(waiter.since);
         let Some(seen) = executor.load(query).await?.pop() else {
             return Ok(Won::Busy(None));
         };
@@ -54,11 +62,14 @@ impl Winning for Mysql {
         if seen.name.is_none() {
             return acquire_unseen(executor, lock, token, seen).await;
         }
+        if seen.session & HAS_NO_BEAT != 0 {
+            executor.run(Statement::create_beat(lock, None)).await?;
+        }
         if !is_open {
-            return take(executor, lock, token, since, &seen).await;
+            return take(executor, lock, token, waiter.since, &seen).await;
         }
         match peek(executor, lock, token, &seen).await? {
-            Some(known) => take(executor, lock, token, since, &known).await,
+            Some(known) => take(executor, lock, token, waiter.since, &known).await,
             None => Ok(Won::Busy(None)),
         }
     }
@@ -72,7 +83,7 @@ impl Winning for Mysql {
     ) -> Result<WonSet> {
         let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
         for lock in &set.locks {
-            let busy = match Self::win(executor, lock, Some(token), None).await {
+            let busy = match Self::win(executor, lock, Some(token), Waiter::default()).await {
                 Ok(Won::Fence(fence)) => {
                     new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
                     won.push((lock.key().to_owned(), fence));
@@ -102,14 +113,16 @@ impl Winning for Mysql {
         token: &Token,
     ) -> Result<WonSet> {
         if let Some(mine) = find_mine(executor, set).await? {
-            if let Won::Renewed(fence) = Self::win(executor, mine, Some(token), None).await? {
+            if let Won::Renewed(fence) =
+                Self::win(executor, mine, Some(token), Waiter::default()).await?
+            {
                 return Ok(WonSet::Won(vec![(mine.key().to_owned(), fence)]));
             }
         }
         let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
         let mut soonest: Option<Holder> = None;
         for lock in set.locks[first..].iter().chain(&set.locks[..first]) {
-            match Self::win(executor, lock, Some(token), None).await? {
+            match Self::win(executor, lock, Some(token), Waiter::default()).await? {
                 Won::Fence(fence) | Won::Renewed(fence) => {
                     return Ok(WonSet::Won(vec![(lock.key().to_owned(), fence)]));
                 }
@@ -124,6 +137,26 @@ impl Winning for Mysql {
     }
 }
 
+/// Whether the first statement of a try writes. It does not inside a transaction, where its row lock would stay; nor after
+/// a busy answer, because a busy lock costs it a second statement; nor with a text to be kept, which has another table.
+fn writes_first<E: Executor>(executor: &mut E, lock: &Lock, waiter: Waiter) -> bool {
+    !waiter.polls && lock.data.is_none() && !executor.in_transaction()
+}
+
+/// Acquires a lock that is free, and has no mark. Returns the fence.
+async fn write<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+) -> Result<Option<i64>> {
+    let fence = on_the_wall();
+    let statement = Statement::acquire_with(lock, token.cloned(), fence);
+    match executor.run(statement).await {
+        Err(error) if error.is_transient() => Ok(None), // the row is locked
+        changed => Ok((changed? > 0).then_some(fence)),
+    }
+}
+
 /// Acquires a lock whose row was not seen: the row is not there, or must not be read.
 async fn acquire_unseen<E: Executor<Backend = Mysql>>(
     executor: &mut E,
@@ -131,19 +164,36 @@ async fn acquire_unseen<E: Executor<Backend = Mysql>>(
     token: Option<&Token>,
     seen: LockRow,
 ) -> Result<Won> {
-    let identity = match see_identity(executor, lock, token, &seen).await? {
-        Identity::Busy => return Ok(Won::Busy(None)),
-        Identity::Available(row) => row,
+    let known = match see_identity(executor, lock, token, &seen).await? {
+        Identity::Busy => None,
+        Identity::Available(Some(row)) => Some(row),
+        Identity::Available(None) => {
+            let create = Statement::create(lock, token.cloned());
+            if executor.run(create).await? > 0 {
+                return created(executor, lock, token).await;
+            }
+            peek(executor, lock, token, &seen).await?
+        }
     };
-    if identity.is_none() {
-        executor.run(Statement::create_pin(lock, seen.now)).await?;
+    match known {
+        Some(known) => take(executor, lock, token, None, &known).await,
+        None => Ok(Won::Busy(None)),
     }
-    let seen = identity.unwrap_or(seen);
-    let Some(known) = peek(executor, lock, token, &seen).await? else {
-        return Ok(Won::Busy(None));
-    };
-    executor.run(Statement::create_lock(lock)).await?;
-    take(executor, lock, token, None, &known).await
+}
+
+/// Creates the second row of a lock whose row this try has just created, and reads the fence.
+async fn created<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+) -> Result<Won> {
+    let beat = Statement::create_beat(lock, lock.data.clone());
+    executor.run(beat).await?;
+    let query = Statement::look_as(lock, token.cloned());
+    let row = executor.load(query).await?.pop();
+    let mine = row.filter(|row| row.is_mine() || token.is_none());
+    let fence = mine.and_then(|row| row.fence);
+    Ok(fence.map_or(Won::Busy(None), Won::Fence)) // otherwise somebody has taken the lock away again
 }
 
 /// The knowledge of the holder of a lock whose row was not seen.
@@ -196,9 +246,28 @@ async fn peek<E: Executor<Backend = Mysql>>(
     Ok(available.next())
 }
 
+/// Acquires a lock whose row is known, or renews the lease of the token. If that was in vain, another process may have
+/// acquired the lock with the same token meanwhile, if the caller chose it: then that is the acquisition.
+async fn take<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    since: Option<i64>,
+    known: &LockRow,
+) -> Result<Won> {
+    let won = decide(executor, lock, token, since, known).await?;
+    if lock.token.is_none() || !matches!(won, Won::Busy(_)) {
+        return Ok(won);
+    }
+    match executor.load(Statement::look(lock)).await?.pop() {
+        Some(row) if row.is_mine() => decide(executor, lock, token, since, &row).await,
+        _ => Ok(won),
+    }
+}
+
 /// Decides the winner: the statement changes the row only if no other holder has acquired the lock since `known` was
 /// read.
-async fn take<E: Executor<Backend = Mysql>>(
+async fn decide<E: Executor<Backend = Mysql>>(
     executor: &mut E,
     lock: &Lock,
     token: Option<&Token>,

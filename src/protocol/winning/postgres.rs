@@ -3,7 +3,7 @@
 
 use diesel::pg::Pg;
 
-use super::{Winning, Won, WonSet};
+use super::{Waiter, Winning, Won, WonSet};
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
@@ -16,9 +16,9 @@ impl Winning for Pg {
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        since: Option<i64>,
+        waiter: Waiter,
     ) -> Result<Won> {
-        let acquire = Statement::acquire_as(lock, token.cloned()).in_turn(since);
+        let acquire = Statement::acquire_as(lock, token.cloned()).in_turn(waiter.since);
         let mut row = executor.load(acquire.clone()).await?.pop();
         if row.is_none() {
             let create = Statement::create(lock, token.cloned());

@@ -4,7 +4,7 @@
 
 use diesel::sqlite::Sqlite;
 
-use super::{Winning, Won, WonSet};
+use super::{Waiter, Winning, Won, WonSet};
 use crate::clock::on_the_wall;
 use crate::error::Result;
 use crate::lock::Lock;
@@ -19,7 +19,7 @@ impl Winning for Sqlite {
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        since: Option<i64>,
+        waiter: Waiter,
     ) -> Result<Won> {
         let query = Statement::look_as(lock, token.cloned());
         let seen = if executor.in_transaction() {
@@ -31,16 +31,16 @@ impl Winning for Sqlite {
             return Ok(Won::Busy(Some(holder)));
         }
         if let Some(row) = seen.filter(|row| !row.is_mine()) {
-            if let Some(fence) = take(executor, lock, token, since, &row).await? {
+            if let Some(fence) = take(executor, lock, token, waiter.since, &row).await? {
                 return Ok(Won::Fence(fence));
             }
         }
-        let write = Statement::acquire_as(lock, token.cloned()).in_turn(since);
+        let write = Statement::acquire_as(lock, token.cloned()).in_turn(waiter.since);
         if let Some(row) = executor.load(write).await?.pop() {
             return Ok(Won::or_holder(&row));
         }
         Ok(match executor.load(query).await?.pop() {
-            Some(row) if row.is_free() && since.is_some() => Won::NotInTurn,
+            Some(row) if row.is_free() && waiter.since.is_some() => Won::NotInTurn,
             row => Won::Busy(row.and_then(|row| row.other_holder())),
         })
     }

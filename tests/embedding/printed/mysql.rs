@@ -11,19 +11,20 @@ diesel::table! {
         fence -> Bigint,
         acquired_at -> Bigint,
         expires_at -> Bigint,
-        data -> Nullable<Text>,
         wanted_until -> Nullable<Bigint>,
         wanted_since -> Nullable<Bigint>,
     }
 }
 
 diesel::table! {
-    diesel_locks_pins (name) {
+    diesel_locks_beats (name) {
         #[max_length = 255]
         name -> Varchar,
-        #[max_length = 128]
-        token -> Nullable<Varchar>,
         fence -> Bigint,
+        expires_at -> Bigint,
+        data -> Nullable<Text>,
+        wanted_since -> Nullable<Bigint>,
+        wanted_fence -> Nullable<Bigint>,
     }
 }
 
@@ -36,4 +37,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(diesel_locks, diesel_locks_pins, host_jobs,);
+diesel::allow_tables_to_appear_in_same_query!(diesel_locks, diesel_locks_beats, host_jobs,);
