@@ -2,9 +2,12 @@
 //!
 //! - A trigger on the table of the locks writes each version of each row: so also what was done for a client that had no
 //!   answer. It writes in the transaction of the change, while that transaction has the row locked. So the numbers of the
-//!   record are in the order in which the versions of a row came.
+//!   record are in the order in which the versions of a row came. On MySQL and MariaDB an extension writes another row:
+//!   a trigger there writes the new end, and the reader makes a version of it, if the lock has the same fence then.
 //! - Each transaction under a lease writes two rows: one after its pin, and one before its commit. The second has the
 //!   number of the rows of smaller fences that the transaction saw. What is rolled back is not in the record.
+
+use std::collections::HashMap;
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
@@ -47,7 +50,7 @@ pub enum Entry {
     Write(Write),
 }
 
-#[derive(QueryableByName)]
+#[derive(Clone, QueryableByName)]
 struct Row {
     #[diesel(sql_type = BigInt)]
     sequence: i64,
@@ -97,6 +100,13 @@ const NOTE: &str = "\
 INSERT INTO histories_log (name, token, owner, fence, acquired_at, expires_at, at)
 VALUES (NEW.name, NEW.token, NEW.owner, NEW.fence, NEW.acquired_at, NEW.expires_at, {NOW});";
 
+/// Stands in the place of the token where only the end has changed.
+const EXTENDED: &str = "extended";
+
+const END: &str = "\
+INSERT INTO histories_log (name, token, fence, expires_at, at)
+VALUES (NEW.name, 'extended', NEW.fence, NEW.expires_at, {NOW});";
+
 /// A server's clock at the very moment, in microseconds. On MySQL, `UTC_TIMESTAMP` would be the start of the statement.
 pub fn clock(engine: Engine) -> &'static str {
     match engine.name() {
@@ -125,12 +135,14 @@ pub fn create(database: &Database) {
         _ => (
             "BIGINT AUTO_INCREMENT PRIMARY KEY",
             "CREATE TRIGGER histories_born AFTER INSERT ON diesel_locks FOR EACH ROW {NOTE}
-             CREATE TRIGGER histories_changed AFTER UPDATE ON diesel_locks FOR EACH ROW {NOTE}",
+             CREATE TRIGGER histories_changed AFTER UPDATE ON diesel_locks FOR EACH ROW {NOTE}
+             CREATE TRIGGER histories_extended AFTER UPDATE ON diesel_locks_beats FOR EACH ROW {END}",
         ),
     };
     let sql = format!("{TABLE}\n{triggers}")
         .replace("{SEQUENCE}", sequence)
         .replace("{NOTE}", NOTE)
+        .replace("{END}", END)
         .replace("{NOW}", clock(engine));
     database.batch(&sql);
 }
@@ -163,8 +175,47 @@ pub fn read(database: &Database, ahead: Ahead) -> Vec<(String, Entry)> {
     let sql = "SELECT * FROM histories_log ORDER BY sequence";
     let rows: diesel::QueryResult<Vec<Row>> =
         with_connection!(database.engine, &database.url, conn => sql_query(sql).load(conn));
+    let mut versions = Versions::of(database.engine);
     let rows = rows.expect("the record").into_iter();
-    rows.map(|row| entry(row, ahead.by)).collect()
+    rows.filter_map(|row| versions.complete(row))
+        .map(|row| entry(row, ahead.by))
+        .collect()
+}
+
+/// The latest version of each lock's row.
+struct Versions {
+    latest: HashMap<String, Row>,
+    /// Whether the end of an extended lease is in another row.
+    ends_are_apart: bool,
+}
+
+impl Versions {
+    fn of(engine: Engine) -> Self {
+        Self {
+            latest: HashMap::new(),
+            ends_are_apart: !matches!(engine.name(), "postgres" | "sqlite"),
+        }
+    }
+
+    /// Makes a version of a new end, and gives each version of the row the end that its lease has then. `None` if it is not
+    /// the end of the lease that has the lock.
+    fn complete(&mut self, mut row: Row) -> Option<Row> {
+        if row.operation.is_some() || !self.ends_are_apart {
+            return Some(row);
+        }
+        let latest = self.latest.get(&row.name);
+        let held = latest.filter(|held| held.token.is_some() && held.fence == row.fence);
+        if row.token.as_deref() == Some(EXTENDED) {
+            let held = held?;
+            row.token.clone_from(&held.token);
+            row.owner.clone_from(&held.owner);
+            row.acquired_at = held.acquired_at;
+        } else if let Some(held) = held.filter(|held| held.token == row.token) {
+            row.expires_at = held.expires_at;
+        }
+        self.latest.insert(row.name.clone(), row.clone());
+        Some(row)
+    }
 }
 
 fn entry(row: Row, ahead: Time) -> (String, Entry) {
