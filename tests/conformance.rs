@@ -275,6 +275,7 @@ conformance! {
         a_lease_that_ran_out_in_the_row_lives_on_if_nobody_took_it_over,
         a_lease_that_is_extended_all_the_time_is_never_late,
         a_guard_is_told_at_the_next_beat_that_it_is_lost,
+        a_guard_is_lost_though_its_token_comes_back,
         lost_is_lost_even_if_the_row_is_mended,
         what_was_lost_is_not_said_to_be_given_back,
         a_callback_that_panics_stops_nothing,

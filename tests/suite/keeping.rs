@@ -128,6 +128,18 @@ pub async fn a_guard_is_told_at_the_next_beat_that_it_is_lost(world: &World) {
     }
 }
 
+/// A heartbeat compares the fence, too: a token that processes agreed on comes back with the next acquisition.
+pub async fn a_guard_is_lost_though_its_token_comes_back(world: &World) {
+    let mut other = world.session().await;
+    let lock = world.lock("x").with_token("agreed").unwrap();
+    let guard = world.locks().await.renew_every(ms(300)).take(&lock).await;
+    other.take_away(&lock).await;
+    let anew = other.take(&lock).await;
+    assert!(guard.lost_within(secs(10)).await);
+    assert_lost(&guard);
+    assert!(other.is_mine(&anew).await.unwrap());
+}
+
 pub fn assert_lost(guard: &AnyGuard) {
     assert!(!guard.is_valid());
     assert_eq!(guard.trusted_for(), Duration::ZERO);
