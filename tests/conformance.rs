@@ -82,7 +82,8 @@ conformance! {
         a_try_does_not_wait_for_a_row_that_is_created_between_its_steps,
         an_agreed_token_that_acquires_between_the_steps_of_a_try_is_the_same_acquisition,
         the_fence_grows_over_what_was_rolled_back_between_the_steps_of_a_try,
-        a_refused_pin_says_why_whatever_happens_between_its_steps;
+        a_refused_pin_says_why_whatever_happens_between_its_steps,
+        what_is_used_between_the_steps_of_a_purge_stays;
     cancelling:
         after_a_dropped_call_no_answer_is_wrong,
         a_pin_is_not_answered_by_the_pin_before_it,
@@ -163,6 +164,7 @@ conformance! {
         data_is_kept_as_it_is_or_refused,
         data_is_as_transactional_as_everything_else;
     cost:
+        what_is_kept_beside_the_row_costs_what_is_promised,
         a_busy_try_writes_nothing,
         each_operation_costs_what_is_promised,
         each_operation_costs_what_is_promised_in_a_transaction;
@@ -186,6 +188,7 @@ conformance! {
         a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction,
         holding_for_a_transaction_needs_one,
         a_try_in_a_transaction_that_diesel_does_not_know_stops_no_pin,
+        a_try_with_an_old_snapshot_stops_no_extension,
         a_name_that_was_only_half_created_mends_itself;
     pin:
         a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit,

@@ -60,16 +60,9 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
     }
     let mut seen = look(executor, &acquisitions).await?;
     let mut took = Moment::now().since(sent);
-    if E::Backend::KEEPS_BEATS {
-        let mine = acquisitions.iter().copied();
-        let skipped: Vec<&Lease> = mine
-            .filter(|lease| seen.has(lease) && !seen.is_extended(lease, took))
-            .collect();
-        if !skipped.is_empty() {
-            extend_by_beats(executor, &skipped, &seen).await?;
-            seen = look(executor, &acquisitions).await?;
-            took = Moment::now().since(sent);
-        }
+    if E::Backend::KEEPS_BEATS && extend_by_beats(executor, &acquisitions, &seen, took).await? {
+        seen = look(executor, &acquisitions).await?;
+        took = Moment::now().since(sent);
     }
     Ok(leases
         .iter()
@@ -77,15 +70,18 @@ async fn keep_once<E: Executor>(executor: &mut E, leases: &[&Lease]) -> Result<V
         .collect())
 }
 
-/// Extends leases whose holders' rows are locked, where the end is in another row. Whether a lease still belongs to its
-/// holder is for the next look to say. No lease is made shorter.
+/// Extends the leases that are not extended yet because the row of the holder is locked, where the end is in another row.
+/// Whether a lease still belongs to its holder is for the next look to say. No lease is made shorter. Returns whether there
+/// was such a lease.
 async fn extend_by_beats<E: Executor>(
     executor: &mut E,
     leases: &[&Lease],
     seen: &Seen,
-) -> Result<()> {
+    took: Duration,
+) -> Result<bool> {
+    let mut has_extended = false;
     for lease in leases {
-        let Some(row) = seen.rows.get(&acquisition(lease)) else {
+        let Some(row) = seen.row(lease).filter(|row| !row.is_extended(lease, took)) else {
             continue;
         };
         if !row.has_beat {
@@ -94,8 +90,9 @@ async fn extend_by_beats<E: Executor>(
         }
         let ttl = row.left.unwrap_or_default().max(lease.lock.ttl);
         executor.run(Statement::keep_beat(lease, ttl)).await?;
+        has_extended = true;
     }
-    Ok(())
+    Ok(has_extended)
 }
 
 /// The tick of the coarsest clock of a database: `SQLite`'s.
@@ -142,26 +139,28 @@ fn acquisition(lease: &Lease) -> (String, i64) {
 }
 
 impl Seen {
-    fn has(&self, lease: &Lease) -> bool {
-        self.rows.contains_key(&acquisition(lease))
-    }
-
-    /// So much time is left only if the lease was extended since a statement was sent, this long ago, or for longer than its
-    /// ttl before.
-    fn is_extended(&self, lease: &Lease, took: Duration) -> bool {
-        let left = self.rows.get(&acquisition(lease)).and_then(|row| row.left);
-        left.is_some_and(|left| left + took + TICK >= lease.lock.ttl)
+    fn row(&self, lease: &Lease) -> Option<&Mine> {
+        self.rows.get(&acquisition(lease))
     }
 
     fn renewal(&self, lease: &Lease, took: Duration) -> Renewal {
-        let Some(row) = self.rows.get(&acquisition(lease)) else {
+        let Some(row) = self.row(lease) else {
             return Renewal::Lost;
         };
         let until = row.left.map(|left| lease.trust_until(self.asked, left));
         match until {
-            Some(until) if self.is_extended(lease, took) => Renewal::Until(until),
+            Some(until) if row.is_extended(lease, took) => Renewal::Until(until),
             until => Renewal::Locked(until),
         }
+    }
+}
+
+impl Mine {
+    /// So much time is left only if the lease was extended since the first statement was sent, this long ago, or for longer
+    /// than its ttl before.
+    fn is_extended(&self, lease: &Lease, took: Duration) -> bool {
+        let left = self.left;
+        left.is_some_and(|left| left + took + TICK >= lease.lock.ttl)
     }
 }
 

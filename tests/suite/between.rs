@@ -242,6 +242,29 @@ pub async fn the_fence_grows_over_what_was_rolled_back_between_the_steps_of_a_tr
     }
 }
 
+/// `MySQL` and `MariaDB` look which rows are old, and then remove one after the other.
+pub async fn what_is_used_between_the_steps_of_a_purge_stays(world: &World) {
+    let (mut conn, day) = (world.session().await, secs(86_400));
+    for deed in [Deed::Take, Deed::ExtendCopy] {
+        let lock = world.lock(&format!("{deed:?}"));
+        let mut lease = conn.take(&lock).await;
+        conn.extend(&mut lease).await.unwrap();
+        world.grow_old(&mut *conn, &lock, day * 2).await;
+        let (fence, older) = (lease.fence(), conn.row(&lock).await.fence);
+        let text = lease.to_text();
+        let text = text.replacen(&fence.to_string(), &older.to_string(), 1);
+        let other = Other::of(world.session().await, Some(text.parse().unwrap()));
+        before(2, &mut *conn, &other, &[deed], &lock);
+        let only = world.list().with_prefix(lock.name());
+        let purged = conn.purge(&only, day).await.unwrap();
+        nothing_more(&mut *conn);
+        let is_used = other.lock().unwrap().has_acted;
+        assert_eq!(is_used, world.is_mysql());
+        assert_eq!(purged, usize::from(!is_used), "{deed:?}");
+        assert_eq!(conn.is_held(&lock).await.unwrap(), is_used, "{deed:?}");
+    }
+}
+
 /// On `PostgreSQL`, a pin that is refused asks a second time why.
 pub async fn a_refused_pin_says_why_whatever_happens_between_its_steps(world: &World) {
     let mut conn = world.session().await;

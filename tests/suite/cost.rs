@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use diesel::connection::InstrumentationEvent;
 use diesel_locks::{Lease, Lock, Outcome, Pin, Released};
 
-use crate::session::Session;
+use crate::session::{Session, Work};
 use crate::world::{World, secs};
 
 /// A counter of the statements of a connection.
@@ -109,6 +109,34 @@ pub async fn each_operation_costs_what_is_promised_in_a_transaction(world: &Worl
     )
     .await;
     conn.rollback().await.unwrap();
+}
+
+/// On MySQL and MariaDB a release looks for what changed beside the row of the holder, and a text goes to another table.
+pub async fn what_is_kept_beside_the_row_costs_what_is_promised(world: &World) {
+    let mut conn = world.session().await;
+    let (lock, statements) = (world.lock("x"), count(&mut *conn));
+    let [with_text, after_a_transaction, after_the_first_ttl] = match world.engine.name() {
+        "postgres" => [1, 1, 1],
+        "sqlite" => [2, 1, 1],
+        _ => [2, 2, 3],
+    };
+    let lease = conn.take(&lock).await;
+    conn.release(&lease).await.unwrap();
+    statements.spent();
+    let text = lock.clone().with_data("text").unwrap();
+    let mut lease = take_at(world, &mut *conn, &text, &statements, with_text, false).await;
+    let nothing: Work = Box::new(|_| Box::pin(async { Ok(()) }));
+    conn.transaction_under(&mut lease, nothing).await.unwrap();
+    statements.spent();
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
+    assert_eq!(statements.spent(), after_a_transaction);
+
+    let mut lease = conn.take(&lock).await;
+    conn.extend_to(&mut lease, secs(600)).await.unwrap();
+    world.age(&mut *conn, &lock, secs(60)).await;
+    statements.spent();
+    assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
+    assert_eq!(statements.spent(), after_the_first_ttl);
 }
 
 /// A waiter asks again and again. That must not write to the database's log.

@@ -24,11 +24,10 @@ use crate::token::Token;
 const OPEN: i64 = 1;
 /// In [`LockRow::session`]: the transaction is SERIALIZABLE, where every read locks, so the lock's row was not read.
 const READS_LOCK: i64 = 2;
-/// In [`LockRow::session`]: the lock is free, and another process is to have it first.
-const NOT_IN_TURN: i64 = 8;
 /// In [`LockRow::session`]: a row that cannot be locked at once would cost the whole transaction.
 const TIMEOUT_ROLLS_BACK: i64 = 4;
-
+/// In [`LockRow::session`]: the lock is free, and another process is to have it first.
+const NOT_IN_TURN: i64 = 8;
 /// In [`LockRow::session`]: the lock has no row in which its extensions are kept.
 const HAS_NO_BEAT: i64 = 16;
 
@@ -62,16 +61,19 @@ impl Winning for Mysql {
         if seen.name.is_none() {
             return acquire_unseen(executor, lock, token, seen).await;
         }
-        if seen.session & HAS_NO_BEAT != 0 {
+        let has_no_beat = seen.session & HAS_NO_BEAT != 0;
+        let known = if is_open {
+            peek(executor, lock, token, &seen).await?
+        } else {
+            Some(seen)
+        };
+        let Some(known) = known else {
+            return Ok(Won::Busy(None));
+        };
+        if has_no_beat {
             executor.run(Statement::create_beat(lock, None)).await?;
         }
-        if !is_open {
-            return take(executor, lock, token, waiter.since, &seen).await;
-        }
-        match peek(executor, lock, token, &seen).await? {
-            Some(known) => take(executor, lock, token, waiter.since, &known).await,
-            None => Ok(Won::Busy(None)),
-        }
+        take(executor, lock, token, waiter.since, &known).await
     }
 
     /// All locks, or none: if one lock is busy, the locks that were acquired by this try are released again. Locks that
