@@ -55,6 +55,8 @@ pub struct Lease {
     pub(crate) token: Token,
     pub(crate) fence: i64,
     trusted_until: Option<Moment>,
+    /// When the lease ends that was acquired, before any extension; `None` if this process does not know.
+    pub(crate) first_end: Option<Moment>,
     /// Whether a guarded transaction has pinned the lease. The release then takes a mark along that was made meanwhile:
     /// see `managed/turn.rs`.
     pub(crate) was_pinned: bool,
@@ -67,6 +69,7 @@ impl Lease {
             token,
             fence,
             trusted_until: Some(trusted_until(sent, lock.ttl)),
+            first_end: Some(sent.after(lock.ttl)),
             was_pinned: false,
         }
     }
@@ -78,8 +81,14 @@ impl Lease {
             token,
             fence,
             trusted_until: Some(until),
+            first_end: None,
             was_pinned: false,
         }
+    }
+
+    /// Whether the lease has reached the end that it got at its acquisition; `None` if this process does not know.
+    pub(crate) fn has_reached_first_end(&self) -> Option<bool> {
+        self.first_end.map(|end| end <= Moment::now())
     }
 
     /// The lock that this lease holds.
@@ -224,6 +233,7 @@ fn read(text: &str) -> Option<Lease> {
         token: Token::new(&token).ok()?,
         fence: fence.parse().ok()?,
         trusted_until: None,
+        first_end: None,
         was_pinned: false,
     })
 }

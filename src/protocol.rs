@@ -20,6 +20,8 @@ pub(crate) mod guarded;
 mod holding;
 mod keeping;
 mod looking;
+#[cfg(feature = "mysql")]
+mod presumption;
 mod session;
 pub(crate) mod sets;
 mod setup;
@@ -34,4 +36,4 @@ pub(crate) use keeping::{Renewal, keep_alive, mark, want};
 pub(crate) use looking::{find, force_release, inspect, is_held, is_released, list, purge};
 pub(crate) use session::{Session, session};
 pub(crate) use setup::{migrate, verify};
-pub(crate) use winning::{Waiter, Winning};
+pub(crate) use winning::Winning;

@@ -57,8 +57,8 @@ pub struct LockRow {
     pub(crate) now: i64,
     /// The fence, if the statement acquired the lock.
     pub(crate) won: Option<i64>,
-    /// MySQL and MariaDB: flags of the session that make a difference to acquiring. PostgreSQL: how many names were
-    /// tried for the first time, or whether another process is to have the lock first.
+    /// MySQL and MariaDB: flags of the session and of the row that make a difference to acquiring. PostgreSQL: how many names
+    /// were tried for the first time, or whether the lock is available and was left to others.
     pub(crate) session: i64,
     /// The key, or `None` where there is no row.
     pub(crate) name: Option<String>,
@@ -92,7 +92,7 @@ impl Row for LockRow {
 impl LockRow {
     /// Whether there is a row, and it names no holder.
     pub(crate) fn is_free(&self) -> bool {
-        self.state == Some(0)
+        self.name.is_some() && self.state == Some(0)
     }
 
     /// Whether the row names a holder. Its lease may have expired.

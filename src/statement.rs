@@ -78,6 +78,12 @@ impl Statement {
         Self::acquiring(operation, lock, token)
     }
 
+    /// This statement for a row with a mark. PostgreSQL.
+    pub(crate) fn though_marked(mut self) -> Self {
+        self.operation = Operation::AcquireAgain;
+        self
+    }
+
     /// Acquires a lock whose latest fence is known. Not PostgreSQL.
     pub(crate) fn acquire_after(
         lock: &Lock,
@@ -113,6 +119,11 @@ impl Statement {
         Self::looking(Operation::Look, lock, token)
     }
 
+    /// Reads the row of a lock that is presumably held, if there is no transaction. MySQL and MariaDB.
+    pub(crate) fn look_outside(lock: &Lock, token: Option<Token>) -> Self {
+        Self::looking(Operation::LookOutside, lock, token)
+    }
+
     /// Reads the row and the session as the first step of acquiring. MySQL and MariaDB.
     pub(crate) fn look_to_acquire(lock: &Lock, token: Option<Token>, inside: bool) -> Self {
         Self::looking(Operation::LookToAcquire, lock, token).with(Value::Inside, inside)
@@ -135,16 +146,23 @@ impl Statement {
         Self::acquiring_set(Operation::AcquireAll, set, token)
     }
 
+    /// Acquires all locks of a set with this fence, or none, where all have a row and are free. MySQL and MariaDB.
+    pub(crate) fn acquire_all_with(set: &LockSet, token: &Token, next_fence: i64) -> Self {
+        Self::acquire_all(set, token)
+            .with(Value::NextFence, next_fence)
+            .with(Value::Limit, count(&set.locks))
+    }
+
     /// Acquires any lock of a set. PostgreSQL and SQLite.
     pub(crate) fn acquire_any(set: &LockSet, token: &Token) -> Self {
         Self::acquiring_set(Operation::AcquireAny, set, token)
     }
 
-    /// Reads the rows of a set. SQLite.
-    pub(crate) fn look_all(set: &LockSet, token: &Token) -> Self {
-        Self::of(Operation::LookAll, set.prototype())
-            .with(Value::Token, Some(token.clone()))
+    /// Reads the rows of a set; on MySQL and MariaDB also the session. Not PostgreSQL.
+    pub(crate) fn look_all(set: &LockSet, token: &Token, inside: bool) -> Self {
+        Self::looking(Operation::LookAll, set.prototype(), Some(token.clone()))
             .with(Value::Names, set.keys())
+            .with(Value::Inside, inside)
     }
 
     /// Reads a page of rows.
@@ -187,11 +205,12 @@ impl Statement {
         let table = leases.first().map(|lease| lease.lock.table.clone());
         Self::on(operation, &table.unwrap_or_default())
             .with(Value::Batch, Batch::of(leases))
-            .with(
-                Value::Limit,
-                i64::try_from(leases.len()).unwrap_or(i64::MAX),
-            )
+            .with(Value::Limit, count(leases))
     }
+}
+
+fn count<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
 }
 
 /// Statements about the table and the session.
@@ -263,6 +282,11 @@ impl Statement {
     #[must_use]
     pub fn pin(lease: &Lease) -> Self {
         Self::of_lease(Operation::Pin, lease)
+    }
+
+    /// Pins a lease, and answers "expired" if the end is over that the lease got at its acquisition. MySQL and MariaDB.
+    pub(crate) fn pin_identity(lease: &Lease) -> Self {
+        Self::of_lease(Operation::PinIdentity, lease)
     }
 
     /// Pins a lease with a write, where row locks are not enough: [`Lock::pin_by_writing`]. MySQL and MariaDB.

@@ -167,7 +167,9 @@ conformance! {
         what_is_kept_beside_the_row_costs_what_is_promised,
         a_busy_try_writes_nothing,
         each_operation_costs_what_is_promised,
-        each_operation_costs_what_is_promised_in_a_transaction;
+        each_operation_costs_what_is_promised_in_a_transaction,
+        a_lock_of_another_process_costs_what_is_promised,
+        a_set_costs_what_is_promised;
     stress:
         a_thousand_tasks_and_one_name_bring_no_error_and_never_two_holders,
         a_storm_of_tries_costs_no_holder_its_lease;
@@ -188,6 +190,8 @@ conformance! {
         a_held_lease_excludes_whoever_wants_the_lock_for_a_transaction,
         holding_for_a_transaction_needs_one,
         a_try_in_a_transaction_that_diesel_does_not_know_stops_no_pin,
+        a_look_in_a_transaction_that_diesel_does_not_know_stops_no_heartbeat,
+        a_busy_set_in_a_transaction_stops_no_heartbeat,
         a_try_with_an_old_snapshot_stops_no_extension,
         a_name_that_was_only_half_created_mends_itself;
     pin:

@@ -8,7 +8,7 @@ mod time;
 pub use time::TABLES;
 
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diesel_locks::{List, Lock, Table};
 pub use diesel_locks_tests::{Engine, ms, secs};
@@ -200,8 +200,13 @@ pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
 
 /// Repeats the question every few milliseconds until the answer is yes, for events that take some time. The pause
 /// leaves the processor to the threads that cause the event. Fails after twenty seconds.
-pub async fn soon<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
-    let deadline = Instant::now() + secs(20);
+pub async fn soon<F: AsyncFnMut() -> bool>(what: &str, question: F) {
+    within(secs(20), what, question).await;
+}
+
+/// As [`soon`], for events that take longer on a busy machine.
+pub async fn within<F: AsyncFnMut() -> bool>(time: Duration, what: &str, mut question: F) {
+    let deadline = Instant::now() + time;
     while !question().await {
         assert!(Instant::now() < deadline, "never happened: {what}");
         tokio::time::sleep(ms(5)).await;

@@ -41,8 +41,9 @@ pub trait LockSetDsl: Borrow<LockSet> {
     /// Tries once to acquire all locks of the set. The answer is the leases in the order of their keys, or busy; then
     /// none is acquired.
     ///
-    /// PostgreSQL and SQLite do this in one statement; PostgreSQL needs two more at the first use of a name. On MySQL
-    /// and MariaDB this call acquires one lock after the other, and releases them again if one is busy.
+    /// One statement acquires the locks. PostgreSQL needs two more at the first use of a name. On MySQL and MariaDB this
+    /// call acquires one lock after the other in four cases: if a name was never used, if a lease has expired, if a text is
+    /// left with the locks, and inside a transaction. If a lock is busy then, it releases the others again.
     ///
     /// # Errors
     /// The errors of [`LockDsl::try_acquire`](super::LockDsl::try_acquire).

@@ -75,14 +75,18 @@ impl Sql for Mysql {
         match operation {
             Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
             Operation::AcquireAfter => ACQUIRE_AFTER,
+            Operation::AcquireAll => ACQUIRE_ALL,
             Operation::CreateBeat => CREATE_BEAT,
             Operation::Create => CREATE,
             Operation::Peek => PEEK,
             Operation::PeekNowait => PEEK_NOWAIT,
+            Operation::PinIdentity => PIN_IDENTITY,
             Operation::PinByWriting => PIN_BY_WRITING,
             Operation::Renew => RENEW,
             Operation::Look => LOOK,
+            Operation::LookOutside => LOOK_OUTSIDE,
             Operation::LookToAcquire => LOOK_TO_ACQUIRE,
+            Operation::LookAll => LOOK_ALL,
             Operation::Session => SESSION,
             Operation::Snapshot => SNAPSHOT,
             Operation::Facts => FACTS,
@@ -158,21 +162,56 @@ const LOOK: &str = concat!(
     " WHERE l.name = {name}"
 );
 
-/// Looks where the lock is to be acquired. It also reads what has to be known of the session. In a SERIALIZABLE
-/// transaction it does not read the row: it compares the name with `NULL`, which is no name.
-const LOOK_TO_ACQUIRE: &str = concat!(
-    "\
-SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1)
-+ 8 * COALESCE(l.token IS NULL AND ",
-    not_in_turn!(now: "{now}", least: "LEAST", greatest: "GREATEST"),
-    ", 0) + 16 * (b.name IS NULL),\n",
+/// Looks at a lock that is presumably held. This costs half as much as `LOOK_TO_ACQUIRE`, but does not say whose turn it
+/// is: it only reads whether there is a mark, or no beat. Inside a transaction, as far as the server can tell, it reads no
+/// row, because that may lock the row.
+const LOOK_OUTSIDE: &str = concat!(
+    "SELECT {now}, CAST(NULL AS SIGNED), l.wanted_since IS NOT NULL OR b.name IS NULL, ",
     seen!(),
-    "
+    "\nFROM {locks} l FORCE INDEX (PRIMARY) ",
+    beside!(),
+    " WHERE l.name = IF(@@autocommit /*M! AND NOT @@in_transaction */, {name}, NULL)"
+);
+
+/// Looks where locks are to be acquired. It also reads what has to be known of the session. In a SERIALIZABLE
+/// transaction it does not read the rows: it compares the name with `NULL`, which is no name.
+macro_rules! look_to_acquire {
+    ($session:expr, $asked:literal, $name:literal) => {
+        concat!(
+            "\
+SELECT {now}, CAST(NULL AS SIGNED), c.open + 2 * c.locks",
+            $session,
+            ",\n",
+            seen!(),
+            "
 FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
 FROM (SELECT {inside} = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
-LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, {name})
 ",
-    beside!()
+            $asked,
+            "LEFT JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, ",
+            $name,
+            ")\n",
+            beside!()
+        )
+    };
+}
+
+const LOOK_TO_ACQUIRE: &str = look_to_acquire!(
+    concat!(
+        " + 4 * (@@innodb_rollback_on_timeout = 1)\n+ 8 * COALESCE(l.token IS NULL AND ",
+        not_in_turn!(now: "{now}", least: "LEAST", greatest: "GREATEST"),
+        ", 0) + 16 * (b.name IS NULL)"
+    ),
+    "",
+    "{name}"
+);
+
+const LOOK_ALL: &str = look_to_acquire!(
+    "",
+    "\
+STRAIGHT_JOIN JSON_TABLE({names}, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) asked
+",
+    "asked.name COLLATE utf8mb4_bin"
 );
 
 /// Reads the identity alone, under a row lock.
@@ -246,6 +285,18 @@ SET l.token = {token}, l.fence = {next_fence}, l.owner = {owner}, l.acquired_at 
 l.wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END,
 b.fence = {next_fence}, b.expires_at = {now} + {time}, b.data = COALESCE({data}, b.data)"
 );
+
+/// Acquires all released locks of a set, or none: the rows are locked, and counted, before one is written. The fence is
+/// proposed as it is for `ACQUIRE`.
+const ACQUIRE_ALL: &str = "\
+UPDATE (SELECT t.name FROM (SELECT f.name, COUNT(*) OVER () AS found FROM (
+SELECT l.name FROM JSON_TABLE({names}, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) asked
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token IS NULL AND l.fence < {next_fence} AND {next_fence} BETWEEN {now} - 1000000 AND {now} + 1000000
+AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT {limit} FOR UPDATE /*!80000 OF l */ SKIP LOCKED) f) t WHERE t.found = {limit}) free
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET l.token = {token}, l.fence = {next_fence}, l.owner = {owner}, l.acquired_at = {now}, l.expires_at = {now} + {time},
+l.wanted_since = NULL";
 
 /// Extends rows that were found under a row lock. The holder's own pins are not in the way, and nothing is waited for.
 /// Assignments to several tables have no order, so the new end is computed where the rows are found. MySQL refuses to lock
@@ -554,6 +605,12 @@ WHERE l.name = IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = '
 AND l.fence = i.fence), 0) ELSE 2 END
 FROM {locks} i FORCE INDEX (PRIMARY) WHERE i.name = {name} LOCK IN SHARE MODE"
 );
+
+/// The row of the beat is not read: no lease is live for a shorter time than it got at its acquisition, unless its holder
+/// has given it up. This costs half as much as `PIN`, but does not know a lease that was extended to be live.
+const PIN_IDENTITY: &str = "\
+SELECT CASE WHEN l.token = {token} AND l.fence = {fence} THEN l.expires_at <= {now} ELSE 2 END
+FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name} LOCK IN SHARE MODE";
 
 /// A pin by a write, for databases on which a row lock is not enough: row locks do not reach the other primaries
 /// (Galera), or an XA PREPARE drops them (MariaDB). A write does not have these problems. The end that it moves on is the

@@ -99,8 +99,8 @@ impl Sql for Pg {
     }
 }
 
-/// Gives a free row to the caller. The mark of a process that has waited longer is cleared: that process did not come.
-macro_rules! take {
+/// Gives a free row to the caller.
+macro_rules! take_unmarked {
     ($now:literal) => {
         concat!(
             "\
@@ -111,8 +111,17 @@ acquired_at = ",
             $now,
             ", expires_at = ",
             $now,
-            " + {time}, data = COALESCE({data}, l.data),
-wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END"
+            " + {time}, data = COALESCE({data}, l.data)"
+        )
+    };
+}
+
+/// Gives a free row to the caller. The mark of a process that has waited longer is cleared: that process did not come.
+macro_rules! take {
+    ($now:literal) => {
+        concat!(
+            take_unmarked!($now),
+            ",\nwanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END"
         )
     };
 }
@@ -129,7 +138,7 @@ UPDATE {locks} l SET expires_at = GREATEST(l.expires_at, ",
     };
 }
 
-/// Whether a free row is left to another process. Nearly always nobody has marked the row: then no clock is read.
+/// Whether a free row is left to another process.
 macro_rules! left_to_another {
     () => {
         concat!(
@@ -147,52 +156,59 @@ macro_rules! left_to_another {
 ///
 /// The answer is the row as of the beginning of the statement, for the answer "busy". There is none if no row is seen: the
 /// lock was never used, or was purged.
-///
-/// A token that was never used before holds no lock, so there is no row to renew.
 macro_rules! acquire {
-    (free: $free:expr, renewed: [$renewed:expr, $fence:expr]) => {
+    ($take:expr, $free:expr, $renewed:expr, $fence:literal, $left:expr, $mine:literal) => {
         concat!(
-            "\
-WITH taken AS (
-",
-            take!("{now}"),
-            "
-WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND CASE WHEN l.token IS NULL
-THEN NOT ",
-            left_to_another!(),
-            "
-ELSE ",
+            "WITH taken AS (\n",
+            $take,
+            "\nWHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND ",
             $free,
-            " END FOR UPDATE SKIP LOCKED) RETURNING l.fence)",
+            " FOR UPDATE SKIP LOCKED) RETURNING l.fence)",
             $renewed,
             "
 SELECT {now}, ",
             $fence,
-            ", (l.token IS NULL AND ",
-            left_to_another!(),
+            ", (",
+            $left,
             ")::int::bigint,
 l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END::bigint
+CASE WHEN l.token IS NULL THEN 0 ",
+            $mine,
+            "ELSE 1 END::bigint
 FROM {locks} l WHERE l.name = {name}"
         )
     };
 }
 
-const ACQUIRE: &str = acquire! {
-    free: "l.expires_at <= {now}", renewed: ["", "(SELECT fence FROM taken)"]
-};
+/// A token that was never used before holds no lock, so there is no row to renew. And nearly always no process has marked
+/// the row: a row with a mark is left to `ACQUIRE_AGAIN`.
+const ACQUIRE: &str = acquire!(
+    take_unmarked!("{now}"),
+    "l.wanted_since IS NULL AND (l.token IS NULL OR l.expires_at <= {now})",
+    "",
+    "(SELECT fence FROM taken)",
+    "l.wanted_since IS NOT NULL AND (l.token IS NULL OR l.expires_at <= {now})",
+    ""
+);
 
-const ACQUIRE_AGAIN: &str = acquire! {
-    free: "l.expires_at <= {now} AND l.token IS DISTINCT FROM {token}",
-    renewed: [
-        concat!(",
-renewed AS (
-", renew!("{now}"), "
+const ACQUIRE_AGAIN: &str = acquire!(
+    take!("{now}"),
+    concat!(
+        "CASE WHEN l.token IS NULL\nTHEN NOT ",
+        left_to_another!(),
+        "\nELSE l.expires_at <= {now} AND l.token IS DISTINCT FROM {token} END"
+    ),
+    concat!(
+        ",\nrenewed AS (\n",
+        renew!("{now}"),
+        "
 WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token}
-FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence)"),
-        "COALESCE((SELECT fence FROM taken), (SELECT fence FROM renewed))"
-    ]
-};
+FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence)"
+    ),
+    "COALESCE((SELECT fence FROM taken), (SELECT fence FROM renewed))",
+    concat!("l.token IS NULL AND ", left_to_another!()),
+    "WHEN l.token = {token} THEN 2 "
+);
 
 /// Acquires a lock that has no row. Answers the fence, or nothing if another transaction creates the row or has created it.
 /// A row that was created since `ACQUIRE` began may be locked by now, so the statement looks for it before it inserts.

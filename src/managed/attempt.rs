@@ -17,7 +17,7 @@ use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::locker::Locker;
 use crate::protocol::sets::{self, Choice};
-use crate::protocol::{self, Executor, Waiter, Winning};
+use crate::protocol::{self, Executor, Winning};
 use crate::set::LockSet;
 use crate::token::Token;
 
@@ -48,11 +48,11 @@ impl Wanted {
         &self,
         executor: &mut E,
         token: &Token,
-        waiter: Waiter,
+        since: Option<i64>,
     ) -> Result<Option<Attempt<Vec<Lease>>>> {
         match self {
             Self::One(lock) => {
-                let attempt = protocol::try_in_turn(executor, lock, token, waiter).await?;
+                let attempt = protocol::try_in_turn(executor, lock, token, since).await?;
                 Ok(attempt.map(|attempt| attempt.map(|lease| vec![lease])))
             }
             Self::Set(set, choice) => sets::try_set(executor, set, *choice, token).await.map(Some),
@@ -69,14 +69,14 @@ impl<P: Pool> Locker<P> {
         wanted: &Wanted,
         within: Duration,
         is_to_be_announced: bool,
-        waiter: Waiter,
+        since: Option<i64>,
     ) -> Result<Option<Attempt<Unclaimed<P>>>> {
         let request = Try {
             locker: self.clone(),
             wanted: wanted.clone(),
             token: protocol::token_for(wanted.prototype())?,
             is_to_be_announced,
-            waiter,
+            since,
         };
         let request = async move |executor: &mut P::Executor| request.send(executor).await;
         self.ask(Some(within), request).await
@@ -104,7 +104,7 @@ struct Try<P: Pool> {
     wanted: Wanted,
     token: Token,
     is_to_be_announced: bool,
-    waiter: Waiter,
+    since: Option<i64>,
 }
 
 impl<P: Pool> Try<P> {
@@ -116,7 +116,7 @@ impl<P: Pool> Try<P> {
             protocol::want(executor, self.wanted.prototype(), WINDOW).await?;
         }
         let unanswered = Unanswered(&self);
-        let acquired = self.wanted.acquire(executor, &self.token, self.waiter);
+        let acquired = self.wanted.acquire(executor, &self.token, self.since);
         let attempt = acquired.await;
         if !matches!(&attempt, Err(error) if error.leaves_open()) {
             std::mem::forget(unanswered);

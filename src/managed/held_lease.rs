@@ -127,6 +127,9 @@ impl HeldLease {
             Moment::default()
         };
         let mut lease = Lease::trusted_until_then(lock, self.token.clone(), self.fence, until);
+        // A lock that is held for a least time may be given back with an earlier end.
+        let first_end = self.acquired.after(self.lock.ttl);
+        lease.first_end = self.at_least.is_zero().then_some(first_end);
         lease.was_pinned = state.trust.was_pinned();
         lease
     }

@@ -15,7 +15,6 @@ use crate::guard::Guard;
 use crate::holder::Holder;
 use crate::lease::can_be_trusted;
 use crate::locker::Locker;
-use crate::protocol::Waiter;
 use crate::protocol::sets::Choice;
 use crate::set::LockSet;
 use crate::wait::{Pauses, Wait};
@@ -99,7 +98,6 @@ impl<P: Pool> Locker<P> {
                     Step::Pause(pause) => pause,
                 };
                 P::Runtime::wait(&waiting.ticket.bell, seen, pause).await;
-                waiting.waiter.polls = waiting.ticket.bell.rings() == seen;
             }
         }
     }
@@ -120,8 +118,6 @@ struct Waiting<'w, P: Pool> {
     has_told: bool,
     /// Whether the last answer named a holder.
     was_named: bool,
-    /// It polls if the last pause ended without a ring.
-    waiter: Waiter,
 }
 
 enum Answer<P: Pool> {
@@ -148,7 +144,6 @@ impl<'w, P: Pool> Waiting<'w, P> {
             began: Moment::now(),
             has_told: false,
             was_named: false,
-            waiter: Waiter::default(),
             locker,
             wanted,
         }
@@ -177,23 +172,23 @@ impl<'w, P: Pool> Waiting<'w, P> {
         if !self.ticket.is_to_ask(self.is_last_try()) {
             return Ok(Answer::InVain(self.ticket.seen()));
         }
-        let answer = self.try_once(self.waiter.polls, false).await?;
+        let answer = self.try_once(false).await?;
         if let Answer::InVain(Seen::Busy(Some(holder))) = &answer {
             self.mark(holder).await;
             if self.asks_for_announcement(holder) {
-                return self.try_once(true, true).await;
+                return self.try_once(true).await;
             }
         }
         Ok(answer)
     }
 
     /// Tries once. The last try of a wait takes no turns, so no wait ends in vain while the lock is free.
-    async fn try_once(&self, polls: bool, is_to_be_announced: bool) -> Result<Answer<P>> {
+    async fn try_once(&self, is_to_be_announced: bool) -> Result<Answer<P>> {
         let since = self.ticket.counts_since().filter(|_| !self.is_last_try());
-        let (within, waiter) = (self.patience(), Waiter { since, polls });
+        let within = self.patience();
         let attempt = self
             .locker
-            .try_once(self.wanted, within, is_to_be_announced, waiter)
+            .try_once(self.wanted, within, is_to_be_announced, since)
             .await?;
         let seen = match attempt {
             Some(Attempt::Acquired(acquired)) => return Ok(Answer::Acquired(acquired)),

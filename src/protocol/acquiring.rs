@@ -4,7 +4,7 @@ use std::slice;
 
 use super::executor::Executor;
 use super::holding::release;
-use super::winning::{Waiter, Winning, Won};
+use super::winning::{Winning, Won};
 use crate::answer::Attempt;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -18,15 +18,7 @@ pub(crate) async fn try_acquire<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
 ) -> Result<Attempt> {
-    try_once(executor, lock, Waiter::default()).await
-}
-
-async fn try_once<E: Executor<Backend: Winning>>(
-    executor: &mut E,
-    lock: &Lock,
-    waiter: Waiter,
-) -> Result<Attempt> {
-    let attempt = try_in_turn(executor, lock, &token_for(lock)?, waiter).await?;
+    let attempt = try_in_turn(executor, lock, &token_for(lock)?, None).await?;
     Ok(attempt.unwrap_or(Attempt::Busy(None)))
 }
 
@@ -37,13 +29,12 @@ pub(crate) async fn acquire<E: Executor<Backend: Winning>>(
     lock: &Lock,
     wait: Wait,
 ) -> Result<Attempt> {
-    let (mut waiting, mut waiter) = (Waiting::new(&wait), Waiter::default());
+    let mut waiting = Waiting::new(&wait);
     loop {
-        let attempt = try_once(executor, lock, waiter).await;
+        let attempt = try_acquire(executor, lock).await;
         if !waiting.goes_on(executor, lock, &attempt).await? {
             return attempt;
         }
-        waiter.polls = true;
     }
 }
 
@@ -101,13 +92,11 @@ pub(crate) async fn try_hold<E: Executor<Backend: Winning>>(
             key: lock.key().to_owned(),
         });
     }
-    Ok(
-        match E::Backend::win(executor, lock, None, Waiter::default()).await? {
-            Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
-            Won::Busy(holder) => Attempt::Busy(holder),
-            Won::NotInTurn => Attempt::Busy(None),
-        },
-    )
+    Ok(match E::Backend::win(executor, lock, None, None).await? {
+        Won::Fence(fence) | Won::Renewed(fence) => Attempt::Acquired(fence),
+        Won::Busy(holder) => Attempt::Busy(holder),
+        Won::NotInTurn => Attempt::Busy(None),
+    })
 }
 
 pub(crate) fn token_for(lock: &Lock) -> Result<Token> {
@@ -119,10 +108,10 @@ pub(crate) async fn try_in_turn<E: Executor<Backend: Winning>>(
     executor: &mut E,
     lock: &Lock,
     token: &Token,
-    waiter: Waiter,
+    since: Option<i64>,
 ) -> Result<Option<Attempt>> {
     let sent = Moment::now();
-    let won = E::Backend::win(executor, lock, Some(token), waiter).await;
+    let won = E::Backend::win(executor, lock, Some(token), since).await;
     match contention_is_busy(executor, won, Won::Busy(None))? {
         Won::Busy(holder) => Ok(Some(Attempt::Busy(holder))),
         Won::NotInTurn => Ok(None),

@@ -59,10 +59,17 @@ pub(crate) async fn release<E: Executor>(executor: &mut E, lease: &Lease) -> Res
     if !E::Backend::KEEPS_UNMATCHED_ROW_LOCKS {
         return change(executor, lease, Statement::release(lease)).await;
     }
+    let outcome = release_unless_lost(executor, lease).await?;
+    #[cfg(feature = "mysql")]
+    super::presumption::note_free(&lease.lock);
+    Ok(outcome)
+}
+
+async fn release_unless_lost<E: Executor>(executor: &mut E, lease: &Lease) -> Result<Outcome> {
     if !executor.in_transaction() {
         // `RELEASE` leaves a locked row alone. A stale holder must not queue here, ahead of the new holder's pins. And it
-        // leaves a mark alone that was made while the lease was pinned.
-        if !lease.was_pinned {
+        // leaves a mark alone that was made while the lease was pinned, and an end that may have been extended.
+        if !lease.was_pinned && lease.has_reached_first_end() != Some(true) {
             match answer(executor, Statement::release(lease)).await {
                 Ok(Some(_)) => return Ok(Outcome::Done),
                 Err(error) if !error.is_transient() => return Err(error),
@@ -144,7 +151,12 @@ const MOST_SKIPPED: u32 = 20;
 
 /// Whether the row does not name this lease any more. Inside a transaction, the lease is pinned if it does.
 async fn is_lost<E: Executor>(executor: &mut E, lease: &Lease) -> Result<bool> {
-    let identity = executor.ask(Statement::pin(lease)).await?.pop();
+    let pin = if E::Backend::KEEPS_BEATS {
+        Statement::pin_identity(lease)
+    } else {
+        Statement::pin(lease)
+    };
+    let identity = executor.ask(pin).await?.pop();
     Ok(Pin::of(identity) == Pin::Lost)
 }
 
@@ -222,6 +234,12 @@ pub(super) async fn ask_pin<E: Executor>(
         let state = executor.ask(Statement::pin(lease)).await?.pop();
         let is_mine = state.is_some_and(|state| state != LeaseState::Lost);
         return Ok(is_mine.then_some(LeaseState::Expired));
+    }
+    if E::Backend::KEEPS_BEATS && lease.has_reached_first_end() == Some(false) {
+        let state = executor.ask(Statement::pin_identity(lease)).await?.pop();
+        if state != Some(LeaseState::Expired) {
+            return Ok(state);
+        }
     }
     let state = executor.ask(Statement::pin(lease)).await?.pop();
     if state.is_none() && !E::Backend::PIN_SAYS_WHY {

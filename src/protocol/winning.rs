@@ -22,12 +22,13 @@ use crate::token::Token;
 /// A database in which locks are acquired.
 pub trait Winning: Dialect {
     /// Tries once to acquire a lock. Without a token the row names no holder: the row stays locked until the
-    /// transaction ends, and the lock is free then.
+    /// transaction ends, and the lock is free then. A process that takes turns with others says since when it has waited,
+    /// by the database's clock: see `managed/turn.rs`.
     fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        waiter: Waiter,
+        since: Option<i64>,
     ) -> impl Future<Output = Result<Won>> + Send;
 
     /// Tries once to acquire all locks of a set, or none of them.
@@ -43,15 +44,6 @@ pub trait Winning: Dialect {
         set: &LockSet,
         token: &Token,
     ) -> impl Future<Output = Result<WonSet>> + Send;
-}
-
-/// What a process that tries has done before. By default it has just come, and takes no turns.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Waiter {
-    /// Since when the process has waited, by the database's clock, if it takes turns with others: see `managed/turn.rs`.
-    pub(crate) since: Option<i64>,
-    /// Whether the lock was busy a moment ago, and nobody has said since that it is free.
-    pub(crate) polls: bool,
 }
 
 /// The result of one try for one lock.

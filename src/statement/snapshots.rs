@@ -46,6 +46,8 @@ fn examples(engine: &str) -> Vec<Statement> {
         Statement::force_release(&lock),
     ];
     if engine == "postgres" {
+        let marked = Statement::acquire_as(&lock, Some(token())).though_marked();
+        all.push(dated(marked));
         all.push(Statement::create(&lock, Some(token())));
         all.push(Statement::release_async(&lease));
         all.push(Statement::want(&lock, lock.ttl));
@@ -59,9 +61,11 @@ fn examples(engine: &str) -> Vec<Statement> {
         all.push(Statement::keep_beat(&lease, lock.ttl));
         all.push(Statement::mark_beat(&lock, 7, 8));
         all.push(Statement::create(&lock, Some(token())));
+        all.push(Statement::look_outside(&lock, Some(token())));
         all.push(Statement::look_to_acquire(&lock, Some(token()), true).in_turn(Some(7)));
         all.push(Statement::peek_nowait(&lock, Some(token())));
         all.push(Statement::session(7));
+        all.push(Statement::pin_identity(&lease));
         all.push(Statement::pin_by_writing(&lease));
         all.push(Statement::release_waiting(&lease));
         all.push(Statement::peek(&lock, Some(token())));
@@ -71,8 +75,8 @@ fn examples(engine: &str) -> Vec<Statement> {
     } else {
         all.push(dated(Statement::acquire_as(&lock, Some(token()))));
         all.push(Statement::purge(&list, day));
-        all.extend(of_sets(engine, &lock, &token()));
     }
+    all.extend(of_sets(engine, &lock, &token()));
     all
 }
 
@@ -82,16 +86,16 @@ fn dated(statement: Statement) -> Statement {
 
 fn of_sets(engine: &str, lock: &Lock, token: &Token) -> Vec<Statement> {
     let set = LockSet::new(lock, ["43"]).unwrap();
-    let mut all = vec![
-        dated(Statement::acquire_all(&set, token)),
-        dated(Statement::acquire_any(&set, token)),
-    ];
-    if engine == "sqlite" {
-        all.push(Statement::look_all(&set, token));
-    } else {
-        all.push(Statement::create_all(&set));
+    let seen = Statement::look_all(&set, token, true);
+    if engine == "mysql" {
+        return vec![Statement::acquire_all_with(&set, token, 8), seen];
     }
-    all
+    let all = dated(Statement::acquire_all(&set, token));
+    let any = dated(Statement::acquire_any(&set, token));
+    if engine == "sqlite" {
+        return vec![all, any, seen];
+    }
+    vec![all, any, Statement::create_all(&set)]
 }
 
 fn compare<DB>()

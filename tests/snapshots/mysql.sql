@@ -169,6 +169,12 @@ INSERT IGNORE INTO `diesel_locks` (name, token, owner, fence, acquired_at, expir
 VALUES (?, ?, ?, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?)
 -- binds: ["invoices|42", Some(<token>), "web-1", 30000000]
 
+-- LookOutside
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), l.wanted_since IS NOT NULL OR b.name IS NULL, l.name, l.owner, l.fence, l.acquired_at,
+IF(l.token IS NOT NULL AND b.fence = l.fence, b.expires_at, l.expires_at), b.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
+FROM `diesel_locks` l FORCE INDEX (PRIMARY) LEFT JOIN `diesel_locks_beats` b FORCE INDEX (PRIMARY) ON b.name = l.name WHERE l.name = IF(@@autocommit /*M! AND NOT @@in_transaction */, ?, NULL)
+-- binds: [Some(<token>), "invoices|42"]
+
 -- LookToAcquire
 SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), c.open + 2 * c.locks + 4 * (@@innodb_rollback_on_timeout = 1)
 + 8 * COALESCE(l.token IS NULL AND l.wanted_since < ? AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - l.expires_at BETWEEN 0
@@ -192,6 +198,11 @@ FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name = ?
 -- Session
 SELECT CAST(? AS SIGNED) + (@@autocommit = 0 /*M! OR @@in_transaction */)
 -- binds: [7]
+
+-- PinIdentity
+SELECT CASE WHEN l.token = ? AND l.fence = ? THEN l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) ELSE 2 END
+FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name = ? LOCK IN SHARE MODE
+-- binds: [Some(<token>), 7, "invoices|42"]
 
 -- PinByWriting
 UPDATE `diesel_locks` l FORCE INDEX (PRIMARY) SET l.expires_at = l.expires_at + 1
@@ -238,4 +249,26 @@ LIMIT 1 FOR UPDATE SKIP LOCKED) old
 STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = old.name
 STRAIGHT_JOIN `diesel_locks_beats` b FORCE INDEX (PRIMARY) ON b.name = old.name
 -- binds: ["invoices|42", 86400000000, 86400000000]
+
+-- AcquireAll
+UPDATE (SELECT t.name FROM (SELECT f.name, COUNT(*) OVER () AS found FROM (
+SELECT l.name FROM JSON_TABLE(?, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) asked
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token IS NULL AND l.fence < ? AND ? BETWEEN TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 1000000 AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 1000000
+AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) f) t WHERE t.found = ?) free
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET l.token = ?, l.fence = ?, l.owner = ?, l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?,
+l.wanted_since = NULL
+-- binds: ["[\"invoices|42\",\"invoices|43\"]", 8, 8, 2, 2, Some(<token>), 8, "web-1", 30000000]
+
+-- LookAll
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), c.open + 2 * c.locks,
+l.name, l.owner, l.fence, l.acquired_at,
+IF(l.token IS NOT NULL AND b.fence = l.fence, b.expires_at, l.expires_at), b.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ? THEN 2 ELSE 1 END
+FROM (SELECT open, open AND /*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE' AS locks
+FROM (SELECT ? = 1 OR @@autocommit = 0 /*M! OR @@in_transaction */ AS open) o) c
+STRAIGHT_JOIN JSON_TABLE(?, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) asked
+LEFT JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = IF(c.locks, NULL, asked.name COLLATE utf8mb4_bin)
+LEFT JOIN `diesel_locks_beats` b FORCE INDEX (PRIMARY) ON b.name = l.name
+-- binds: [Some(<token>), 1, "[\"invoices|42\",\"invoices|43\"]"]
 

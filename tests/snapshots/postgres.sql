@@ -115,6 +115,26 @@ WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $1 AND l.toke
 RETURNING l.expires_at & 1
 -- binds: ["invoices|42"]
 
+-- AcquireAgain
+WITH taken AS (
+UPDATE "diesel_locks" l SET token = $1, owner = $2, fence = GREATEST(l.fence + 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint),
+acquired_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $3, data = COALESCE($4, l.data),
+wanted_since = CASE WHEN l.wanted_since > $5 THEN l.wanted_since END
+WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $6 AND CASE WHEN l.token IS NULL
+THEN NOT (l.wanted_since IS NOT NULL AND COALESCE(l.wanted_since < $5 AND (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false))
+ELSE l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AND l.token IS DISTINCT FROM $1 END FOR UPDATE SKIP LOCKED) RETURNING l.fence),
+renewed AS (
+UPDATE "diesel_locks" l SET expires_at = GREATEST(l.expires_at, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $3), data = COALESCE($4, l.data)
+WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $6 AND l.token = $1
+FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence)
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, COALESCE((SELECT fence FROM taken), (SELECT fence FROM renewed)), (l.token IS NULL AND (l.wanted_since IS NOT NULL AND COALESCE(l.wanted_since < $5 AND (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint - l.expires_at BETWEEN 0
+AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false)))::int::bigint,
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
+CASE WHEN l.token IS NULL THEN 0 WHEN l.token = $1 THEN 2 ELSE 1 END::bigint
+FROM "diesel_locks" l WHERE l.name = $6
+-- binds: [Some(<token>), "web-1", 30000000, None, None, "invoices|42"]
+
 -- Create
 INSERT INTO "diesel_locks" (name, token, owner, fence, acquired_at, expires_at, data)
 SELECT $1, $2, $3, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $4, $5
@@ -144,18 +164,13 @@ UPDATE "diesel_locks" l SET wanted_until = clock.now + $2 FROM clock, held WHERE
 -- Acquire
 WITH taken AS (
 UPDATE "diesel_locks" l SET token = $1, owner = $2, fence = GREATEST(l.fence + 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint),
-acquired_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $3, data = COALESCE($4, l.data),
-wanted_since = CASE WHEN l.wanted_since > $5 THEN l.wanted_since END
-WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $6 AND CASE WHEN l.token IS NULL
-THEN NOT (l.wanted_since IS NOT NULL AND COALESCE(l.wanted_since < $5 AND (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint - l.expires_at BETWEEN 0
-AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false))
-ELSE l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint END FOR UPDATE SKIP LOCKED) RETURNING l.fence)
-SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (SELECT fence FROM taken), (l.token IS NULL AND (l.wanted_since IS NOT NULL AND COALESCE(l.wanted_since < $5 AND (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint - l.expires_at BETWEEN 0
-AND LEAST(GREATEST((l.expires_at - l.acquired_at) / 4, 150000), 2000000) + 100000, false)))::int::bigint,
+acquired_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + $3, data = COALESCE($4, l.data)
+WHERE l.name = (SELECT l.name FROM "diesel_locks" l WHERE l.name = $5 AND l.wanted_since IS NULL AND (l.token IS NULL OR l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) FOR UPDATE SKIP LOCKED) RETURNING l.fence)
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, (SELECT fence FROM taken), (l.wanted_since IS NOT NULL AND (l.token IS NULL OR l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint))::int::bigint,
 l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data,
-CASE WHEN l.token IS NULL THEN 0 WHEN l.token = $1 THEN 2 ELSE 1 END::bigint
-FROM "diesel_locks" l WHERE l.name = $6
--- binds: [Some(<token>), "web-1", 30000000, None, None, "invoices|42"]
+CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
+FROM "diesel_locks" l WHERE l.name = $5
+-- binds: [Some(<token>), "web-1", 30000000, None, "invoices|42"]
 
 -- Purge
 WITH clock AS MATERIALIZED (SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint AS now),

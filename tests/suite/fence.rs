@@ -1,6 +1,6 @@
 //! The fence: a number that grows with every acquisition.
 
-use diesel_locks::{Forced, Lease, Lock, Outcome, Released};
+use diesel_locks::{Forced, Lease, Lock, LockSet, Outcome, Released, Wait};
 
 use super::cost;
 use crate::session::Session;
@@ -76,6 +76,17 @@ pub async fn the_fence_grows_by_one_where_the_databases_clock_was_set_back(world
         0,
         "its fence is not over yet"
     );
+    let before = world.column(&mut *conn, &lock, "fence").await;
+    let set = LockSet::new(&lock, ["y"]).unwrap();
+    for more in 1..=2 {
+        let all = conn.acquire_all(&set, Wait::never()).await.unwrap();
+        for lease in all.acquired().unwrap() {
+            if lease.lock().key() == lock.key() {
+                assert_eq!(lease.fence(), before + more);
+            }
+            conn.release(&lease).await.unwrap();
+        }
+    }
 }
 
 /// The server's clock of a session is set, so that the client's clock is behind it, or ahead of it.
@@ -87,15 +98,26 @@ pub async fn a_wrong_clock_of_a_client_is_not_a_fence(world: &World) {
     let (lock, last, statements) = (world.lock("x"), &mut 0, cost::count(&mut *conn));
     let lease = next(&mut *conn, &lock, last).await;
     conn.release(&lease).await.unwrap();
+    let set = LockSet::new(&lock, ["y"]).unwrap();
     for ahead in [-3_600, -20, 20, 3_600, -20] {
-        let set = format!("SET timestamp = {ahead} + UNIX_TIMESTAMP(SYSDATE(6))"); // it stands still now
-        conn.batch(&set).await.unwrap();
+        let move_clock = format!("SET timestamp = {ahead} + UNIX_TIMESTAMP(SYSDATE(6))"); // it stands still now
+        conn.batch(&move_clock).await.unwrap();
         let (clock, before) = (world.clock(&mut *conn).await, *last);
         statements.spent();
         let lease = next(&mut *conn, &lock, last).await;
         assert_eq!(statements.spent(), 3, "not what the client proposed");
         assert_eq!(lease.fence(), clock.max(before + 1), "{ahead}");
         conn.release(&lease).await.unwrap();
+        let all = conn.acquire_all(&set, Wait::never()).await.unwrap();
+        for lease in all.acquired().unwrap() {
+            assert!(lease.fence() <= clock.max(*last + 1), "{ahead}");
+            assert!(
+                lease.fence() > *last || lease.lock().key() != lock.key(),
+                "{ahead}"
+            );
+            conn.release(&lease).await.unwrap();
+        }
+        *last = world.column(&mut *conn, &lock, "fence").await;
         conn.batch("SET timestamp = DEFAULT").await.unwrap();
         let lease = next(&mut *other, &lock, last).await;
         other.release(&lease).await.unwrap();

@@ -6,7 +6,7 @@ use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::DatabaseError;
 use diesel_locks::{Error, Outcome, Pin, Released, Wait};
 
-use super::ledger::{do_not_wait, ledger, run_out, short, write, written};
+use super::ledger::{do_not_wait, ledger, run_out, short, until_run_out, write, written};
 use crate::world::{World, ms, secs, spawn};
 
 pub async fn a_pinned_lease_that_runs_out_is_not_taken_over_before_the_commit(world: &World) {
@@ -385,11 +385,12 @@ pub async fn overlapping_pins_of_a_dead_holders_workers_do_not_keep_its_lock(wor
         return with_one_writer(world).await;
     }
     let (mut one, mut two) = (world.session().await, world.session().await);
-    let (mut rival, lock) = (world.session().await, short(world, "x"));
+    let mut rival = world.session().await;
+    let lock = world.lock("x").with_ttl(secs(3)).unwrap();
     let lease = rival.take(&lock).await;
     one.begin().await.unwrap();
     one.pin(&lease).await.unwrap();
-    run_out(world, &mut *rival, &lease).await;
+    until_run_out(&mut *rival, &lock).await;
     two.begin().await.unwrap();
     assert_eq!(two.try_pin(&lease).await.unwrap(), Pin::Expired);
     one.commit().await.unwrap();

@@ -113,7 +113,7 @@ pub async fn sets_that_share_names_do_not_deadlock(world: &World) {
 
 pub async fn thousands_of_names_at_once(world: &World) {
     let mut conn = world.session().await;
-    let number = if world.is_mysql() { 100 } else { 3_000 }; // MySQL and MariaDB acquire them one by one
+    let number = if world.is_mysql() { 100 } else { 3_000 }; // MySQL and MariaDB create rows one by one
     let names: Vec<String> = (1..number).map(|name| name.to_string()).collect();
     let many = LockSet::new(&world.lock("0"), &names).unwrap();
     let leases = all(&mut *conn, &many).await.acquired().unwrap();

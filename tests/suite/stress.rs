@@ -104,10 +104,12 @@ pub async fn a_storm_of_tries_costs_no_holder_its_lease(world: &World) {
     let until = Instant::now() + ttl * 3;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        let (mut conn, lock) = (world.session().await, lock.clone());
+        let (mut conn, lease) = (world.session().await, guard.lease().clone());
+        let lock = lock.clone();
         clients.push(spawn(async move {
             let mut tries = 0;
             while Instant::now() < until {
+                conn.forget_holder(&lease).await;
                 let busy = conn.try_acquire(&lock).await.unwrap().is_busy();
                 assert!(busy, "taken from its holder");
                 tries += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use diesel_locks::{Attempt, Error, Lock, Outcome, Released, Wait};
+use diesel_locks::{Attempt, Error, Lock, LockSet, Outcome, Released, Wait};
 
 use crate::session::Session;
 use crate::world::{Level, TABLES, World, ms, secs};
@@ -304,9 +304,19 @@ pub async fn a_try_in_a_transaction_that_diesel_does_not_know_stops_no_pin(world
     let raw = (world.engine.name() == "mariadb").then_some("BEGIN");
     for begin in [Some("SET autocommit = 0"), raw].into_iter().flatten() {
         let (mut holder, mut other) = (world.session().await, world.session().await);
-        let lease = holder.take(&world.lock(begin)).await;
+        let (lock, free) = (world.lock(begin), world.lock(&format!("{begin} too")));
+        let lease = holder.take(&free).await;
+        holder.release(&lease).await.unwrap();
+        let lease = holder.take(&lock).await;
+        holder.forget_holder(&lease).await;
         other.batch(begin).await.unwrap();
-        other.told_busy(lease.lock()).await.expect("a holder");
+        other.told_busy(&lock).await.expect("a holder");
+        holder.forget_holder(&lease).await;
+        let set = LockSet::new(&lock, [free.name()]).unwrap();
+        let all = other.acquire_all(&set, Wait::never()).await.unwrap();
+        assert!(all.is_busy());
+        let none = holder.take(&free).await; // no row stays locked
+        holder.release(&none).await.unwrap();
         let wait = "SET SESSION innodb_lock_wait_timeout = 2";
         holder.batch(wait).await.unwrap();
         holder.begin().await.unwrap();
@@ -314,6 +324,48 @@ pub async fn a_try_in_a_transaction_that_diesel_does_not_know_stops_no_pin(world
         assert_eq!(holder.release(&lease).await.unwrap(), Released::InTime);
         holder.commit().await.unwrap();
         other.batch("ROLLBACK; SET autocommit = 1").await.unwrap(); // a pool may hand it out again
+    }
+}
+
+/// A try for a lock that is presumably held looks first. That must lock nothing, although at SERIALIZABLE every read of a
+/// transaction locks.
+pub async fn a_look_in_a_transaction_that_diesel_does_not_know_stops_no_heartbeat(world: &World) {
+    if !world.is_mysql() {
+        return a_busy_set_in_a_transaction_stops_no_heartbeat(world).await;
+    }
+    let (mut holder, mut other) = (world.session().await, world.session().await);
+    let mut lease = holder.take(&world.lock("x")).await;
+    let open = "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE; SET autocommit = 0";
+    other.batch(open).await.unwrap();
+    other.told_busy(lease.lock()).await;
+    world.make_impatient(&mut *holder).await;
+    assert_eq!(holder.try_extend(&mut lease).await.unwrap(), Outcome::Done);
+    let closed =
+        "ROLLBACK; SET autocommit = 1; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    other.batch(closed).await.unwrap(); // a pool may hand it out again
+    assert_eq!(holder.release(&lease).await.unwrap(), Released::InTime);
+}
+
+/// The locks of a set are looked at together, which must lock nothing: at SERIALIZABLE, every read of a transaction locks.
+/// On `SQLite` such a transaction is the only writer.
+pub async fn a_busy_set_in_a_transaction_stops_no_heartbeat(world: &World) {
+    if world.is_sqlite() {
+        return a_test_transaction_is_a_transaction(world).await;
+    }
+    for level in world.levels() {
+        let (mut holder, mut other) = (world.session().await, world.session().await);
+        let lock = world.lock(&format!("{level:?}"));
+        let mut lease = holder.take(&lock).await;
+        let set = LockSet::new(&lock, ["never used"]).unwrap();
+        world.begin_at(&mut *other, level).await;
+        for _ in 0..2 {
+            let any = other.acquire_all(&set, Wait::never()).await.unwrap();
+            assert!(any.is_busy(), "{level:?}");
+        }
+        world.make_impatient(&mut *holder).await;
+        assert_eq!(holder.try_extend(&mut lease).await.unwrap(), Outcome::Done);
+        other.rollback().await.unwrap();
+        holder.release(&lease).await.unwrap();
     }
 }
 
@@ -343,6 +395,11 @@ pub async fn a_name_that_was_only_half_created_mends_itself(world: &World) {
         remove(&mut *conn, &lock, "diesel_locks_beats").await;
         assert!(conn.is_mine(&lease).await.unwrap());
         assert_eq!(conn.try_extend(&mut lease).await.unwrap(), Outcome::Done);
+        assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
+        let dead = conn.take(&lock).await;
+        world.let_run_out(&mut *conn, &dead).await;
+        remove(&mut *conn, &lock, "diesel_locks_beats").await;
+        let lease = conn.take(&lock).await;
         assert_eq!(conn.release(&lease).await.unwrap(), Released::InTime);
     }
 }

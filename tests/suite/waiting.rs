@@ -18,12 +18,7 @@ pub async fn a_number_of_attempts_is_exact(world: &World) {
             panic!("two holders");
         };
         assert_eq!(seen.fence, lease.fence());
-        let in_vain = u32::from(world.is_mysql());
-        assert_eq!(
-            statements.spent(),
-            attempts + in_vain,
-            "a busy try is one statement, but for the first write on MySQL and MariaDB"
-        );
+        assert_eq!(statements.spent(), attempts);
     }
     assert!(
         waiter
@@ -32,7 +27,7 @@ pub async fn a_number_of_attempts_is_exact(world: &World) {
             .unwrap()
             .is_busy()
     );
-    assert_eq!(statements.spent(), 1 + u32::from(world.is_mysql()));
+    assert_eq!(statements.spent(), 1);
 }
 
 pub async fn a_wait_ends_when_its_time_is_up(world: &World) {

@@ -1,20 +1,20 @@
-//! MySQL and MariaDB: write first, and look if that was in vain; where the write must not come first, look, then compare
-//! and set. The reasons for the row locks stand in `dialect/mysql.rs`.
+//! MySQL and MariaDB: write first, and look if that was in vain; look first where somebody presumably holds the lock, or where
+//! the write must not come first. The reasons for the row locks stand in `dialect/mysql.rs`.
 //!
 //! No UPDATE returns rows here, so the fence of the winner is known beforehand: the first write proposes it, and the later
-//! one compares the fence with the fence that was seen. No statement acquires several locks: a set is acquired one lock
-//! after the other.
+//! one compares the fence with the fence that was seen.
+
+use std::collections::HashSet;
 
 use diesel::mysql::Mysql;
 
-use super::{Waiter, Winning, Won, WonSet};
+use super::{Winning, Won, WonSet};
 use crate::clock::{Moment, on_the_wall};
 use crate::error::Result;
-use crate::holder::Holder;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
-use crate::protocol::release;
+use crate::protocol::{presumption, release};
 use crate::row::LockRow;
 use crate::set::LockSet;
 use crate::statement::Statement;
@@ -31,118 +31,148 @@ const NOT_IN_TURN: i64 = 8;
 /// In [`LockRow::session`]: the lock has no row in which its extensions are kept.
 const HAS_NO_BEAT: i64 = 16;
 
+/// By how many microseconds a proposed fence may be ahead of the server's clock.
+const MOST_AHEAD: i64 = 1_000_000;
+
 impl Winning for Mysql {
     async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        waiter: Waiter,
+        since: Option<i64>,
     ) -> Result<Won> {
-        if writes_first(executor, lock, waiter) {
-            if let Some(fence) = write(executor, lock, token).await? {
-                return Ok(Won::Fence(fence));
-            }
+        let won = win_unnoted(executor, lock, token, since).await?;
+        match &won {
+            Won::Fence(_) | Won::Renewed(_) => presumption::note_held(lock, lock.ttl),
+            Won::Busy(Some(holder)) => presumption::note_held(lock, holder.time_left),
+            Won::Busy(None) | Won::NotInTurn => {}
         }
-        let inside = executor.in_transaction();
-        let query = Statement::look_to_acquire(lock, token.cloned(), inside).in_turn(waiter.since);
-        let Some(seen) = executor.load(query).await?.pop() else {
-            return Ok(Won::Busy(None));
-        };
-        if let Some(holder) = seen.other_holder() {
-            return Ok(Won::Busy(Some(holder)));
-        }
-        if seen.session & NOT_IN_TURN != 0 {
-            return Ok(Won::NotInTurn);
-        }
-        let is_open = seen.session & OPEN != 0;
-        if is_open {
-            executor.note_transaction();
-        }
-        if seen.name.is_none() {
-            return acquire_unseen(executor, lock, token, seen).await;
-        }
-        let has_no_beat = seen.session & HAS_NO_BEAT != 0;
-        let known = if is_open {
-            peek(executor, lock, token, &seen).await?
-        } else {
-            Some(seen)
-        };
-        let Some(known) = known else {
-            return Ok(Won::Busy(None));
-        };
-        if has_no_beat {
-            executor.run(Statement::create_beat(lock, None)).await?;
-        }
-        take(executor, lock, token, waiter.since, &known).await
+        Ok(won)
     }
 
-    /// All locks, or none: if one lock is busy, the locks that were acquired by this try are released again. Locks that
-    /// the token held before stay held.
+    /// All locks, or none. One statement acquires them if all of them have rows, and are free. Otherwise they are acquired
+    /// one after the other.
     async fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
-        let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
-        for lock in &set.locks {
-            let busy = match Self::win(executor, lock, Some(token), Waiter::default()).await {
-                Ok(Won::Fence(fence)) => {
-                    new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
-                    won.push((lock.key().to_owned(), fence));
-                    continue;
-                }
-                Ok(Won::Renewed(fence)) => {
-                    won.push((lock.key().to_owned(), fence));
-                    continue;
-                }
-                Ok(Won::Busy(holder)) => Ok(WonSet::Busy(holder)),
-                Ok(Won::NotInTurn) => Ok(WonSet::Busy(None)),
-                Err(error) => Err(error),
-            };
-            for lease in &new {
-                let _ = release(executor, lease).await; // otherwise it is free after the ttl
+        if !set.locks.iter().any(presumption::is_held) {
+            if let Some(won) = write_all(executor, set, token, on_the_wall()).await? {
+                return Ok(won);
             }
-            return busy;
         }
-        Ok(WonSet::Won(won))
+        let rows = look_all(executor, set, token).await?;
+        if let busy @ WonSet::Busy(Some(_)) = WonSet::soonest_of(&rows) {
+            return Ok(busy);
+        }
+        let next = rows.iter().map(LockRow::next_fence).max();
+        let next = next.unwrap_or_default();
+        let fits = |row: &LockRow| row.is_free() && next - row.now <= MOST_AHEAD;
+        if rows.iter().all(fits) && may_write_first(executor, set.prototype()) {
+            let won = write_all(executor, set, token, next).await?;
+            return Ok(won.unwrap_or(WonSet::Busy(None))); // a lock was just acquired, or its row is locked
+        }
+        acquire_each(executor, set, token).await
     }
 
-    /// The lock that the token holds already, if it holds one. Otherwise any free lock of the set. The search begins at
-    /// a random place, so that many processes that ask at once do not all begin with the same lock.
+    /// The lock that the token holds already, if it holds one. Otherwise any free lock of the set.
     async fn win_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
-        if let Some(mine) = find_mine(executor, set).await? {
-            if let Won::Renewed(fence) =
-                Self::win(executor, mine, Some(token), Waiter::default()).await?
-            {
+        let rows = look_all(executor, set, token).await?;
+        if let Some(mine) = find_mine(executor, set, &rows).await? {
+            if let Won::Renewed(fence) = Self::win(executor, mine, Some(token), None).await? {
                 return Ok(WonSet::Won(vec![(mine.key().to_owned(), fence)]));
             }
         }
-        let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
-        let mut soonest: Option<Holder> = None;
-        for lock in set.locks[first..].iter().chain(&set.locks[..first]) {
-            match Self::win(executor, lock, Some(token), Waiter::default()).await? {
+        for lock in candidates(set, &rows) {
+            match Self::win(executor, lock, Some(token), None).await? {
                 Won::Fence(fence) | Won::Renewed(fence) => {
                     return Ok(WonSet::Won(vec![(lock.key().to_owned(), fence)]));
                 }
-                Won::NotInTurn => {}
-                Won::Busy(holder) => {
-                    let both = soonest.into_iter().chain(holder);
-                    soonest = both.min_by_key(|holder| holder.time_left);
-                }
+                Won::Busy(_) | Won::NotInTurn => {}
             }
         }
-        Ok(WonSet::Busy(soonest))
+        Ok(WonSet::soonest_of(&rows))
     }
 }
 
-/// Whether the first statement of a try writes. It does not inside a transaction, where its row lock would stay; nor after
-/// a busy answer, because a busy lock costs it a second statement; nor with a text to be kept, which has another table.
-fn writes_first<E: Executor>(executor: &mut E, lock: &Lock, waiter: Waiter) -> bool {
-    !waiter.polls && lock.data.is_none() && !executor.in_transaction()
+async fn win_unnoted<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    since: Option<i64>,
+) -> Result<Won> {
+    if may_write_first(executor, lock) {
+        if let Some(won) = win_at_first_sight(executor, lock, token, since).await? {
+            return Ok(won);
+        }
+    }
+    let inside = executor.in_transaction();
+    let query = Statement::look_to_acquire(lock, token.cloned(), inside).in_turn(since);
+    let Some(seen) = executor.load(query).await?.pop() else {
+        return Ok(Won::Busy(None));
+    };
+    let is_open = seen.session & OPEN != 0;
+    if is_open {
+        executor.note_transaction();
+    }
+    if let Some(holder) = seen.other_holder() {
+        return Ok(Won::Busy(Some(holder)));
+    }
+    if seen.session & NOT_IN_TURN != 0 {
+        return Ok(Won::NotInTurn);
+    }
+    if seen.name.is_none() {
+        return acquire_unseen(executor, lock, token, seen).await;
+    }
+    let has_no_beat = seen.session & HAS_NO_BEAT != 0;
+    let known = if is_open {
+        peek(executor, lock, token, &seen).await?
+    } else {
+        Some(seen)
+    };
+    let Some(known) = known else {
+        return Ok(Won::Busy(None));
+    };
+    if has_no_beat {
+        executor.run(Statement::create_beat(lock, None)).await?;
+    }
+    take(executor, lock, token, since, &known).await
+}
+
+/// Acquires a lock, or sees its holder, without a look at the session. `None` if that is not enough: there is a mark, a row
+/// is missing, the fence does not fit, or the row is locked.
+async fn win_at_first_sight<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    lock: &Lock,
+    token: Option<&Token>,
+    since: Option<i64>,
+) -> Result<Option<Won>> {
+    if presumption::is_held(lock) {
+        let query = Statement::look_outside(lock, token.cloned());
+        match executor.load(query).await?.pop() {
+            Some(seen) if seen.other_holder().is_some() => {
+                return Ok(Some(Won::Busy(seen.other_holder())));
+            }
+            Some(seen) if seen.session != 0 => return Ok(None),
+            Some(seen) if seen.names_holder() => {
+                return take(executor, lock, token, since, &seen).await.map(Some);
+            }
+            _ => {}
+        }
+    }
+    let fence = write(executor, lock, token).await?;
+    Ok(fence.map(Won::Fence))
+}
+
+/// Whether a try may write before it has looked at the session. It may not inside a transaction, where its row lock would
+/// stay; nor with a text to be kept, which has another table.
+fn may_write_first<E: Executor>(executor: &mut E, lock: &Lock) -> bool {
+    lock.data.is_none() && !executor.in_transaction()
 }
 
 /// Acquires a lock that is free, and has no mark. Returns the fence.
@@ -152,11 +182,9 @@ async fn write<E: Executor<Backend = Mysql>>(
     token: Option<&Token>,
 ) -> Result<Option<i64>> {
     let fence = on_the_wall();
-    let statement = Statement::acquire_with(lock, token.cloned(), fence);
-    match executor.run(statement).await {
-        Err(error) if error.is_transient() => Ok(None), // the row is locked
-        changed => Ok((changed? > 0).then_some(fence)),
-    }
+    let acquire = Statement::acquire_with(lock, token.cloned(), fence);
+    let changed = unless_locked(executor.run(acquire).await)?;
+    Ok((changed > 0).then_some(fence))
 }
 
 /// Acquires a lock whose row was not seen: the row is not there, or must not be read.
@@ -289,13 +317,125 @@ async fn decide<E: Executor<Backend = Mysql>>(
     Ok(if changed == 0 { Won::Busy(None) } else { won })
 }
 
+/// The locks of a set that may be acquired: first those that were seen to be free, then those that were not used yet, or whose
+/// lease has expired. The search begins at a random place, so that many processes that ask at once do not all begin with
+/// the same lock.
+fn candidates<'s>(set: &'s LockSet, seen: &[LockRow]) -> Vec<&'s Lock> {
+    let keys = |is: fn(&LockRow) -> bool| -> HashSet<&str> {
+        let rows = seen.iter().filter(|row| is(row));
+        rows.filter_map(|row| row.name.as_deref()).collect()
+    };
+    let (free, held) = (
+        keys(LockRow::is_free),
+        keys(|row| row.other_holder().is_some()),
+    );
+    let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
+    let from_there = set.locks[first..].iter().chain(&set.locks[..first]);
+    let available = from_there.filter(|lock| !held.contains(lock.key()));
+    let mut candidates: Vec<_> = available.collect();
+    candidates.sort_by_key(|lock| !free.contains(lock.key()));
+    candidates
+}
+
+fn find<'s>(set: &'s LockSet, row: &LockRow) -> Option<&'s Lock> {
+    set.find(row.name.as_deref()?)
+}
+
+/// Reads the rows of a set. Where every read locks, the answer names no lock.
+async fn look_all<E: Executor>(
+    executor: &mut E,
+    set: &LockSet,
+    token: &Token,
+) -> Result<Vec<LockRow>> {
+    let query = Statement::look_all(set, token, executor.in_transaction());
+    let rows = executor.load(query).await?;
+    if rows.iter().any(|row| row.session & OPEN != 0) {
+        executor.note_transaction();
+    }
+    for row in &rows {
+        match (find(set, row), row.other_holder()) {
+            (Some(lock), Some(holder)) => presumption::note_held(lock, holder.time_left),
+            (Some(lock), None) if row.is_free() => presumption::note_free(lock),
+            _ => {}
+        }
+    }
+    Ok(rows)
+}
+
+/// Acquires all locks of a set with this fence. If one lock is not free, its row is locked, or the fence does not fit,
+/// nothing is acquired.
+async fn write_all<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    set: &LockSet,
+    token: &Token,
+    fence: i64,
+) -> Result<Option<WonSet>> {
+    if !may_write_first(executor, set.prototype()) {
+        return Ok(None);
+    }
+    let acquire = Statement::acquire_all_with(set, token, fence);
+    let changed = unless_locked(executor.run(acquire).await)?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    let won = set.locks.iter().map(|lock| {
+        presumption::note_held(lock, lock.ttl);
+        (lock.key().to_owned(), fence)
+    });
+    Ok(Some(WonSet::Won(won.collect())))
+}
+
+/// The number of rows that a statement has changed: none if it met a row that was locked.
+fn unless_locked(changed: Result<usize>) -> Result<usize> {
+    match changed {
+        Err(error) if error.is_transient() => Ok(0),
+        changed => changed,
+    }
+}
+
+/// Acquires the locks of a set one after the other. If one lock is busy, the locks that were acquired by this try are
+/// released again. Locks that the token held before stay held.
+async fn acquire_each<E: Executor<Backend = Mysql>>(
+    executor: &mut E,
+    set: &LockSet,
+    token: &Token,
+) -> Result<WonSet> {
+    let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
+    for lock in &set.locks {
+        let busy = match Mysql::win(executor, lock, Some(token), None).await {
+            Ok(Won::Fence(fence)) => {
+                new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
+                won.push((lock.key().to_owned(), fence));
+                continue;
+            }
+            Ok(Won::Renewed(fence)) => {
+                won.push((lock.key().to_owned(), fence));
+                continue;
+            }
+            Ok(Won::Busy(holder)) => Ok(WonSet::Busy(holder)),
+            Ok(Won::NotInTurn) => Ok(WonSet::Busy(None)),
+            Err(error) => Err(error),
+        };
+        for lease in &new {
+            let _ = release(executor, lease).await; // otherwise it is free after the ttl
+        }
+        return busy;
+    }
+    Ok(WonSet::Won(won))
+}
+
 /// The lock that a token chosen by the caller holds already. A random token holds none.
 async fn find_mine<'s, E: Executor>(
     executor: &mut E,
     set: &'s LockSet,
+    seen: &[LockRow],
 ) -> Result<Option<&'s Lock>> {
     if set.prototype().token.is_none() {
         return Ok(None);
+    }
+    if seen.iter().all(|row| row.session & READS_LOCK == 0) {
+        let mine = seen.iter().find(|row| row.is_mine());
+        return Ok(mine.and_then(|row| find(set, row)));
     }
     for lock in &set.locks {
         let row = executor.load(Statement::look(lock)).await?.pop();

@@ -3,22 +3,30 @@
 
 use diesel::pg::Pg;
 
-use super::{Waiter, Winning, Won, WonSet};
+use super::{Winning, Won, WonSet};
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
+use crate::row::LockRow;
 use crate::set::LockSet;
 use crate::statement::Statement;
 use crate::token::Token;
+
+/// Whether a lock that is available was left to another process, or, by the statement that leaves all marked rows alone, to
+/// the statement for marked rows.
+fn is_left(row: &LockRow) -> bool {
+    row.won.is_none() && row.session != 0
+}
 
 impl Winning for Pg {
     async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        waiter: Waiter,
+        since: Option<i64>,
     ) -> Result<Won> {
-        let acquire = Statement::acquire_as(lock, token.cloned()).in_turn(waiter.since);
+        let acquire = Statement::acquire_as(lock, token.cloned());
+        let acquire = acquire.in_turn(since);
         let mut row = executor.load(acquire.clone()).await?.pop();
         if row.is_none() {
             let create = Statement::create(lock, token.cloned());
@@ -26,11 +34,14 @@ impl Winning for Pg {
                 return Ok(Won::Fence(fence));
             }
             // Another transaction creates the row, or has created it since.
-            row = executor.load(acquire).await?.pop();
+            row = executor.load(acquire.clone()).await?.pop();
         }
-        Ok(match row {
-            Some(row) if row.won.is_none() && row.session != 0 => Won::NotInTurn,
-            row => row.as_ref().map_or(Won::Busy(None), Won::or_holder),
+        if row.as_ref().is_some_and(is_left) && lock.token.is_none() {
+            row = executor.load(acquire.though_marked()).await?.pop();
+        }
+        Ok(match row.as_ref() {
+            Some(row) if is_left(row) => Won::NotInTurn,
+            row => row.map_or(Won::Busy(None), Won::or_holder),
         })
     }
 

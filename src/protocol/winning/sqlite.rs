@@ -4,7 +4,7 @@
 
 use diesel::sqlite::Sqlite;
 
-use super::{Waiter, Winning, Won, WonSet};
+use super::{Winning, Won, WonSet};
 use crate::clock::on_the_wall;
 use crate::error::Result;
 use crate::lock::Lock;
@@ -19,7 +19,7 @@ impl Winning for Sqlite {
         executor: &mut E,
         lock: &Lock,
         token: Option<&Token>,
-        waiter: Waiter,
+        since: Option<i64>,
     ) -> Result<Won> {
         let query = Statement::look_as(lock, token.cloned());
         let seen = if executor.in_transaction() {
@@ -31,16 +31,16 @@ impl Winning for Sqlite {
             return Ok(Won::Busy(Some(holder)));
         }
         if let Some(row) = seen.filter(|row| !row.is_mine()) {
-            if let Some(fence) = take(executor, lock, token, waiter.since, &row).await? {
+            if let Some(fence) = take(executor, lock, token, since, &row).await? {
                 return Ok(Won::Fence(fence));
             }
         }
-        let write = Statement::acquire_as(lock, token.cloned()).in_turn(waiter.since);
+        let write = Statement::acquire_as(lock, token.cloned()).in_turn(since);
         if let Some(row) = executor.load(write).await?.pop() {
             return Ok(Won::or_holder(&row));
         }
         Ok(match executor.load(query).await?.pop() {
-            Some(row) if row.is_free() && waiter.since.is_some() => Won::NotInTurn,
+            Some(row) if row.is_free() && since.is_some() => Won::NotInTurn,
             row => Won::Busy(row.and_then(|row| row.other_holder())),
         })
     }
@@ -50,8 +50,9 @@ impl Winning for Sqlite {
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
-        let query = Statement::look_all(set, token);
-        if !executor.in_transaction() {
+        let inside = executor.in_transaction();
+        let query = Statement::look_all(set, token, inside);
+        if !inside {
             let rows = executor.load(query.clone()).await?;
             if let busy @ WonSet::Busy(Some(_)) = WonSet::soonest_of(&rows) {
                 return Ok(busy);
@@ -69,8 +70,9 @@ impl Winning for Sqlite {
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
-        let query = Statement::look_all(set, token);
-        if !executor.in_transaction() {
+        let inside = executor.in_transaction();
+        let query = Statement::look_all(set, token, inside);
+        if !inside {
             let rows = executor.load(query.clone()).await?;
             let held = rows.iter().filter(|row| row.other_holder().is_some());
             if held.count() == set.locks.len() {
