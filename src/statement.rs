@@ -50,8 +50,9 @@ pub struct Statement {
 
 /// Statements that acquire locks or read rows.
 impl Statement {
-    /// Acquires the lock, with the lock's own token or a random one. A lock that was never used needs other statements on
-    /// PostgreSQL, MySQL and MariaDB, which create its row.
+    /// Acquires the lock, with the lock's own token or a random one. Some locks need other statements: on PostgreSQL, MySQL and
+    /// MariaDB a lock that was never used, or for which another process waits; on MySQL and MariaDB also a lock whose lease
+    /// has expired.
     ///
     /// # Errors
     /// If the system has no randomness.

@@ -169,7 +169,8 @@ conformance! {
         each_operation_costs_what_is_promised,
         each_operation_costs_what_is_promised_in_a_transaction,
         a_lock_of_another_process_costs_what_is_promised,
-        a_set_costs_what_is_promised;
+        a_set_costs_what_is_promised,
+        a_set_of_locks_in_different_states_costs_what_is_promised;
     stress:
         a_thousand_tasks_and_one_name_bring_no_error_and_never_two_holders,
         a_storm_of_tries_costs_no_holder_its_lease;
@@ -335,6 +336,7 @@ conformance! {
         a_heartbeat_that_was_on_its_way_does_not_prolong_the_rest,
         a_lost_lock_is_not_held_for_the_rest,
         who_waits_behind_a_rest_gets_the_lock_after_it,
+        after_the_rest_no_copy_of_the_lease_can_be_pinned,
         work_s_own_error_is_what_it_brought;
     purging:
         rows_are_purged_in_the_background_until_that_is_stopped,

@@ -157,7 +157,10 @@ macro_rules! left_to_another {
 /// The answer is the row as of the beginning of the statement, for the answer "busy". There is none if no row is seen: the
 /// lock was never used, or was purged.
 macro_rules! acquire {
-    ($take:expr, $free:expr, $renewed:expr, $fence:literal, $left:expr, $mine:literal) => {
+    (
+        take: $take:expr, if: $free:expr, also: $renewed:expr,
+        fence: $fence:literal, left: $left:expr, mine: $mine:literal
+    ) => {
         concat!(
             "WITH taken AS (\n",
             $take,
@@ -182,33 +185,26 @@ FROM {locks} l WHERE l.name = {name}"
 
 /// A token that was never used before holds no lock, so there is no row to renew. And nearly always no process has marked
 /// the row: a row with a mark is left to `ACQUIRE_AGAIN`.
-const ACQUIRE: &str = acquire!(
-    take_unmarked!("{now}"),
-    "l.wanted_since IS NULL AND (l.token IS NULL OR l.expires_at <= {now})",
-    "",
-    "(SELECT fence FROM taken)",
-    "l.wanted_since IS NOT NULL AND (l.token IS NULL OR l.expires_at <= {now})",
-    ""
-);
+const ACQUIRE: &str = acquire! {
+    take: take_unmarked!("{now}"),
+    if: "l.wanted_since IS NULL AND (l.token IS NULL OR l.expires_at <= {now})",
+    also: "",
+    fence: "(SELECT fence FROM taken)",
+    left: "l.wanted_since IS NOT NULL AND (l.token IS NULL OR l.expires_at <= {now})",
+    mine: ""
+};
 
-const ACQUIRE_AGAIN: &str = acquire!(
-    take!("{now}"),
-    concat!(
-        "CASE WHEN l.token IS NULL\nTHEN NOT ",
-        left_to_another!(),
-        "\nELSE l.expires_at <= {now} AND l.token IS DISTINCT FROM {token} END"
-    ),
-    concat!(
-        ",\nrenewed AS (\n",
-        renew!("{now}"),
-        "
+const ACQUIRE_AGAIN: &str = acquire! {
+    take: take!("{now}"),
+    if: concat!("CASE WHEN l.token IS NULL\nTHEN NOT ", left_to_another!(), "
+ELSE l.expires_at <= {now} AND l.token IS DISTINCT FROM {token} END"),
+    also: concat!(",\nrenewed AS (\n", renew!("{now}"), "
 WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token = {token}
-FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence)"
-    ),
-    "COALESCE((SELECT fence FROM taken), (SELECT fence FROM renewed))",
-    concat!("l.token IS NULL AND ", left_to_another!()),
-    "WHEN l.token = {token} THEN 2 "
-);
+FOR NO KEY UPDATE SKIP LOCKED) RETURNING l.fence)"),
+    fence: "COALESCE((SELECT fence FROM taken), (SELECT fence FROM renewed))",
+    left: concat!("l.token IS NULL AND ", left_to_another!()),
+    mine: "WHEN l.token = {token} THEN 2 "
+};
 
 /// Acquires a lock that has no row. Answers the fence, or nothing if another transaction creates the row or has created it.
 /// A row that was created since `ACQUIRE` began may be locked by now, so the statement looks for it before it inserts.

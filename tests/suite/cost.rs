@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use diesel::connection::InstrumentationEvent;
-use diesel_locks::{Lease, Lock, LockSet, Outcome, Pin, Released, Wait};
+use diesel_locks::{Lease, Lock, LockSet, Outcome, Pin, Released};
 
+use super::sets::{all, any};
 use crate::session::{Session, Work};
 use crate::world::{World, eventually, secs};
 
@@ -204,37 +205,72 @@ pub async fn a_set_costs_what_is_promised(world: &World) {
     let names: Vec<_> = (1..20).map(|name| name.to_string()).collect();
     let set = LockSet::new(&world.lock("0"), &names).unwrap();
     let win = if world.is_sqlite() { 2 } else { 1 };
-    let used = conn.acquire_all(&set, Wait::never()).await.unwrap();
-    for lease in used.acquired().unwrap() {
-        conn.release(&lease).await.unwrap();
+    let used = all(&mut *conn, &set).await.acquired().unwrap();
+    for lease in &used {
+        conn.release(lease).await.unwrap();
     }
     statements.spent();
-    let leases = conn.acquire_all(&set, Wait::never()).await.unwrap();
-    assert_eq!(statements.spent(), win);
-    assert!(
-        conn.acquire_all(&set, Wait::never())
-            .await
-            .unwrap()
-            .is_busy()
-    );
+    let leases = loop {
+        let leases = all(&mut *conn, &set).await.acquired().unwrap();
+        let spent = statements.spent();
+        if spent == win {
+            break leases;
+        }
+        assert!(was_late(world, spent, win), "{spent} for {win}");
+        for lease in &leases {
+            conn.release(lease).await.unwrap();
+        }
+        statements.spent();
+    };
+    assert!(all(&mut *conn, &set).await.is_busy());
     assert_eq!(statements.spent(), 1, "busy");
-    assert!(
-        conn.acquire_any(&set, Wait::never())
-            .await
-            .unwrap()
-            .is_busy()
-    );
+    assert!(any(&mut *conn, &set).await.is_busy());
     assert_eq!(statements.spent(), 1, "none is free");
-    let leases = leases.acquired().unwrap();
     conn.release(&leases[7]).await.unwrap();
     statements.spent();
-    let any = conn.acquire_any(&set, Wait::never()).await.unwrap();
-    assert_eq!(
-        statements.spent(),
-        if world.is_postgres() { 1 } else { 2 },
-        "any"
+    let one = any(&mut *conn, &set).await.acquired().unwrap();
+    let price = if world.is_postgres() { 1 } else { 2 };
+    let spent = statements.spent();
+    assert!(
+        spent == price || was_late(world, spent, price),
+        "any: {spent}"
     );
-    assert_eq!(any.acquired().unwrap().lock().key(), leases[7].lock().key());
+    assert_eq!(one.lock().key(), leases[7].lock().key());
+}
+
+/// A lock that is just being acquired makes the whole set busy, and no other lock of the set is acquired meanwhile. If any
+/// lock will do, a free one costs less than one that was never used. On `SQLite` an open transaction is the only writer.
+pub async fn a_set_of_locks_in_different_states_costs_what_is_promised(world: &World) {
+    if world.is_sqlite() {
+        return a_set_costs_what_is_promised(world).await;
+    }
+    let (mut conn, mut other) = (world.session().await, world.session().await);
+    let statements = count(&mut *conn);
+    let names: Vec<_> = (1..20).map(|name| name.to_string()).collect();
+    let set = LockSet::new(&world.lock("0"), &names).unwrap();
+    let free = conn.take(&set.locks()[7]).await;
+    conn.release(&free).await.unwrap();
+    let price = if world.is_postgres() { 1 } else { 2 };
+    for _ in 0..5 {
+        statements.spent();
+        let one = any(&mut *conn, &set).await.acquired().unwrap();
+        let spent = statements.spent();
+        assert!(
+            spent == price || was_late(world, spent, price),
+            "a free one: {spent}"
+        );
+        assert_eq!(one.lock().key(), free.lock().key());
+        conn.release(&one).await.unwrap();
+    }
+    for lease in all(&mut *conn, &set).await.acquired().unwrap() {
+        conn.release(&lease).await.unwrap();
+    }
+    other.begin().await.unwrap();
+    other.take(&set.locks()[15]).await;
+    statements.spent();
+    assert!(all(&mut *conn, &set).await.is_busy());
+    assert_eq!(statements.spent(), price, "just being acquired");
+    other.rollback().await.unwrap();
 }
 
 /// A waiter asks again and again. That must not write to the database's log.
@@ -317,6 +353,11 @@ async fn pay(world: &World, conn: &mut dyn Session, prices: &Prices, name: &str)
     statements.spent();
     conn.take(&mine).await;
     assert_eq!(statements.spent(), prices.take, "the same token again");
+}
+
+/// `MySQL` and `MariaDB` refuse a first write that took a second to arrive, as it may on a busy machine.
+fn was_late(world: &World, spent: u32, price: u32) -> bool {
+    world.is_mysql() && spent == price + 2
 }
 
 /// Takes a lock for this number of statements. On a busy machine an acquisition may take more: on `SQLite` a third if more

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use diesel_locks::{Error, Lock, Released, Run, Wait};
+use diesel_locks::{Error, Lock, Pin, Released, Run, Wait};
 
 use super::keeping::Calls;
 use crate::managed::Job;
@@ -255,6 +255,23 @@ pub async fn who_waits_behind_a_rest_gets_the_lock_after_it(world: &World) {
     let next = locks.acquire(&lock, Wait::up_to(secs(20))).await.unwrap();
     assert!(began.elapsed() > ms(200) && began.elapsed() < secs(15));
     next.release().await.unwrap();
+}
+
+/// The rest may end long before the ttl that the lease got at its acquisition.
+pub async fn after_the_rest_no_copy_of_the_lease_can_be_pinned(world: &World) {
+    let locks = world.locks().await.hold_at_least(secs(3));
+    let (mut conn, lock) = (world.session().await, world.lock("x"));
+    let guard = locks.take(&lock.with_ttl(secs(600)).unwrap()).await;
+    let copy = guard.lease();
+    guard.release().await.unwrap();
+    assert!(conn.is_held(copy.lock()).await.unwrap(), "for the rest");
+    soon("the rest is over", async || {
+        !conn.is_held(copy.lock()).await.unwrap()
+    })
+    .await;
+    conn.begin().await.unwrap();
+    assert_eq!(conn.try_pin(&copy).await.unwrap(), Pin::Expired);
+    conn.rollback().await.unwrap();
 }
 
 pub async fn work_s_own_error_is_what_it_brought(world: &World) {

@@ -10,11 +10,11 @@ fn set(world: &World, names: &[&str]) -> LockSet {
     LockSet::new(&world.lock(names[0]), &names[1..]).unwrap()
 }
 
-async fn all(conn: &mut dyn Session, set: &LockSet) -> Attempt<Vec<Lease>> {
+pub async fn all(conn: &mut dyn Session, set: &LockSet) -> Attempt<Vec<Lease>> {
     conn.acquire_all(set, Wait::never()).await.unwrap()
 }
 
-async fn any(conn: &mut dyn Session, set: &LockSet) -> Attempt<Lease> {
+pub async fn any(conn: &mut dyn Session, set: &LockSet) -> Attempt<Lease> {
     conn.acquire_any(set, Wait::never()).await.unwrap()
 }
 

@@ -31,9 +31,6 @@ const NOT_IN_TURN: i64 = 8;
 /// In [`LockRow::session`]: the lock has no row in which its extensions are kept.
 const HAS_NO_BEAT: i64 = 16;
 
-/// By how many microseconds a proposed fence may be ahead of the server's clock.
-const MOST_AHEAD: i64 = 1_000_000;
-
 impl Winning for Mysql {
     async fn win<E: Executor<Backend = Self>>(
         executor: &mut E,
@@ -66,11 +63,10 @@ impl Winning for Mysql {
         if let busy @ WonSet::Busy(Some(_)) = WonSet::soonest_of(&rows) {
             return Ok(busy);
         }
-        let next = rows.iter().map(LockRow::next_fence).max();
-        let next = next.unwrap_or_default();
-        let fits = |row: &LockRow| row.is_free() && next - row.now <= MOST_AHEAD;
-        if rows.iter().all(fits) && may_write_first(executor, set.prototype()) {
-            let won = write_all(executor, set, token, next).await?;
+        let is_free = |row: &LockRow| row.is_free() && row.next_fence() == row.now; // no fence is ahead of the server's clock
+        if rows.iter().all(is_free) && may_write_first(executor, set.prototype()) {
+            let now = rows.first().map_or(0, |row| row.now);
+            let won = write_all(executor, set, token, now).await?;
             return Ok(won.unwrap_or(WonSet::Busy(None))); // a lock was just acquired, or its row is locked
         }
         acquire_each(executor, set, token).await
