@@ -587,6 +587,14 @@ AND (",
     " <= {now}) = {expired}"
 );
 
+/// The answer that a lease is live. MariaDB refuses to write a row that has changed since the transaction's snapshot, if
+/// `innodb_snapshot_isolation` is on, which is its default from 11.6. Then the answer says that there is a snapshot.
+macro_rules! live {
+    () => {
+        "0 /*M!110600 + 3 * (@@innodb_snapshot_isolation AND @@tx_isolation IN ('REPEATABLE-READ', 'SERIALIZABLE')) */"
+    };
+}
+
 /// The row is found by the primary key alone, and token and fence are compared afterwards: a locking read that finds no
 /// row locks the gap.
 ///
@@ -596,21 +604,26 @@ AND (",
 /// since, a live lease is called expired.
 const PIN: &str = concat!(
     "\
-SELECT CASE WHEN i.token = {token} AND i.fence = {fence} THEN COALESCE((SELECT ",
+SELECT CASE WHEN i.token = {token} AND i.fence = {fence} THEN IF(COALESCE((SELECT ",
     end!(),
     " <= {now} FROM {locks} l FORCE INDEX (PRIMARY) ",
     beside!(),
     "
 WHERE l.name = IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', NULL, i.name)
-AND l.fence = i.fence), 0) ELSE 2 END
+AND l.fence = i.fence), 0), 1, ",
+    live!(),
+    ") ELSE 2 END
 FROM {locks} i FORCE INDEX (PRIMARY) WHERE i.name = {name} LOCK IN SHARE MODE"
 );
 
 /// The row of the beat is not read: no lease is live for a shorter time than it got at its acquisition, unless its holder
 /// has given it up. This costs half as much as `PIN`, but does not know a lease that was extended to be live.
-const PIN_IDENTITY: &str = "\
-SELECT CASE WHEN l.token = {token} AND l.fence = {fence} THEN l.expires_at <= {now} ELSE 2 END
-FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name} LOCK IN SHARE MODE";
+const PIN_IDENTITY: &str = concat!(
+    "SELECT CASE WHEN l.token = {token} AND l.fence = {fence} THEN IF(l.expires_at <= {now}, 1, ",
+    live!(),
+    ") ELSE 2 END
+FROM {locks} l FORCE INDEX (PRIMARY) WHERE l.name = {name} LOCK IN SHARE MODE"
+);
 
 /// A pin by a write, for databases on which a row lock is not enough: row locks do not reach the other primaries
 /// (Galera), or an XA PREPARE drops them (MariaDB). A write does not have these problems. The end that it moves on is the
