@@ -17,11 +17,16 @@ pub fn is_running() -> bool {
 }
 
 pub fn start(engine: Engine) -> Outcome<Server> {
-    let image = image(engine)?;
-    if shell::output(Command::new("docker").args(["image", "inspect", image.name])).is_err() {
-        shell::run(Command::new("docker").args(["pull", "--quiet", image.name]))?;
-    }
-    Server::start(|port| image.recipe(engine, port))
+    image(engine)?.start(engine)
+}
+
+pub fn start_newer_mariadb() -> Outcome<Server> {
+    let older = image(Engine::MariaDb)?;
+    let newer = Image {
+        name: "mariadb:11.8",
+        ..older
+    };
+    newer.start(Engine::MariaDb)
 }
 
 struct Image {
@@ -47,7 +52,7 @@ fn image(engine: Engine) -> Outcome<Image> {
             user: "postgres://postgres",
         }),
         Engine::MariaDb => Ok(Image {
-            name: "mariadb:11.4",
+            name: "mariadb:10.11",
             port: 3306,
             settings: &[
                 "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=yes",
@@ -70,6 +75,14 @@ fn image(engine: Engine) -> Outcome<Image> {
 }
 
 impl Image {
+    fn start(self, engine: Engine) -> Outcome<Server> {
+        let name = self.name;
+        if shell::output(Command::new("docker").args(["image", "inspect", name])).is_err() {
+            shell::run(Command::new("docker").args(["pull", "--quiet", name]))?;
+        }
+        Server::start(|port| self.recipe(engine, port))
+    }
+
     fn recipe(&self, engine: Engine, port: u16) -> Outcome<Recipe> {
         let directory = place::private(engine.name(), None)?;
         let name = directory.file_name().unwrap_or_default().to_owned();

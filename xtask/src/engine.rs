@@ -45,10 +45,14 @@ impl Engine {
 
     /// The URL of a server that the user provides.
     pub fn given(self) -> Option<String> {
-        self.variable()
-            .and_then(|name| std::env::var(name).ok())
-            .filter(|url| !url.is_empty())
+        self.variable().and_then(given)
     }
+}
+
+/// The URL that the user gives with this variable.
+pub fn given(variable: &str) -> Option<String> {
+    let url = std::env::var(variable).ok();
+    url.filter(|url| !url.is_empty())
 }
 
 /// The engines that a command names, in the order of [`Engine::ALL`]. All engines if it names none.

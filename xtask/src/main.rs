@@ -7,6 +7,7 @@ mod applications;
 mod bench;
 mod client;
 mod compare;
+mod debian;
 mod diesel_cli;
 mod docker;
 mod engine;
@@ -30,7 +31,6 @@ mod suite;
 mod surface;
 mod tidy;
 mod tree;
-mod unstable;
 mod worlds;
 
 use std::process::ExitCode;

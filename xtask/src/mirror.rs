@@ -4,13 +4,13 @@ use crate::Outcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The `unstable` suite on this machine's mirror, as a line for apt. Signatures are verified. Dates are not: neither an
+/// A suite of Debian on this machine's mirror, as a line for apt. Signatures are verified. Dates are not: neither an
 /// old mirror nor a wrong clock does harm here.
-pub fn unstable() -> Outcome<String> {
+pub fn suite(name: &str) -> Outcome<String> {
     let keyring =
         keyring().ok_or("Debian's keys are missing: apt-get install debian-archive-keyring")?;
     Ok(format!(
-        "deb [signed-by={} check-valid-until=no check-date=no] {} unstable main\n",
+        "deb [signed-by={} check-valid-until=no check-date=no] {} {name} main\n",
         keyring.display(),
         address()
     ))

@@ -33,6 +33,17 @@ const INSTALL_MARIADB: &str = r#"
   --datadir="$INSIDE/data" >/dev/null || exit
 "#;
 
+/// What the program that installs MariaDB does: that program is a script, which does not find the files of a tree elsewhere.
+const BOOTSTRAP_MARIADB: &str = r#"
+mkdir "$DIR/data" && chown --reference="$DIR" "$DIR/data" || exit
+{
+  echo 'CREATE DATABASE mysql;'
+  echo 'USE mysql;'
+  cd "$SHARE" && cat mariadb_system_tables.sql mariadb_performance_tables.sql mariadb_system_tables_data.sql \
+    maria_add_gis_sp_bootstrap.sql mariadb_sys_schema.sql
+} | "$@" --bootstrap --datadir="$INSIDE/data" >/dev/null || exit
+"#;
+
 const INSTALL_MYSQL: &str = r#"
 "$@" --initialize-insecure --datadir="$INSIDE/data" || exit
 "#;
@@ -62,6 +73,29 @@ impl Program {
             variables: vec![("INSTALL", install.into())],
             root: None,
         })
+    }
+
+    /// MariaDB in a tree of its own. `command` starts the server. `root` is the root directory that the command changes to.
+    pub fn mariadb_in(tree: &Path, mut command: Vec<OsString>, root: Option<PathBuf>) -> Self {
+        let share = tree.join("usr/share/mariadb");
+        command.push("--no-defaults".into());
+        if root.is_none() {
+            for (option, directory) in [
+                ("--lc-messages-dir=", share.clone()),
+                ("--character-sets-dir=", share.join("charsets")),
+            ] {
+                let mut word = OsString::from(option);
+                word.push(directory);
+                command.push(word);
+            }
+        }
+        Self {
+            name: "mariadb-newer",
+            install: BOOTSTRAP_MARIADB,
+            command,
+            variables: vec![("SHARE", share.into())],
+            root,
+        }
     }
 
     /// `command` starts the server. `root` is the root directory that the command changes to.

@@ -8,7 +8,7 @@
 use crate::engine::Engine::{self, MariaDb, MySql, Postgres};
 use crate::machine::{has, is_root};
 use crate::mysql::{self, Program};
-use crate::{Outcome, client, docker, pgbouncer, place, postgres, shell, unstable};
+use crate::{Outcome, client, debian, docker, pgbouncer, place, postgres, shell};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -111,7 +111,7 @@ fn missing_servers(engines: &[Engine]) -> Vec<&'static str> {
         ),
         (
             "debian-archive-keyring",
-            asked(MySql) && mysql::mysqld(false).is_none() && !unstable::is_possible(),
+            asked(MySql) && mysql::mysqld(false).is_none() && !debian::is_possible(),
         ),
     ])
 }

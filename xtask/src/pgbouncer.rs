@@ -1,6 +1,7 @@
 //! A private PgBouncer in front of PostgreSQL, in transaction mode: each transaction may run on another connection to
 //! the server, which the clients share.
 
+use crate::engine::given;
 use crate::machine::{Owner, programs};
 use crate::server::{Recipe, Server};
 use crate::{Outcome, place};
@@ -30,14 +31,9 @@ exec "$PROGRAM" "$DIR/pgbouncer.ini"
 const STOP: &str = r#"kill -s KILL "$server""#;
 
 /// The URL of a PgBouncer that the user provides.
-pub fn given() -> Option<String> {
-    let url = std::env::var(VARIABLE).ok();
-    url.filter(|url| !url.is_empty())
-}
-
 /// Whether the tests need the program, and this machine lacks it.
 pub fn is_missing() -> bool {
-    given().is_none() && program().is_err()
+    given(VARIABLE).is_none() && program().is_err()
 }
 
 /// Starts PgBouncer in front of the server with this URL.

@@ -1,10 +1,13 @@
 //! The servers of one run. They start at the same time.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, given};
 use crate::mysql::{self, Program};
 use crate::server::Server;
-use crate::{Outcome, docker, pgbouncer, postgres, unstable};
+use crate::{Outcome, debian, docker, pgbouncer, postgres};
 use std::thread::ScopedJoinHandle;
+
+/// The environment variable with the URL of a MariaDB of another version.
+pub const NEWER_MARIADB: &str = "NEWER_MARIADB_DATABASE_URL";
 
 /// A server for each engine that needs one. Dropping this ends the servers that this program started.
 pub struct Servers {
@@ -33,7 +36,9 @@ impl Servers {
 
     fn start_as(engines: &[Engine], durable: bool) -> Outcome<Self> {
         let places = std::thread::scope(|scope| {
-            let start = |(engine, variable)| scope.spawn(move || place(engine, variable, durable));
+            let start = |(engine, variable): (Engine, _)| {
+                scope.spawn(move || place(variable, engine.name(), || private(engine, durable)))
+            };
             let served = engines
                 .iter()
                 .filter_map(|engine| Some((*engine, engine.variable()?)));
@@ -54,10 +59,30 @@ impl Servers {
     fn start_pooler(&mut self) -> Outcome {
         let is_postgres = |place: &&Place| Some(place.variable) == Engine::Postgres.variable();
         if let Some(postgres) = self.places.iter().find(is_postgres) {
-            let pooler = pooler(&postgres.url)?;
+            let start = || pgbouncer::start(&postgres.url);
+            let pooler = place(pgbouncer::VARIABLE, "pgbouncer", start)?;
             self.places.push(pooler);
         }
         Ok(())
+    }
+
+    /// Starts a MariaDB of another version, for another run of the suite.
+    pub fn start_newer_mariadb(&mut self) -> Outcome {
+        let start = || match debian::is_possible() {
+            true => debian::newer_mariadb()?.start(false),
+            false => docker::start_newer_mariadb(),
+        };
+        let place = place(NEWER_MARIADB, "a newer MariaDB", start)?;
+        self.places.push(place);
+        Ok(())
+    }
+
+    /// The URL that a variable has for the tests.
+    pub fn url(&self, variable: &str) -> Option<&str> {
+        let mut variables = self.variables();
+        variables
+            .find(|(name, _)| *name == variable)
+            .map(|(_, url)| url)
     }
 
     /// The environment variables for the tests and for the user's shell.
@@ -83,38 +108,21 @@ fn joined(thread: ScopedJoinHandle<'_, Outcome<Place>>) -> Outcome<Place> {
         .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
 }
 
-fn place(engine: Engine, variable: &'static str, durable: bool) -> Outcome<Place> {
-    if let Some(url) = engine.given() {
+/// The server that the user provides with this variable, or a private one.
+fn place(
+    variable: &'static str,
+    what: &str,
+    start: impl FnOnce() -> Outcome<Server>,
+) -> Outcome<Place> {
+    if let Some(url) = given(variable) {
         return Ok(Place {
             variable,
             url,
             private: None,
         });
     }
-    let server = private(engine, durable).map_err(|failure| {
-        format!(
-            "{}: {failure}\nOr use a server of your own:  export {variable}=...",
-            engine.name()
-        )
-    })?;
-    Ok(Place {
-        variable,
-        url: server.url.clone(),
-        private: Some(server),
-    })
-}
-
-fn pooler(postgres: &str) -> Outcome<Place> {
-    let variable = pgbouncer::VARIABLE;
-    if let Some(url) = pgbouncer::given() {
-        return Ok(Place {
-            variable,
-            url,
-            private: None,
-        });
-    }
-    let server = pgbouncer::start(postgres).map_err(|failure| {
-        format!("pgbouncer: {failure}\nOr use a pooler of your own:  export {variable}=...")
+    let server = start().map_err(|failure| {
+        format!("{what}: {failure}\nOr use one of your own:  export {variable}=...")
     })?;
     Ok(Place {
         variable,
@@ -138,5 +146,5 @@ fn mysql() -> Option<Outcome<Program>> {
     let installed = |server: std::path::PathBuf| Ok(Program::mysql(vec![server.into()], None));
     mysql::mysqld(false)
         .map(installed)
-        .or_else(|| unstable::is_possible().then(unstable::mysql))
+        .or_else(|| debian::is_possible().then(debian::mysql))
 }

@@ -6,7 +6,7 @@
 
 use crate::engine::Engine;
 use crate::failed::Failed;
-use crate::servers::Servers;
+use crate::servers::{NEWER_MARIADB, Servers};
 use crate::worlds::Tally;
 use crate::{Outcome, applications, client, diesel_cli, packages, shell};
 use std::io::{BufRead, BufReader, Write};
@@ -19,6 +19,8 @@ struct Pass {
     /// What its lines end with.
     mark: &'static str,
     variables: &'static [(&'static str, &'static str)],
+    /// Whether the newer MariaDB stands for MariaDB.
+    is_newer: bool,
 }
 
 const AGAIN: &str =
@@ -29,10 +31,14 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
     packages::provide(engines)?;
     let diesel_cli = diesel_cli::provide(engines)?;
     shell::run(cargo_test(engines).arg("--no-run"))?;
-    let servers = Servers::start(engines)?;
+    let mut servers = Servers::start(engines)?;
     let mut lines = String::from("\n");
     let mut failures = Vec::new();
-    for pass in passes(engines, chooses(words)) {
+    let passes = passes(engines, chooses(words));
+    if passes.iter().any(|pass| pass.is_newer) {
+        servers.start_newer_mariadb()?;
+    }
+    for pass in passes {
         let (tally, failed, succeeded) = pass.run(&servers, &diesel_cli, words)?;
         if !succeeded {
             let said = failed.report().unwrap_or_default();
@@ -157,6 +163,7 @@ fn passes(engines: &[Engine], chosen: bool) -> Vec<Pass> {
         engines: all.clone(),
         mark: "",
         variables: &[],
+        is_newer: false,
     }];
     if !chosen {
         passes.push(Pass {
@@ -166,6 +173,7 @@ fn passes(engines: &[Engine], chosen: bool) -> Vec<Pass> {
                 ("DIESEL_LOCKS_STATEMENT_CACHE", "off"),
                 ("DIESEL_LOCKS_LANGUAGE", "de"),
             ],
+            is_newer: false,
         });
     }
     if !chosen && !mysqls.is_empty() {
@@ -173,6 +181,15 @@ fn passes(engines: &[Engine], chosen: bool) -> Vec<Pass> {
             engines: mysqls,
             mark: " [empty sql_mode]",
             variables: &[("DIESEL_LOCKS_SQL_MODE", "")],
+            is_newer: false,
+        });
+    }
+    if !chosen && engines.contains(&Engine::MariaDb) {
+        passes.push(Pass {
+            engines: vec![Engine::MariaDb],
+            mark: " [MariaDB 11.8]",
+            variables: &[],
+            is_newer: true,
         });
     }
     passes
@@ -222,7 +239,9 @@ impl Pass {
             .envs(servers.variables())
             .envs(self.variables.iter().copied());
         cargo.env("DIESEL_LOCKS_ENGINES", names.join(","));
-        if !self.variables.is_empty() {
+        let newer = servers.url(NEWER_MARIADB).filter(|_| self.is_newer);
+        cargo.envs(Engine::MariaDb.variable().zip(newer));
+        if self.is_newer || !self.variables.is_empty() {
             cargo.args(["--test", "conformance"]);
         } else if !servers.engines.contains(&Engine::Sqlite) {
             // The code in the documentation runs on SQLite.
@@ -233,8 +252,10 @@ impl Pass {
             cargo.env(THREADS, "6");
         }
         cargo.arg("--").args(words).args(skipped(&self.engines));
-        if !self.variables.is_empty() {
+        if self.is_newer || !self.variables.is_empty() {
             cargo.args(names.iter().map(|name| format!("{name}::")));
+        }
+        if !self.variables.is_empty() {
             cargo.args(slow_modules_skipped());
         }
         cargo
