@@ -108,9 +108,9 @@ ELSE 'server' END, CONVERT(VERSION() USING utf8mb4)
 -- binds: ["diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", "diesel_locks", None, "diesel_locks", "diesel_locks"]
 
 -- Pin
-SELECT CASE WHEN i.token = ? AND i.fence = ? THEN COALESCE((SELECT IF(b.fence = l.fence, b.expires_at, l.expires_at) <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) FROM `diesel_locks` l FORCE INDEX (PRIMARY) LEFT JOIN `diesel_locks_beats` b FORCE INDEX (PRIMARY) ON b.name = l.name
+SELECT CASE WHEN i.token = ? AND i.fence = ? THEN IF(COALESCE((SELECT IF(b.fence = l.fence, b.expires_at, l.expires_at) <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) FROM `diesel_locks` l FORCE INDEX (PRIMARY) LEFT JOIN `diesel_locks_beats` b FORCE INDEX (PRIMARY) ON b.name = l.name
 WHERE l.name = IF(/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */ = 'SERIALIZABLE', NULL, i.name)
-AND l.fence = i.fence), 0) ELSE 2 END
+AND l.fence = i.fence), 0), 1, 0 /*M!110600 + 3 * (@@innodb_snapshot_isolation AND @@tx_isolation IN ('REPEATABLE-READ', 'SERIALIZABLE')) */) ELSE 2 END
 FROM `diesel_locks` i FORCE INDEX (PRIMARY) WHERE i.name = ? LOCK IN SHARE MODE
 -- binds: [Some(<token>), 7, "invoices|42"]
 
@@ -200,7 +200,7 @@ SELECT CAST(? AS SIGNED) + (@@autocommit = 0 /*M! OR @@in_transaction */)
 -- binds: [7]
 
 -- PinIdentity
-SELECT CASE WHEN l.token = ? AND l.fence = ? THEN l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) ELSE 2 END
+SELECT CASE WHEN l.token = ? AND l.fence = ? THEN IF(l.expires_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), 1, 0 /*M!110600 + 3 * (@@innodb_snapshot_isolation AND @@tx_isolation IN ('REPEATABLE-READ', 'SERIALIZABLE')) */) ELSE 2 END
 FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name = ? LOCK IN SHARE MODE
 -- binds: [Some(<token>), 7, "invoices|42"]
 
