@@ -55,8 +55,6 @@ pub struct Guard<P: Pool> {
     pub(crate) locker: Locker<P>,
     number: u64,
     held: Arc<HeldLease>,
-    /// Whether nothing is left to give back.
-    is_done: bool,
 }
 
 /// The questions that the guard answers without asking the database.
@@ -116,9 +114,9 @@ impl<P: Pool> Guard<P> {
     /// Turns the guard into its lease, for another process or another `Locker` to
     /// [adopt](crate::asynchronous::Locker::adopt). From here on nobody extends the lease until it is adopted.
     #[must_use]
-    pub fn into_lease(mut self) -> Lease {
+    pub fn into_lease(self) -> Lease {
         let lease = self.lease();
-        self.disarm();
+        self.leave();
         lease
     }
 }
@@ -129,7 +127,6 @@ impl<P: Pool> Guard<P> {
             locker,
             number,
             held,
-            is_done: false,
         }
     }
 
@@ -137,15 +134,8 @@ impl<P: Pool> Guard<P> {
         self.held.tell(what);
     }
 
-    /// Makes the drop of the guard do nothing, because nothing is left to give back.
-    /// `false` if the lease is being given back already.
-    fn disarm(&mut self) -> bool {
-        self.is_done = true;
-        self.leave()
-    }
-
-    /// Stops keeping the lease alive. Whatever happens to the lease from here on is no loss. `false` if the lease is
-    /// being given back already.
+    /// Stops keeping the lease alive. Whatever happens to the lease from here on is no loss, and the drop of the guard does
+    /// nothing. `false` if the lease was left already: it is given back, or is being given back.
     fn leave(&self) -> bool {
         self.locker.keeper.leave(self.number);
         self.held.let_go()
@@ -155,7 +145,7 @@ impl<P: Pool> Guard<P> {
 impl<P: Pool> Drop for Guard<P> {
     fn drop(&mut self) {
         let until = self.held.stays_until();
-        if !self.is_done && self.leave() {
+        if self.leave() {
             self.locker.give_back_later(self.held.clone(), until);
         }
     }

@@ -22,6 +22,8 @@ mod hot;
 pub mod keeping;
 pub mod kept_many;
 pub mod languages;
+#[cfg(feature = "postgres")]
+mod late_release;
 mod ledger;
 pub mod lines;
 pub mod looking;

@@ -90,9 +90,7 @@ impl<P: AsyncConnections> Guard<P> {
     {
         let mut guarded = self.locker.open_transaction(&[&self]).await?;
         let done = work(guarded.connection()).await;
-        let value = guarded.finish(done).await?;
-        self.finished();
-        Ok(value)
+        guarded.finish(done).await
     }
 
     /// Extends the lease: the async form of

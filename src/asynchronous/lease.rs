@@ -264,7 +264,8 @@ where
         Ok(opened) => {
             let done = work(&mut **transaction).await;
             let conn = &mut Asynchronous::on(&mut **transaction);
-            guarded::close(conn, leases, opened, end, done).await
+            let closed = guarded::close(conn, leases, opened, end, done).await;
+            closed.map(|closed| closed.value)
         }
         Err(error) => Err(error.into()),
     };

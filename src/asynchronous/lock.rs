@@ -107,7 +107,8 @@ pub trait LockDsl: Borrow<Lock> + Sync {
                     let done = work(&mut **transaction, &lease).await;
                     let leases = slice::from_mut(&mut lease);
                     let on = &mut Asynchronous::on(&mut **transaction);
-                    guarded::close(on, leases, opened, End::Release, done).await
+                    let closed = guarded::close(on, leases, opened, End::Release, done).await;
+                    closed.map(|closed| closed.value)
                 }
                 Err(error) => Err(error.into()),
             };

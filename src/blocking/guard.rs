@@ -70,7 +70,9 @@ impl<P: Connections> Guard<P> {
     }
 
     /// Does the work in a transaction like [`transaction`](Self::transaction), and releases the lock with the commit.
-    /// Use it for the last transaction under the lock.
+    /// Use it for the last transaction under the lock. Where a transaction sees a snapshot (PostgreSQL at REPEATABLE READ),
+    /// the lock is released right after the commit. If that fails, the work is committed, and the lock is released in the
+    /// background.
     ///
     /// # Errors
     /// The errors of [`transaction`](Self::transaction). After an error the lock is released in the background.
@@ -80,9 +82,7 @@ impl<P: Connections> Guard<P> {
     {
         let mut guarded = ready(self.locker.open_transaction(&[&self]))?;
         let done = work(guarded.connection());
-        let value = ready(guarded.finish(done))?;
-        self.finished();
-        Ok(value)
+        ready(guarded.finish(done))
     }
 
     /// Extends the lease now. The keeper extends the lease by itself, so use this only before something expensive.

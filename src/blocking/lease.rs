@@ -276,11 +276,7 @@ where
     let leases = std::slice::from_mut(lease);
     let opened = ready(guarded::open(&mut Blocking::on(conn), leases))?;
     let done = work(conn);
-    ready(guarded::close(
-        &mut Blocking::on(conn),
-        leases,
-        opened,
-        end,
-        done,
-    ))
+    let on = &mut Blocking::on(conn);
+    let closed = ready(guarded::close(on, leases, opened, end, done));
+    closed.map(|closed| closed.value)
 }

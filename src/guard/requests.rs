@@ -78,11 +78,11 @@ impl<P: Pool> Guard<P> {
     }
 
     /// Gives the lock back. If this is cancelled, the lock is given back in the background.
-    pub(crate) async fn give_back(mut self) -> Result<Outcome> {
+    pub(crate) async fn give_back(self) -> Result<Outcome> {
         let lease = self.lease();
         let how = self.locker.settings.release;
         let how = how.not_before(self.held.stays_until());
-        if !self.disarm() {
+        if !self.leave() {
             return Ok(Outcome::Lost); // the closed `Locker` gives the lock back
         }
         // From here on the request ends by itself, whether or not anybody waits for it.

@@ -90,13 +90,6 @@ impl<P: Pool> Locker<P> {
     }
 }
 
-impl<P: Pool> Guard<P> {
-    /// Ends the guard, after [`GuardedTransaction::finish`] has given the lock back.
-    pub(crate) fn finished(mut self) {
-        self.is_done = true;
-    }
-}
-
 impl<P: Pool> GuardedTransaction<'_, P> {
     pub(crate) fn connection(&mut self) -> &mut P::Connection {
         P::connection(&mut self.executor)
@@ -108,7 +101,7 @@ impl<P: Pool> GuardedTransaction<'_, P> {
     }
 
     /// Ends the transaction under one guard: commits and gives the lock back if the work succeeded, and rolls back
-    /// otherwise.
+    /// otherwise. What could not be given back is for the drop of the guard.
     pub(crate) async fn finish<T, X: From<Error>>(self, work: Result<T, X>) -> Result<T, X> {
         let held = &self.pins.guards[0].held;
         let end = if held.is_let_go() {
@@ -123,8 +116,9 @@ impl<P: Pool> GuardedTransaction<'_, P> {
     async fn end<T, X: From<Error>>(mut self, end: End, work: Result<T, X>) -> Result<T, X> {
         let leases = &mut self.pins.leases;
         let done = guarded::close(&mut self.executor, leases, self.opened, end, work).await;
+        let is_settled = done.as_ref().is_ok_and(|closed| closed.is_settled);
         let given_back: &[&Guard<P>] = match end {
-            End::Release | End::Retire(_) if done.is_ok() => &self.pins.guards,
+            End::Release | End::Retire(_) if is_settled => &self.pins.guards,
             _ => &[],
         };
         for guard in given_back {
@@ -136,7 +130,7 @@ impl<P: Pool> GuardedTransaction<'_, P> {
         for guard in given_back {
             tell_given_back(&guard.held, &guard.locker.queues, &Ok(Outcome::Done));
         }
-        done
+        done.map(|closed| closed.value)
     }
 }
 

@@ -5,11 +5,11 @@
 //! - The work runs only if the lease is pinned, and no other holder takes the lock over before the transaction has
 //!   ended (I5). So a lease that expires meanwhile still belongs to its holder. It is extended in the
 //!   same transaction, and is held when that transaction commits.
-//! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above) cannot write the row after a
-//!   heartbeat has written it: the write would fail with 40001, and the work would fail with it. So for such a
-//!   transaction the lease is extended before BEGIN, and released or extended again after COMMIT. A savepoint cannot
-//!   wait for the COMMIT. So a release is tried inside the savepoint, and its failure is an error; an extension is not
-//!   tried.
+//! - A transaction that sees a snapshot (PostgreSQL at REPEATABLE READ and above, and MariaDB with
+//!   `innodb_snapshot_isolation`) cannot write the row after a heartbeat has written it: the write would fail, and the work
+//!   would fail with it. So for such a transaction the lease is extended before BEGIN, and released or extended again after
+//!   COMMIT. A savepoint cannot wait for the COMMIT. So a release is tried inside the savepoint, and its failure is an
+//!   error; an extension is not tried.
 //! - Only a commit that cannot be taken back any more moves the trust.
 
 use std::time::Duration;
@@ -78,6 +78,13 @@ pub(crate) async fn open<E: Transactions>(
     }
 }
 
+/// The result of work that is committed.
+pub(crate) struct Closed<T> {
+    pub(crate) value: T,
+    /// Whether each lease has met its end. Where the release comes after the COMMIT, it may fail.
+    pub(crate) is_settled: bool,
+}
+
 /// Ends the transaction: with a commit if the work succeeded, otherwise with a rollback and the work's own error.
 pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     executor: &mut E,
@@ -85,7 +92,7 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     opened: Opened,
     end: End,
     work: Result<T, X>,
-) -> Result<T, X> {
+) -> Result<Closed<T>, X> {
     let value = match work {
         Ok(value) => value,
         Err(error) => {
@@ -96,11 +103,13 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
     };
     if opened.sees_snapshot && !opened.nested {
         executor.commit().await?;
-        // The work is committed. An error from here on costs the ttl, not the work.
+        // The work is committed. An error from here on costs time, not the work.
+        let mut is_settled = true;
         for lease in leases {
-            let _ = settle(executor, lease, end).await;
+            let settled = settle(executor, lease, end).await;
+            is_settled &= matches!(settled, Ok(_) | Err(Error::Lost { .. }));
         }
-        return Ok(value);
+        return Ok(Closed { value, is_settled });
     }
     let sent = Moment::now();
     let may_write = end != End::Keep || !opened.sees_snapshot;
@@ -118,7 +127,10 @@ pub(crate) async fn close<E: Transactions, T, X: From<Error>>(
             lease.trust(sent, lease.lock.ttl);
         }
     }
-    Ok(value)
+    Ok(Closed {
+        value,
+        is_settled: true,
+    })
 }
 
 /// Settles each lease. Returns the leases that were extended.

@@ -60,6 +60,8 @@ pub struct History {
     /// The database's record, with the name of each entry.
     pub log: Vec<(String, Entry)>,
     pub slack: Time,
+    /// Whether a guarded transaction releases its lease after the commit, because it sees a snapshot.
+    pub releases_later: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +91,7 @@ pub struct View<'h> {
     pub changes: Vec<&'h Change>,
     pub writes: Vec<&'h Write>,
     pub slack: Time,
+    pub releases_later: bool,
 }
 
 impl Rule {
@@ -146,6 +149,7 @@ impl History {
         }
         for view in views.values_mut() {
             view.slack = self.slack;
+            view.releases_later = self.releases_later;
             view.operations.sort_by_key(|operation| operation.asked);
         }
         views

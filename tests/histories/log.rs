@@ -239,6 +239,19 @@ fn entry(row: Row, ahead: Time) -> (String, Entry) {
     (row.name, entry)
 }
 
+/// Whether the transactions of new sessions see a snapshot, whose rows they cannot write any more once others have.
+pub fn sees_snapshots(database: &Database) -> bool {
+    if database.engine != Engine::MariaDb {
+        return false;
+    }
+    // `innodb_snapshot_isolation`, which MariaDB has by default from 11.6.
+    let sql = "SELECT @@innodb_snapshot_isolation AND @@tx_isolation <> 'READ-COMMITTED' AS number";
+    let answer: Number = with_connection!(database.engine, &database.url, conn => {
+        sql_query(sql).get_result(conn).expect("an answer")
+    });
+    answer.number == 1
+}
+
 impl Ahead {
     /// Asks the database several times. The quickest answer is the most exact one.
     pub fn ask(database: &Database) -> Self {

@@ -80,6 +80,7 @@ impl Test {
         let took = began.elapsed();
         history.slack = SLACK + ahead.wrong_by(Ahead::ask(&database));
         history.log = log::read(&database, ahead);
+        history.releases_later = log::sees_snapshots(&database);
         Report::new(self, seed, took, &history, happened)
     }
 

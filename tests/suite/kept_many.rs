@@ -11,7 +11,7 @@ use crate::managed::recorder::Recorder;
 use crate::managed::traffic::is_beat;
 use crate::managed::{AnyGuard, Managed};
 use crate::session::{Session, Work};
-use crate::world::{World, ms, own_table, secs, soon};
+use crate::world::{Engine, World, ms, own_table, secs, soon};
 
 /// A set of this many names of this case.
 fn names(world: &World, many: usize) -> LockSet {
@@ -77,16 +77,26 @@ fn of_this_case(world: &World) -> String {
 }
 
 /// On MySQL and MariaDB, an UPDATE of a range also waits for neighbouring rows, or for all rows, and other cases may
-/// have locked those. At READ COMMITTED it does not.
+/// have locked those. At READ COMMITTED it does not, without `innodb_snapshot_isolation`.
 async fn age_all(world: &World, conn: &mut dyn Session, by: Duration) {
     if world.is_mysql() {
         conn.batch("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             .await
             .unwrap();
     }
+    if world.engine == Engine::MariaDb {
+        conn.batch("SET innodb_snapshot_isolation = OFF")
+            .await
+            .unwrap();
+    }
+    let range = if world.is_mysql() {
+        "FORCE INDEX (PRIMARY)"
+    } else {
+        ""
+    };
     for table in world.tables() {
         let sql = format!(
-            "UPDATE {table} SET expires_at = expires_at - {} WHERE {}",
+            "UPDATE {table} {range} SET expires_at = expires_at - {} WHERE {}",
             by.as_micros(),
             of_this_case(world)
         );

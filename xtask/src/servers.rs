@@ -68,9 +68,12 @@ impl Servers {
 
     /// Starts a MariaDB of another version, for another run of the suite.
     pub fn start_newer_mariadb(&mut self) -> Outcome {
-        let start = || match debian::is_possible() {
-            true => debian::newer_mariadb()?.start(false),
-            false => docker::start_newer_mariadb(),
+        let start = || {
+            if debian::is_possible() {
+                debian::newer_mariadb()?.start(false)
+            } else {
+                docker::start_newer_mariadb()
+            }
         };
         let place = place(NEWER_MARIADB, "a newer MariaDB", start)?;
         self.places.push(place);

@@ -1,6 +1,7 @@
 //! What a client is told about its lease is what the record says.
 //!
-//! - "Released", in any form: the record has the release, at some moment between the question and the answer.
+//! - "Released", in any form: the record has the release, at some moment between the question and the answer. If a guarded
+//!   transaction releases after its commit, its answer is about the commit alone.
 //! - "Extended": the record has a version of the lease from that time.
 //! - "Lost": the record shows that the lease had ended by then. This is not asked of guards: a guard also counts as lost when
 //!   it was not extended in time, although nobody has taken the lock over.
@@ -19,6 +20,7 @@ pub fn check(view: &View<'_>) -> Vec<String> {
 fn fits(view: &View<'_>, operation: &Operation) -> bool {
     let is_lease = operation.fence != 0;
     match (operation.act, operation.word()) {
+        (Act::Finish, Some(Word::Done)) if view.releases_later => true,
         (Act::Release, Some(Word::Done | Word::Late))
         | (Act::Finish | Act::Force, Some(Word::Done)) => has_version(view, operation, false),
         (Act::Extend, Some(Word::Done | Word::Late)) => has_version(view, operation, true),
