@@ -241,7 +241,7 @@ fn entry(row: Row, ahead: Time) -> (String, Entry) {
 
 /// Whether the transactions of new sessions see a snapshot, whose rows they cannot write any more once others have.
 pub fn sees_snapshots(database: &Database) -> bool {
-    if database.engine != Engine::MariaDb {
+    if database.engine.name() != "mariadb" {
         return false;
     }
     // `innodb_snapshot_isolation`, which MariaDB has by default from 11.6.

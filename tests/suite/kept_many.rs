@@ -11,7 +11,7 @@ use crate::managed::recorder::Recorder;
 use crate::managed::traffic::is_beat;
 use crate::managed::{AnyGuard, Managed};
 use crate::session::{Session, Work};
-use crate::world::{Engine, World, ms, own_table, secs, soon};
+use crate::world::{World, ms, own_table, secs, soon};
 
 /// A set of this many names of this case.
 fn names(world: &World, many: usize) -> LockSet {
@@ -84,7 +84,7 @@ async fn age_all(world: &World, conn: &mut dyn Session, by: Duration) {
             .await
             .unwrap();
     }
-    if world.engine == Engine::MariaDb {
+    if world.engine.name() == "mariadb" {
         conn.batch("SET innodb_snapshot_isolation = OFF")
             .await
             .unwrap();
