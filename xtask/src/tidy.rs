@@ -30,6 +30,7 @@ pub fn tidy(bless: bool) -> Outcome {
         lint(&features)?;
     }
     lint_program()?;
+    check_tests_of_one_database()?;
     lint_workspace()?;
     // Before the documentation: cargo removes its pages when rustdoc writes JSON.
     public_items(bless)?;
@@ -94,6 +95,19 @@ fn lint_program() -> Outcome {
         "diesel-locks",
     ];
     let one = ["--features", "cli-sqlite", "--", "-D", "warnings"];
+    shell::run(cargo().args(words).args(one))
+}
+
+/// As `cargo xtask test sqlite` builds the tests.
+fn check_tests_of_one_database() -> Outcome {
+    let words = [
+        "check",
+        "--quiet",
+        "--package",
+        "diesel-locks-tests",
+        "--tests",
+    ];
+    let one = ["--features", "diesel-locks-tests/sqlite"];
     shell::run(cargo().args(words).args(one))
 }
 
