@@ -96,7 +96,7 @@ impl Ground {
 /// The tries lock and read the row of the lock. The heartbeat has to come through between them, for three ttls.
 pub async fn a_storm_of_tries_costs_no_holder_its_lease(world: &World) {
     const CLIENTS: usize = 16;
-    let ttl = secs(5);
+    let ttl = secs(8);
     let lock = world.lock("x").with_ttl(ttl).unwrap();
     let recorder = Recorder::default();
     let locks = world.locks().await.observe(recorder.observer());
