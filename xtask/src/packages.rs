@@ -6,8 +6,10 @@
 //!   removes its configuration files even if this process has ended meanwhile.
 
 use crate::engine::Engine::{self, MariaDb, MySql, Postgres};
+use crate::engine::given;
 use crate::machine::{has, is_root};
 use crate::mysql::{self, Program};
+use crate::servers::NEWER_MARIADB;
 use crate::{Outcome, client, debian, docker, pgbouncer, place, postgres, shell};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -96,6 +98,8 @@ fn missing_clients(engines: &[Engine]) -> Vec<&'static str> {
 
 fn missing_servers(engines: &[Engine]) -> Vec<&'static str> {
     let asked = |engine: Engine| engines.contains(&engine) && engine.given().is_none();
+    let fetches_mysql = asked(MySql) && mysql::mysqld(false).is_none();
+    let fetches_mariadb = engines.contains(&MariaDb) && given(NEWER_MARIADB).is_none();
     chosen(&[
         (
             "postgresql",
@@ -111,7 +115,7 @@ fn missing_servers(engines: &[Engine]) -> Vec<&'static str> {
         ),
         (
             "debian-archive-keyring",
-            asked(MySql) && mysql::mysqld(false).is_none() && !debian::is_possible(),
+            (fetches_mysql || fetches_mariadb) && !debian::is_possible(),
         ),
     ])
 }

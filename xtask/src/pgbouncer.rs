@@ -30,7 +30,6 @@ exec "$PROGRAM" "$DIR/pgbouncer.ini"
 
 const STOP: &str = r#"kill -s KILL "$server""#;
 
-/// The URL of a PgBouncer that the user provides.
 /// Whether the tests need the program, and this machine lacks it.
 pub fn is_missing() -> bool {
     given(VARIABLE).is_none() && program().is_err()
