@@ -70,9 +70,9 @@ impl<P: Connections> Guard<P> {
     }
 
     /// Does the work in a transaction like [`transaction`](Self::transaction), and releases the lock with the commit.
-    /// Use it for the last transaction under the lock. Where a transaction sees a snapshot (PostgreSQL at REPEATABLE READ),
-    /// the lock is released right after the commit. If that fails, the work is committed, and the lock is released in the
-    /// background.
+    /// Use it for the last transaction under the lock. Where a transaction sees a snapshot (PostgreSQL at REPEATABLE READ
+    /// and above, MariaDB from 11.6 by default), the lock is released right after the commit. If that fails, the work is
+    /// committed, and the lock is released in the background.
     ///
     /// # Errors
     /// The errors of [`transaction`](Self::transaction). After an error the lock is released in the background.
