@@ -1,8 +1,11 @@
 //! Counts what the connections of a `Locker` do: the open connections, and their statements on the tables of the locks.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 use std::time::Duration;
 
 use crate::session::Answer;
@@ -129,12 +132,8 @@ impl Traffic {
     /// Waits for permission to open a connection, and blocks the thread meanwhile.
     pub fn slot_of_a_thread(&self) -> OwnedSemaphorePermit {
         self.panic_if_asked_to();
-        loop {
-            if let Ok(slot) = self.slots.clone().try_acquire_owned() {
-                return slot;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let slot = on_this_thread(self.slots.clone().acquire_owned());
+        slot.expect("never closed")
     }
 
     /// Observes a connection until it is closed.
@@ -146,6 +145,25 @@ impl Traffic {
             _slot: slot,
         };
         Box::new(move |event: InstrumentationEvent<'_>| connection.note(&event))
+    }
+}
+
+/// Blocks the thread until the future is ready. A thread may have no runtime, and many that look again and again would
+/// keep a busy machine from its work.
+fn on_this_thread<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
     }
 }
 
@@ -187,7 +205,7 @@ fn is_ours(sql: &str) -> bool {
 /// Returns whether the statement is a heartbeat. (Async `SQLite` shows the plain JSON of the leases.)
 pub fn is_beat(sql: &str) -> bool {
     let has_leases = sql.contains("<leases>") || sql.contains("FROM json_each(?) asked");
-    has_leases && sql.contains(" SET ")
+    has_leases && sql.contains(" SET ") && !sql.contains("SET token")
 }
 
 impl Drop for Connection {
