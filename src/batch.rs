@@ -8,7 +8,8 @@ use diesel::sql_types::Text;
 
 use crate::json::{array, quoted};
 use crate::lease::Lease;
-use crate::lock::micros;
+use crate::lock::{Lock, micros};
+use crate::token::Token;
 
 /// For each lease an array of its key, token, fence and ttl in microseconds. A batch is as secret as its tokens, so it
 /// is never shown: see the module `token`.
@@ -17,16 +18,24 @@ pub struct Batch(String);
 
 impl Batch {
     pub(crate) fn of(leases: &[&Lease]) -> Self {
-        let row = |lease: &&Lease| {
-            array([
-                quoted(lease.lock.key()),
-                quoted(lease.token.reveal()),
-                lease.fence.to_string(),
-                micros(lease.lock.ttl).to_string(),
-            ])
-        };
+        let row = |lease: &&Lease| row(&lease.lock, &lease.token, lease.fence.to_string());
         Self(array(leases.iter().map(row)))
     }
+
+    /// For each try an array of its key, token, owner and ttl.
+    pub(crate) fn of_tries(tries: &[(Lock, Token)]) -> Self {
+        let row = |(lock, token): &(Lock, Token)| row(lock, token, quoted(&lock.owner));
+        Self(array(tries.iter().map(row)))
+    }
+}
+
+fn row(lock: &Lock, token: &Token, third: String) -> String {
+    array([
+        quoted(lock.key()),
+        quoted(token.reveal()),
+        third,
+        micros(lock.ttl).to_string(),
+    ])
 }
 
 impl fmt::Debug for Batch {

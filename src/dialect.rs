@@ -78,6 +78,9 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether the database can notify waiters of a release.
     const NOTIFIES: bool;
 
+    /// Whether one statement can acquire or release for several callers, and each gets an answer of its own.
+    const SERVES_CROWDS: bool;
+
     /// Whether a statement can commit without waiting for the disk.
     const ASYNC_COMMIT: bool;
 
@@ -126,6 +129,8 @@ pub enum Operation {
     PinByWriting,
     AcquireAll,
     AcquireAny,
+    /// Acquires each of several locks, for different callers.
+    AcquireEach,
     CreateAll,
     LookAll,
     Renew,
@@ -146,6 +151,9 @@ pub enum Operation {
     Release,
     ReleaseAsync,
     ReleaseWaiting,
+    /// Releases each of several leases, for different callers.
+    ReleaseEach,
+    ReleaseEachAsync,
     Want,
     Mark,
     MarkBeat,

@@ -11,6 +11,8 @@ use crate::error::Result;
 pub use crate::guard::Guard;
 use crate::list::List;
 use crate::lock::{Lock, valid_ttl};
+use crate::managed::attempt::Try;
+use crate::managed::crowd::Crowd;
 use crate::managed::event::Observer;
 pub use crate::managed::event::{Event, EventKind};
 pub use crate::managed::into_lock::IntoLock;
@@ -20,6 +22,7 @@ pub use crate::managed::pool::Pool;
 use crate::managed::pool::Runtime;
 pub use crate::managed::purging::Purging;
 use crate::managed::queue::Queues;
+use crate::managed::releasing::GiveBack;
 use crate::managed::request::{Database, no_answer, on_connection};
 use crate::managed::settings::Settings;
 use crate::table::Table;
@@ -63,6 +66,8 @@ pub struct Locker<P: Pool> {
     pub(crate) queues: Arc<Queues>,
     pub(crate) listening: Option<Arc<Listening>>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) tries: Arc<Crowd<Try<P>>>,
+    pub(crate) releases: Arc<Crowd<GiveBack<P>>>,
 }
 
 /// How locks are held.
@@ -176,6 +181,8 @@ impl<P: Pool> Locker<P> {
             queues,
             listening: None,
             settings: Arc::new(Settings::new()),
+            tries: Arc::default(),
+            releases: Arc::default(),
         }
     }
 
@@ -201,13 +208,31 @@ impl<P: Pool> Locker<P> {
             + Send
             + 'static,
     {
+        self.ask_holding((), within, request).await
+    }
+
+    /// Asks the database. What is held is dropped when the connection is free again.
+    pub(crate) async fn ask_holding<H, T, F>(
+        &self,
+        held: H,
+        within: Option<Duration>,
+        request: F,
+    ) -> Result<T>
+    where
+        H: Send + 'static,
+        T: Send + 'static,
+        for<'r> F: AsyncFnOnce(&'r mut P::Executor) -> Result<T>
+            + AsyncWork<&'r mut P::Executor, Result<T>, Future: Send>
+            + Send
+            + 'static,
+    {
         let caller = Arc::new(());
-        let asked = on_connection(
-            self.pool.clone(),
-            within,
-            Some(Arc::downgrade(&caller)),
-            request,
-        );
+        let (pool, wanted_by) = (self.pool.clone(), Arc::downgrade(&caller));
+        let asked = async move {
+            let _held = held;
+            let is_wanted = move || wanted_by.strong_count() > 0;
+            on_connection(pool, within, is_wanted, request).await
+        };
         let answer = P::Runtime::detach_after(within, asked).await;
         drop(caller);
         answer.unwrap_or_else(|| Err(no_answer(within)))
@@ -227,6 +252,8 @@ impl<P: Pool> Clone for Locker<P> {
             queues: self.queues.clone(),
             listening: self.listening.clone(),
             settings: self.settings.clone(),
+            tries: self.tries.clone(),
+            releases: self.releases.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //!   names a lock.
 //! - [`guards`]: from a lease to a guard; [`held_lease`]: what a guard and the keeper share; [`trust`]: until when the
 //!   lease may be trusted.
+//! - [`crowd`]: requests that go to the database together.
 //! - [`keeper`]: the background; [`beat`]: its extensions; [`schedule`]: when each lease is extended.
 //! - [`releasing`]: how a lease is given back; [`chore`]: what the background does for guards that are gone.
 //! - [`listening`]: notifications of releases; [`event`]: what observers are told.
@@ -14,6 +15,7 @@ pub(crate) mod attempt;
 mod beat;
 pub(crate) mod bell;
 pub(crate) mod chore;
+pub(crate) mod crowd;
 pub(crate) mod event;
 mod guards;
 pub(crate) mod held_lease;

@@ -15,6 +15,7 @@
 //! [`Lease`]: crate::lease::Lease
 
 mod acquiring;
+mod crowd;
 mod executor;
 pub(crate) mod guarded;
 mod holding;
@@ -27,7 +28,8 @@ pub(crate) mod sets;
 mod setup;
 mod winning;
 
-pub(crate) use acquiring::{acquire, token_for, try_acquire, try_hold, try_in_turn};
+pub(crate) use acquiring::{acquire, token_for, too_late, try_acquire, try_hold, try_in_turn};
+pub(crate) use crowd::{release_each, try_each};
 pub(crate) use executor::{Executor, Transactions};
 pub(crate) use holding::{
     Extension, extend, extend_for, pin, release, release_async, retire, set_data, status, try_pin,

@@ -159,6 +159,12 @@ impl Statement {
         Self::acquiring_set(Operation::AcquireAny, set, token)
     }
 
+    /// Acquires each of these locks with its token and its owner. All of them are in one table. PostgreSQL.
+    pub(crate) fn acquire_each(tries: &[(Lock, Token)]) -> Self {
+        Self::on(Operation::AcquireEach, &tries[0].0.table)
+            .with(Value::Batch, Batch::of_tries(tries))
+    }
+
     /// Reads the rows of a set; on MySQL and MariaDB also the session. Not PostgreSQL.
     pub(crate) fn look_all(set: &LockSet, token: &Token, inside: bool) -> Self {
         Self::looking(Operation::LookAll, set.prototype(), Some(token.clone()))
@@ -267,6 +273,16 @@ impl Statement {
     /// after the ttl. PostgreSQL.
     pub(crate) fn release_async(lease: &Lease) -> Self {
         Self::of_lease(Operation::ReleaseAsync, lease)
+    }
+
+    /// Releases each of these leases, whose locks are in one table. PostgreSQL.
+    pub(crate) fn release_each(leases: &[&Lease], durable: bool) -> Self {
+        let operation = if durable {
+            Operation::ReleaseEach
+        } else {
+            Operation::ReleaseEachAsync
+        };
+        Self::of_batch(operation, leases)
     }
 
     /// Releases a lease after its open pins have ended, because they are in the way. MySQL and MariaDB.

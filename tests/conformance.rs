@@ -364,6 +364,18 @@ conformance! {
         debug_shows_no_token_and_no_secret_of_the_pool;
     counters:
         a_counter_that_only_holders_raise_is_exact;
+    crowd:
+        a_crowd_shares_its_statements,
+        a_durable_release_waits_for_the_disk_in_a_crowd,
+        in_a_crowd_each_gets_its_own_answer,
+        in_a_crowd_a_lost_lease_is_lost,
+        who_gives_up_in_a_crowd_leaves_nothing_held,
+        a_release_that_gives_up_in_a_crowd_goes_on,
+        a_crowd_passes_by_those_whom_nobody_polls,
+        a_crowd_waits_for_no_row,
+        who_has_given_up_before_the_connection_gets_no_lock,
+        one_who_is_refused_is_refused_alone,
+        a_runtime_may_end_in_a_crowd;
     closing:
         closing_gives_all_back_and_acquires_nothing_more,
         closing_waits_for_the_beat_that_is_under_way,

@@ -9,6 +9,7 @@ pub mod closing;
 pub mod core;
 pub mod cost;
 pub mod counters;
+pub mod crowd;
 pub mod data;
 pub mod embedding;
 pub mod expiry;

@@ -15,7 +15,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::in_use::InUse;
 use crate::managed::bell::Bell;
-use crate::managed::pool::{Pool, Pooled, Runtime};
+use crate::managed::pool::{Boxed, Pool, Pooled, Runtime};
 use crate::managed::request::{is_inside_transaction, no_answer, no_connection};
 use crate::protocol::{self, Executor, Session};
 
@@ -35,6 +35,11 @@ impl Runtime for Tasks {
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.spawn(work);
+    }
+
+    fn start(&self, work: Boxed<'static, ()>) -> Option<Boxed<'static, ()>> {
+        self.spawn(work);
+        None
     }
 
     #[expect(

@@ -9,7 +9,7 @@ use super::connections::Connections;
 use crate::error::{Error, Result};
 use crate::in_use::InUse;
 use crate::managed::bell::Bell;
-use crate::managed::pool::{Pool, Pooled, Runtime};
+use crate::managed::pool::{Boxed, Pool, Pooled, Runtime};
 use crate::managed::request::{is_inside_transaction, no_connection};
 use crate::protocol::Executor;
 
@@ -29,6 +29,10 @@ impl Runtime for Threads {
         let thread = thread::Builder::new().name("diesel-locks".to_owned());
         // If the system has no thread left, the work is dropped. The next start of such work tries again.
         let _ = thread.spawn(move || ready(work));
+    }
+
+    fn start(&self, work: Boxed<'static, ()>) -> Option<Boxed<'static, ()>> {
+        Some(work)
     }
 
     async fn wait(bell: &Bell, seen: u32, at_most: Duration) {

@@ -55,6 +55,7 @@ impl Sql for Mysql {
     const KEEPS_BEATS: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = true;
     const NOTIFIES: bool = false;
+    const SERVES_CROWDS: bool = false;
     const ASYNC_COMMIT: bool = false;
     const NUMBERED_PLACEHOLDERS: bool = false;
     const QUOTE: &str = "`";

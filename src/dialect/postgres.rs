@@ -47,6 +47,7 @@ impl Sql for Pg {
     const KEEPS_BEATS: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = true;
+    const SERVES_CROWDS: bool = true;
     const ASYNC_COMMIT: bool = true;
     const NUMBERED_PLACEHOLDERS: bool = true;
     const QUOTE: &str = "\"";
@@ -89,6 +90,9 @@ impl Sql for Pg {
             Operation::AcquireAll => ACQUIRE_ALL,
             Operation::AcquireAny => ACQUIRE_ANY,
             Operation::CreateAll => CREATE_ALL,
+            Operation::AcquireEach => ACQUIRE_EACH,
+            Operation::ReleaseEach => RELEASE_EACH,
+            Operation::ReleaseEachAsync => RELEASE_EACH_ASYNC,
             other => unreachable!("{other:?} is not needed on {}", Self::ENGINE),
         }
     }
@@ -103,15 +107,26 @@ impl Sql for Pg {
 macro_rules! take_unmarked {
     ($now:literal) => {
         concat!(
+            take_unmarked!($now, "{token}", "{owner}", "{time}"),
+            ", data = COALESCE({data}, l.data)"
+        )
+    };
+    ($now:literal, $token:literal, $owner:literal, $time:literal) => {
+        concat!(
             "\
-UPDATE {locks} l SET token = {token}, owner = {owner}, fence = GREATEST(l.fence + 1, ",
+UPDATE {locks} l SET token = ",
+            $token,
+            ", owner = ",
+            $owner,
+            ", fence = GREATEST(l.fence + 1, ",
             $now,
             "),
 acquired_at = ",
             $now,
             ", expires_at = ",
             $now,
-            " + {time}, data = COALESCE({data}, l.data)"
+            " + ",
+            $time
         )
     };
 }
@@ -460,13 +475,20 @@ const FORCE_RELEASE: &str = free!(
 WHERE l.name = (SELECT l.name FROM {locks} l WHERE l.name = {name} AND l.token IS NOT NULL FOR UPDATE SKIP LOCKED)"
 );
 
-/// The leases of a batch.
+/// The leases of a batch, or the tries of one, which have an owner instead of a fence.
 macro_rules! asked {
     () => {
-        "\
+        asked!("(lease->>2)::bigint AS fence")
+    };
+    ($third:literal) => {
+        concat!(
+            "\
 asked AS MATERIALIZED (
-SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
+SELECT lease->>0 AS name, lease->>1 AS token, ",
+            $third,
+            ", (lease->>3)::bigint AS time
 FROM pg_catalog.jsonb_array_elements({batch}::jsonb) AS lease)"
+        )
     };
 }
 
@@ -476,6 +498,58 @@ macro_rules! is_asked {
         "l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence"
     };
 }
+
+/// Acquires locks for callers that have only the table in common. The statement takes unmarked rows, as
+/// `ACQUIRE` does, and waits for none. A name without a row is missing in the answer.
+const ACQUIRE_EACH: &str = concat!(
+    "WITH ",
+    asked!("lease->>2 AS owner"),
+    ",
+free AS MATERIALIZED (
+SELECT l.name, asked.token, asked.owner, asked.time FROM {locks} l JOIN asked ON asked.name = l.name
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked)) AND l.wanted_since IS NULL AND (l.token IS NULL OR l.expires_at <= {now}) FOR UPDATE OF l SKIP LOCKED),
+taken AS (
+",
+    take_unmarked!("{now}", "free.token", "free.owner", "free.time"),
+    "
+FROM free WHERE l.name = free.name RETURNING l.name, l.fence)
+SELECT {now}, fence, 0::bigint, name, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, 0::bigint
+FROM taken UNION ALL
+SELECT {now}, NULL, (l.wanted_since IS NOT NULL AND (l.token IS NULL OR l.expires_at <= {now}))::int::bigint,
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data, CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
+FROM {locks} l WHERE (SELECT COUNT(*) FROM taken) < (SELECT COUNT(*) FROM asked)
+AND l.name = ANY (ARRAY(SELECT name FROM asked)) AND NOT EXISTS (SELECT FROM taken WHERE taken.name = l.name)"
+);
+
+/// Releases leases of different callers. A row that another transaction has locked is missing in the answer, and so is a
+/// lost lease.
+macro_rules! release_each {
+    ($also:literal) => {
+        concat!(
+            "WITH ",
+            asked!(),
+            ",
+mine AS MATERIALIZED (
+SELECT l.name FROM {locks} l JOIN asked ON ",
+            is_asked!(),
+            "
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked))",
+            $also,
+            "
+FOR NO KEY UPDATE OF l SKIP LOCKED),
+freed AS (
+",
+            free!("\nFROM mine WHERE l.name = mine.name"),
+            " AS late, l.name, l.fence)
+SELECT {now}, NULL::bigint, late, name, NULL::text, fence, NULL::bigint, NULL::bigint, NULL::text, 0::bigint FROM freed"
+        )
+    };
+}
+
+const RELEASE_EACH: &str = release_each!("");
+
+const RELEASE_EACH_ASYNC: &str =
+    release_each!(" AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'");
 
 /// Pins do not stop this statement. At REPEATABLE READ and above, one row that another transaction changes meanwhile
 /// makes the whole statement fail with 40001. Then the statement is run again.

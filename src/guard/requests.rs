@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::Guard;
 use crate::answer::{LeaseStatus, Outcome, Run};
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::managed::pool::{Pool, Runtime};
-use crate::managed::releasing::tell_given_back;
-use crate::managed::request::on_connection;
+use crate::managed::releasing::GiveBack;
 use crate::protocol::{self, Extension};
 
 impl<P: Pool> Guard<P> {
@@ -79,23 +78,13 @@ impl<P: Pool> Guard<P> {
 
     /// Gives the lock back. If this is cancelled, the lock is given back in the background.
     pub(crate) async fn give_back(self) -> Result<Outcome> {
-        let lease = self.lease();
         let how = self.locker.settings.release;
         let how = how.not_before(self.held.stays_until());
         if !self.leave() {
             return Ok(Outcome::Lost); // the closed `Locker` gives the lock back
         }
-        // From here on the request ends by itself, whether or not anybody waits for it.
-        let (pool, queues) = (self.locker.pool.clone(), self.locker.queues.clone());
-        let (held, within) = (self.held.clone(), how.within);
-        let ending = async move {
-            let request = async move |executor: &mut P::Executor| how.lease(executor, &lease).await;
-            let outcome = on_connection(pool, Some(within), None, request).await;
-            tell_given_back(&held, &queues, &outcome);
-            outcome
-        };
-        let outcome = P::Runtime::detach_after(Some(within), ending).await;
-        outcome.unwrap_or(Err(Error::NoAnswer { within }))
+        let (locker, held) = (self.locker.clone(), self.held.clone());
+        GiveBack::new(locker, held, how).send().await
     }
 
     /// Ends a run: gives the lock back. Returns how the run went.

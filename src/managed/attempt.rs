@@ -7,10 +7,15 @@
 use std::slice;
 use std::time::Duration;
 
-use super::chore::Chore;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use super::chore::{Chore, Unseen};
+use super::crowd::{Ask, Flight};
 use super::pool::Pool;
 use super::request::is_inside_transaction;
 use crate::answer::Attempt;
+use crate::clock::Moment;
+use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::lease::Lease;
@@ -75,11 +80,15 @@ impl<P: Pool> Locker<P> {
             locker: self.clone(),
             wanted: wanted.clone(),
             token: protocol::token_for(wanted.prototype())?,
+            within,
             is_to_be_announced,
             since,
         };
-        let request = async move |executor: &mut P::Executor| request.send(executor).await;
-        self.ask(Some(within), request).await
+        if request.fits_a_crowd() {
+            self.tries.ask(request).await
+        } else {
+            request.alone(within, None).await
+        }
     }
 
     /// Marks the row in the time of this holder: this process has waited since this moment. Returns whether the mark was
@@ -99,15 +108,52 @@ impl<P: Pool> Locker<P> {
     }
 }
 
-struct Try<P: Pool> {
+pub(crate) struct Try<P: Pool> {
     locker: Locker<P>,
     wanted: Wanted,
     token: Token,
+    within: Duration,
     is_to_be_announced: bool,
     since: Option<i64>,
 }
 
 impl<P: Pool> Try<P> {
+    /// Whether the try can be made in one statement with others.
+    fn fits_a_crowd(&self) -> bool {
+        let lock = self.lock();
+        <P::Executor as Executor>::Backend::SERVES_CROWDS
+            && matches!(self.wanted, Wanted::One(_))
+            && lock.token.is_none()
+            && lock.data.is_none()
+            && !self.is_to_be_announced
+    }
+
+    /// What the try may have acquired. If the caller chose the token, this is nothing that may be given back: another
+    /// process may rely on the same acquisition.
+    fn unseen(&self) -> impl Iterator<Item = Unseen> {
+        let is_own = self.lock().token.is_none();
+        let locks = self.wanted.locks().iter().filter(move |_| is_own);
+        locks.map(|lock| Unseen {
+            lock: lock.clone(),
+            token: self.token.clone(),
+            observer: self.locker.settings.observer.clone(),
+        })
+    }
+
+    /// In the background looks for the leases that these tries acquired, and gives them back.
+    fn give_back_unseen(tries: &[&Self]) {
+        let unseen: Vec<Unseen> = tries.iter().flat_map(|it| it.unseen()).collect();
+        if let (false, Some(first)) = (unseen.is_empty(), tries.first()) {
+            let chore = Chore::ReleaseUnseen(unseen, first.locker.settings.release);
+            first.locker.keeper.later(chore);
+        }
+    }
+
+    fn unclaimed(&self, leases: Vec<Lease>) -> Unclaimed<P> {
+        let locker = self.locker.clone();
+        Unclaimed { locker, leases }
+    }
+
     async fn send<E: Executor<Backend: Winning>>(
         self,
         executor: &mut E,
@@ -127,49 +173,111 @@ impl<P: Pool> Try<P> {
         if !attempt.is_busy() && executor.in_transaction() {
             return Err(is_inside_transaction()); // and the connection is dropped, which takes the leases back
         }
-        Ok(Some(attempt.map(|leases| Unclaimed {
-            locker: self.locker.clone(),
-            leases,
-        })))
+        Ok(Some(attempt.map(|leases| self.unclaimed(leases))))
     }
 }
 
-/// A try whose answer has not come yet. If the try is cancelled, or fails without saying what the database did, the
-/// background looks for the leases that the try acquired, and gives them back. If the caller chose the token, they are
-/// not given back: another process may rely on the same acquisition.
+impl<P: Pool> Ask for Try<P> {
+    type Pool = P;
+    type Answer = Option<Attempt<Unclaimed<P>>>;
+    const ENDS_WITH_CALLER: bool = true;
+
+    fn pool(&self) -> P {
+        self.locker.pool.clone()
+    }
+
+    fn lock(&self) -> &Lock {
+        self.wanted.prototype()
+    }
+
+    fn within(&self) -> Duration {
+        self.within
+    }
+
+    fn goes_with(&self, other: &Self) -> bool {
+        self.lock().table == other.lock().table
+    }
+
+    async fn alone(self, within: Duration, flight: Option<Flight<Self>>) -> Result<Self::Answer> {
+        let locker = self.locker.clone();
+        let request = async move |executor: &mut P::Executor| self.send(executor).await;
+        locker.ask_holding(flight, Some(within), request).await
+    }
+
+    async fn together(
+        executor: &mut P::Executor,
+        asks: &[&Self],
+    ) -> Result<Vec<Option<Result<Self::Answer>>>> {
+        let tries = asks.iter().map(|it| (it.lock().clone(), it.token.clone()));
+        let tries: Vec<(Lock, Token)> = tries.collect();
+        let sent = Moment::now();
+        let attempts = protocol::try_each(executor, &tries).await?;
+        let answers = asks.iter().zip(attempts);
+        let answer = |(ask, attempt): (&&Self, Option<Attempt>)| {
+            let attempt = attempt?.map(|lease| ask.unclaimed(vec![lease]));
+            Some(attempt.in_time(sent).map(Some))
+        };
+        Ok(answers.map(answer).collect())
+    }
+
+    fn answered(self, answer: Result<Self::Answer>) -> Result<Self::Answer> {
+        answer
+    }
+
+    fn undo(asks: &[&Self]) {
+        Self::give_back_unseen(asks);
+    }
+
+    fn anew(self) -> Result<Self> {
+        let token = protocol::token_for(self.lock())?;
+        Ok(Self { token, ..self })
+    }
+}
+
+/// A try whose answer has not come yet. If the try is cancelled, or fails without saying what the database did, what it
+/// acquired is given back.
 struct Unanswered<'t, P: Pool>(&'t Try<P>);
 
 impl<P: Pool> Drop for Unanswered<'_, P> {
     fn drop(&mut self) {
-        let Try {
-            locker,
-            wanted,
-            token,
-            ..
-        } = self.0;
-        if wanted.prototype().token.is_some() {
-            return;
-        }
-        let settings = &locker.settings;
-        for lock in wanted.locks() {
-            let (lock, token) = (lock.clone(), token.clone());
-            let observer = settings.observer.clone();
-            let chore = Chore::ReleaseUnseen(lock, token, settings.release, observer);
-            locker.keeper.later(chore);
-        }
+        Try::give_back_unseen(&[self.0]);
+    }
+}
+
+impl<P: Pool> Attempt<Unclaimed<P>> {
+    /// Refuses a lease whose answer came too late: see [`protocol::too_late`]. It is given back.
+    fn in_time(self, sent: Moment) -> Result<Self> {
+        let leases = match &self {
+            Self::Acquired(unclaimed) => &*unclaimed.leases,
+            Self::Busy(_) => &[],
+        };
+        protocol::too_late(leases, sent).map_or(Ok(self), Err)
     }
 }
 
 impl Error {
     /// Whether the error says nothing about what the database did.
-    fn leaves_open(&self) -> bool {
-        matches!(self, Self::Database(_)) && !self.is_transient()
+    pub(super) fn leaves_open(&self) -> bool {
+        self.is_connection() || matches!(self, Self::Database(_)) && !self.is_transient()
+    }
+
+    /// The same error once more, for another caller.
+    pub(super) fn repeated(&self) -> Self {
+        let (kind, text) = match self {
+            Self::NoAnswer { within } => return Self::NoAnswer { within: *within },
+            Self::BrokenConnection => return Self::BrokenConnection,
+            Self::Database(DieselError::DatabaseError(kind, info)) => {
+                (*kind, info.message().to_owned())
+            }
+            error => (DatabaseErrorKind::Unknown, error.to_string()),
+        };
+        Self::Database(DieselError::DatabaseError(kind, Box::new(text)))
     }
 }
 
 /// The leases that were acquired. If they are dropped before the caller has claimed them, they are given back, unless
 /// the caller chose the token.
-pub(super) struct Unclaimed<P: Pool> {
+pub(crate) struct Unclaimed<P: Pool> {
     locker: Locker<P>,
     leases: Vec<Lease>,
 }

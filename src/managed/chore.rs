@@ -20,7 +20,15 @@ pub(crate) enum Chore {
     /// A guard was dropped.
     Release(Arc<HeldLease>, Release),
     /// A request was cancelled before its answer came.
-    ReleaseUnseen(Lock, Token, Release, Observer),
+    ReleaseUnseen(Vec<Unseen>, Release),
+}
+
+/// A lease that a request may have acquired, although nobody saw an answer.
+#[derive(Clone)]
+pub(crate) struct Unseen {
+    pub(crate) lock: Lock,
+    pub(crate) token: Token,
+    pub(crate) observer: Observer,
 }
 
 impl Chore {
@@ -34,12 +42,16 @@ impl Chore {
                 let outcome = insist::<R, _>(how, held.lease().lock.ttl, ask).await;
                 tell_given_back(&held, queues, &outcome);
             }
-            Self::ReleaseUnseen(lock, token, how, observer) => {
-                let ask = || database.release_unseen(lock.clone(), token.clone(), how);
-                if let Err(error) = insist::<R, _>(how, lock.ttl, ask).await {
-                    observer.tell(&lock, None, EventKind::NotReleased { error: &error });
+            Self::ReleaseUnseen(unseen, how) => {
+                let ttl = unseen.iter().map(|it| it.lock.ttl).max();
+                let ask = || database.release_unseen(unseen.clone(), how);
+                let outcome = insist::<R, _>(how, ttl.unwrap_or_default(), ask).await;
+                for Unseen { lock, observer, .. } in &unseen {
+                    if let Err(error) = &outcome {
+                        observer.tell(lock, None, EventKind::NotReleased { error });
+                    }
+                    queues.released(lock);
                 }
-                queues.released(&lock);
             }
         }
     }

@@ -25,6 +25,9 @@ pub trait Runtime: Clone + Send + Sync + Sized + 'static {
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static);
 
+    /// Starts work that several callers wait for. Threads give it back: one of the callers does it.
+    fn start(&self, work: Boxed<'static, ()>) -> Option<Boxed<'static, ()>>;
+
     /// Waits until the bell is rung once more than `seen`, or this time is over.
     fn wait(bell: &Bell, seen: u32, at_most: Duration) -> impl Future<Output = ()> + Send;
 

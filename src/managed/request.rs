@@ -6,27 +6,25 @@
 //! together with its connection, which may never answer again.
 
 use std::error::Error as StdError;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::chore::Unseen;
 use super::held_lease::HeldLease;
 use super::pool::{Boxed, Pool, Runtime};
 use super::releasing::Release;
 use crate::answer::Outcome;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
-use crate::lock::Lock;
 use crate::protocol::{self, Executor, Renewal};
-use crate::token::Token;
 use crate::work::AsyncWork;
 
 /// Checks a connection out, sends the request, and puts the connection back. The checkout and the request may each take
-/// this time; without it, the checkout may take the pool's own. The request is skipped if the caller has given up
-/// meanwhile.
+/// this time; without it, the checkout may take the pool's own. The request is skipped if it is not wanted any more.
 pub(crate) async fn on_connection<P, T, F>(
     pool: P,
     within: Option<Duration>,
-    caller: Option<Weak<()>>,
+    is_wanted: impl Fn() -> bool + Send,
     request: F,
 ) -> Result<T>
 where
@@ -37,11 +35,6 @@ where
         + Send,
 {
     let mut executor = pool.check_out(within).await?;
-    let is_wanted = move || {
-        caller
-            .as_ref()
-            .is_none_or(|caller| caller.strong_count() > 0)
-    };
     if !is_wanted() {
         P::put_back(executor);
         return Err(no_answer(within));
@@ -58,6 +51,11 @@ where
         P::put_back(executor);
     }
     answer
+}
+
+/// A request that is wanted to its end.
+pub(crate) fn always() -> bool {
+    true
 }
 
 /// The error for a pool that gave no connection, or none that works.
@@ -93,8 +91,8 @@ pub(crate) trait Database: Send + Sync {
 
     fn release(&self, lease: Lease, how: Release) -> Boxed<'static, Result<Outcome>>;
 
-    /// Releases the lease of a request whose answer never came, if the request acquired the lock.
-    fn release_unseen(&self, lock: Lock, token: Token, how: Release) -> Boxed<'static, Result<()>>;
+    /// Releases what requests acquired whose answers never came.
+    fn release_unseen(&self, unseen: Vec<Unseen>, how: Release) -> Boxed<'static, Result<()>>;
 }
 
 impl<P: Pool> Database for P {
@@ -104,18 +102,27 @@ impl<P: Pool> Database for P {
         within: Duration,
     ) -> Boxed<'static, Result<Vec<Renewal>>> {
         let request = async move |executor: &mut P::Executor| renew(executor, leases).await;
-        Box::pin(on_connection(self.clone(), Some(within), None, request))
+        Box::pin(on_connection(self.clone(), Some(within), always, request))
     }
 
     fn release(&self, lease: Lease, how: Release) -> Boxed<'static, Result<Outcome>> {
         let request = async move |executor: &mut P::Executor| how.lease(executor, &lease).await;
-        Box::pin(on_connection(self.clone(), Some(how.within), None, request))
+        Box::pin(on_connection(
+            self.clone(),
+            Some(how.within),
+            always,
+            request,
+        ))
     }
 
-    fn release_unseen(&self, lock: Lock, token: Token, how: Release) -> Boxed<'static, Result<()>> {
-        let request =
-            async move |executor: &mut P::Executor| how.unseen(executor, &lock, &token).await;
-        Box::pin(on_connection(self.clone(), Some(how.within), None, request))
+    fn release_unseen(&self, unseen: Vec<Unseen>, how: Release) -> Boxed<'static, Result<()>> {
+        let request = async move |executor: &mut P::Executor| how.unseen(executor, &unseen).await;
+        Box::pin(on_connection(
+            self.clone(),
+            Some(how.within),
+            always,
+            request,
+        ))
     }
 }
 

@@ -143,14 +143,20 @@ pub(super) async fn refuse_if_late<E: Executor>(
     leases: &[Lease],
     sent: Moment,
 ) -> Result<()> {
-    let took = Moment::now().since(sent);
-    let Some(late) = leases.iter().find(|lease| lease.trusted_for().is_zero()) else {
+    let Some(error) = too_late(leases, sent) else {
         return Ok(());
     };
     for lease in leases.iter().filter(|lease| lease.lock.token.is_none()) {
         let _ = release(executor, lease).await; // otherwise it is free after the ttl
     }
-    Err(Error::TooLate {
+    Err(error)
+}
+
+/// The error for leases whose answer came so late that one of them may be over already (I3).
+pub(crate) fn too_late(leases: &[Lease], sent: Moment) -> Option<Error> {
+    let took = Moment::now().since(sent);
+    let late = leases.iter().find(|lease| lease.trusted_for().is_zero())?;
+    Some(Error::TooLate {
         key: late.lock.key().to_owned(),
         took,
         ttl: late.lock.ttl,

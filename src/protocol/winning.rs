@@ -31,6 +31,16 @@ pub trait Winning: Dialect {
         since: Option<i64>,
     ) -> impl Future<Output = Result<Won>> + Send;
 
+    /// Tries once to acquire each of these locks, outside a transaction. The locks are in one table.
+    /// Answers nothing for a lock that has to be tried alone.
+    fn win_each<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        tries: &[(Lock, Token)],
+    ) -> impl Future<Output = Result<Vec<Option<Won>>>> + Send {
+        let _ = (executor, tries);
+        async { unreachable!("{} serves no crowds", Self::ENGINE) }
+    }
+
     /// Tries once to acquire all locks of a set, or none of them.
     fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,

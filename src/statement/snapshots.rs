@@ -51,6 +51,9 @@ fn examples(engine: &str) -> Vec<Statement> {
         all.push(Statement::create(&lock, Some(token())));
         all.push(Statement::release_async(&lease));
         all.push(Statement::want(&lock, lock.ttl));
+        all.push(Statement::acquire_each(&[(lock.clone(), token())]));
+        all.push(Statement::release_each(&[&lease], true));
+        all.push(Statement::release_each(&[&lease], false));
     }
     if engine != "postgres" {
         all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));

@@ -161,6 +161,61 @@ AND COALESCE(l.wanted_until, 0) < (SELECT now FROM clock) + $2 / 2 FOR NO KEY UP
 UPDATE "diesel_locks" l SET wanted_until = clock.now + $2 FROM clock, held WHERE l.name = held.name
 -- binds: ["invoices|42", 30000000]
 
+-- AcquireEach
+WITH asked AS MATERIALIZED (
+SELECT lease->>0 AS name, lease->>1 AS token, lease->>2 AS owner, (lease->>3)::bigint AS time
+FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
+free AS MATERIALIZED (
+SELECT l.name, asked.token, asked.owner, asked.time FROM "diesel_locks" l JOIN asked ON asked.name = l.name
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked)) AND l.wanted_since IS NULL AND (l.token IS NULL OR l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint) FOR UPDATE OF l SKIP LOCKED),
+taken AS (
+UPDATE "diesel_locks" l SET token = free.token, owner = free.owner, fence = GREATEST(l.fence + 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint),
+acquired_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, expires_at = (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + free.time
+FROM free WHERE l.name = free.name RETURNING l.name, l.fence)
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, fence, 0::bigint, name, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, 0::bigint
+FROM taken UNION ALL
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, NULL, (l.wanted_since IS NOT NULL AND (l.token IS NULL OR l.expires_at <= (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint))::int::bigint,
+l.name, l.owner, l.fence, l.acquired_at, l.expires_at, l.data, CASE WHEN l.token IS NULL THEN 0 ELSE 1 END::bigint
+FROM "diesel_locks" l WHERE (SELECT COUNT(*) FROM taken) < (SELECT COUNT(*) FROM asked)
+AND l.name = ANY (ARRAY(SELECT name FROM asked)) AND NOT EXISTS (SELECT FROM taken WHERE taken.name = l.name)
+-- binds: [<leases>]
+
+-- ReleaseEach
+WITH asked AS MATERIALIZED (
+SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
+FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
+mine AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l JOIN asked ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked))
+FOR NO KEY UPDATE OF l SKIP LOCKED),
+freed AS (
+UPDATE "diesel_locks" l SET token = NULL,
+expires_at = CASE WHEN l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint THEN (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2 ELSE (l.expires_at - 1) | 1 END,
+wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
+FROM mine WHERE l.name = mine.name
+RETURNING l.expires_at & 1 AS late, l.name, l.fence)
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, NULL::bigint, late, name, NULL::text, fence, NULL::bigint, NULL::bigint, NULL::text, 0::bigint FROM freed
+-- binds: [<leases>]
+
+-- ReleaseEachAsync
+WITH asked AS MATERIALIZED (
+SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
+FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
+mine AS MATERIALIZED (
+SELECT l.name FROM "diesel_locks" l JOIN asked ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked)) AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
+FOR NO KEY UPDATE OF l SKIP LOCKED),
+freed AS (
+UPDATE "diesel_locks" l SET token = NULL,
+expires_at = CASE WHEN l.expires_at > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint THEN (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint & -2 ELSE (l.expires_at - 1) | 1 END,
+wanted_until = CASE WHEN l.wanted_until IS NOT NULL AND l.wanted_until > (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint
+THEN NULLIF(pg_catalog.length(pg_catalog.pg_notify('diesel_locks', l.name)::text), 0) END
+FROM mine WHERE l.name = mine.name
+RETURNING l.expires_at & 1 AS late, l.name, l.fence)
+SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, NULL::bigint, late, name, NULL::text, fence, NULL::bigint, NULL::bigint, NULL::text, 0::bigint FROM freed
+-- binds: [<leases>]
+
 -- Acquire
 WITH taken AS (
 UPDATE "diesel_locks" l SET token = $1, owner = $2, fence = GREATEST(l.fence + 1, (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint),

@@ -1,6 +1,8 @@
 //! PostgreSQL: one statement acquires the lock, or answers why it could not. A lock that was never used needs a second
 //! statement, which creates its row. The reasons for their row locks stand in `dialect/postgres.rs`.
 
+use std::collections::HashMap;
+
 use diesel::pg::Pg;
 
 use super::{Winning, Won, WonSet};
@@ -43,6 +45,21 @@ impl Winning for Pg {
             Some(row) if is_left(row) => Won::NotInTurn,
             row => row.map_or(Won::Busy(None), Won::or_holder),
         })
+    }
+
+    /// A name that has no row is missing in the answer.
+    async fn win_each<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        tries: &[(Lock, Token)],
+    ) -> Result<Vec<Option<Won>>> {
+        let rows = executor.load(Statement::acquire_each(tries)).await?;
+        let named = |mut row: LockRow| Some((row.name.take()?, row));
+        let mut rows: HashMap<String, LockRow> = rows.into_iter().filter_map(named).collect();
+        let mut won = |(lock, _): &(Lock, Token)| {
+            let row = rows.remove(lock.key()).filter(|row| !is_left(row))?;
+            Some(Won::or_holder(&row))
+        };
+        Ok(tries.iter().map(&mut won).collect())
     }
 
     /// A name that has no row is missing in the first answer: then the rows are created, and the statement is run again.
