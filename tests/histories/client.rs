@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel_locks::{Attempt, Forced, Lock, Outcome, Released, Result, Wait};
+use diesel_locks_tests::clock::{Time, now};
 use diesel_locks_tests::ms;
 use diesel_locks_tests::session::Work;
 
@@ -40,7 +41,11 @@ impl Player {
     }
 
     pub async fn round(&mut self, means: &mut Means) -> Usable {
-        self.rest(4).await;
+        if self.client.kind == Kind::ManagedAsync && self.random.one_in(2) {
+            rest_with_others().await;
+        } else {
+            self.rest(4).await;
+        }
         // So short that leases run out when a process is stopped, and that late answers come too late.
         self.ttl = match self.ground.rule {
             Rule::NoPin => self.random.ms(60, 160),
@@ -214,6 +219,13 @@ impl Player {
         };
         tokio::time::sleep(self.random.ms(0, most)).await;
     }
+}
+
+/// Rests until a moment at which others end their rest, too, so that a crowd asks at once.
+async fn rest_with_others() {
+    const EVERY: Time = 40_000;
+    let rest = EVERY - now().rem_euclid(EVERY);
+    tokio::time::sleep(Duration::from_micros(rest.unsigned_abs())).await;
 }
 
 /// Prints the answer. Returns whether the means can still be used.

@@ -31,6 +31,8 @@ pub struct Change {
     pub expires_at: Time,
     /// When the trigger wrote this.
     pub at: Time,
+    /// The number of the transaction, on PostgreSQL.
+    pub transaction: Option<i64>,
 }
 
 /// A row that a transaction under a lease wrote.
@@ -69,6 +71,8 @@ struct Row {
     #[diesel(sql_type = BigInt)]
     at: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
+    txid: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
     operation: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     seen: Option<i64>,
@@ -91,6 +95,7 @@ CREATE TABLE histories_log (
     acquired_at BIGINT NOT NULL DEFAULT 0,
     expires_at BIGINT NOT NULL DEFAULT 0,
     at BIGINT NOT NULL DEFAULT 0,
+    txid BIGINT {TXID},
     operation BIGINT,
     seen BIGINT
 );
@@ -119,6 +124,11 @@ pub fn clock(engine: Engine) -> &'static str {
 /// Creates the table and the triggers.
 pub fn create(database: &Database) {
     let engine = database.engine;
+    let txid = if engine.is_postgres() {
+        "DEFAULT txid_current()"
+    } else {
+        ""
+    };
     let (sequence, triggers) = match engine.name() {
         "postgres" => (
             "BIGSERIAL PRIMARY KEY",
@@ -141,6 +151,7 @@ pub fn create(database: &Database) {
     };
     let sql = format!("{TABLE}\n{triggers}")
         .replace("{SEQUENCE}", sequence)
+        .replace("{TXID}", txid)
         .replace("{NOTE}", NOTE)
         .replace("{END}", END)
         .replace("{NOW}", clock(engine));
@@ -234,6 +245,7 @@ fn entry(row: Row, ahead: Time) -> (String, Entry) {
             acquired_at: row.acquired_at - ahead,
             expires_at: row.expires_at - ahead,
             at: row.at - ahead,
+            transaction: row.txid,
         }),
     };
     (row.name, entry)

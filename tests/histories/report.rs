@@ -1,6 +1,6 @@
 //! What happened how often in a history, and what the checker found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -146,6 +146,21 @@ const MUSTS: [(Act, Word); 21] = [
     (Act::Force, Word::Done),
 ];
 
+/// How many acquisitions and releases had their transaction in common with one of another name. `None` where the record does
+/// not know the transactions.
+fn shared(history: &History) -> Option<usize> {
+    let mut names: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+    for (name, view) in history.views() {
+        let pairs = view.changes.windows(2);
+        let pairs = pairs.filter(|pair| pair[0].token != pair[1].token);
+        for transaction in pairs.map(|pair| pair[1].transaction) {
+            names.entry(transaction?).or_default().insert(name);
+        }
+    }
+    let many = names.into_values().map(|names| names.len());
+    Some(many.filter(|many| *many > 1).sum())
+}
+
 #[derive(Default)]
 struct Counts(Vec<(String, usize)>);
 
@@ -197,6 +212,12 @@ impl Counts {
             }
         }
         self.add("record: acquisitions", acquired);
+        if let Some(shared) = shared(history) {
+            self.add(
+                "record: acquisitions and releases by a shared statement",
+                shared,
+            );
+        }
         self.add("record: takeovers after the end of a lease", overtaken);
         self.add("record: extensions", renewed);
         self.add("record: releases", released);

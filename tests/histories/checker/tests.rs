@@ -77,6 +77,7 @@ impl Story {
             acquired_at: at,
             expires_at,
             at,
+            transaction: None,
         };
         self.0.log.push(("x".to_owned(), Entry::Change(change)));
     }
