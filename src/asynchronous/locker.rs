@@ -54,10 +54,9 @@ use crate::work::AsyncWork;
 /// ```
 ///
 /// Poll a future of a `Locker`, or drop it. A future that is kept and not polled may keep its place in the queue, a
-/// connection of the pool, and a lock until its ttl is over. For a quarter of a second it may also hold up others who
-/// acquire or release at the same moment. This happens in `tokio::select!` with `&mut future`, while
-/// the code of another branch runs. If that code takes a connection of the same pool, and the pool has no other, neither
-/// goes on.
+/// connection of the pool, and a lock until its ttl is over. Others who acquire or release at the same moment may be
+/// served more slowly. This happens in `tokio::select!` with `&mut future`, while the code of another branch runs. If that
+/// code takes a connection of the same pool, and the pool has no other, neither goes on.
 pub type Locker<P> = locker::Locker<AsyncPool<P>>;
 
 /// On a pool of async connections.

@@ -137,15 +137,20 @@ impl<P: Pool> Try<P> {
             lock: lock.clone(),
             token: self.token.clone(),
             observer: self.locker.settings.observer.clone(),
+            since: Moment::now(),
         })
     }
 
-    /// In the background looks for the leases that these tries acquired, and gives them back.
+    /// In the background looks for the leases that these tries acquired, and gives them back. Few at a time, so that all
+    /// looks fit into the timeout of a release.
     fn give_back_unseen(tries: &[&Self]) {
+        const MOST: usize = 32;
         let unseen: Vec<Unseen> = tries.iter().flat_map(|it| it.unseen()).collect();
-        if let (false, Some(first)) = (unseen.is_empty(), tries.first()) {
-            let chore = Chore::ReleaseUnseen(unseen, first.locker.settings.release);
-            first.locker.keeper.later(chore);
+        for few in unseen.chunks(MOST) {
+            let Locker {
+                keeper, settings, ..
+            } = &tries[0].locker;
+            keeper.later(Chore::ReleaseUnseen(few.to_vec(), settings.release));
         }
     }
 

@@ -19,7 +19,7 @@ use crate::wait::jittered;
 pub(crate) enum Chore {
     /// A guard was dropped.
     Release(Arc<HeldLease>, Release),
-    /// A request was cancelled before its answer came.
+    /// Requests were cancelled before their answers came.
     ReleaseUnseen(Vec<Unseen>, Release),
 }
 
@@ -29,6 +29,18 @@ pub(crate) struct Unseen {
     pub(crate) lock: Lock,
     pub(crate) token: Token,
     pub(crate) observer: Observer,
+    pub(crate) since: Moment,
+}
+
+impl Unseen {
+    fn may_be_held(&self) -> bool {
+        Moment::now().since(self.since) < self.lock.ttl
+    }
+
+    fn not_released(&self, error: &Error) {
+        let event = EventKind::NotReleased { error };
+        self.observer.tell(&self.lock, None, event);
+    }
 }
 
 impl Chore {
@@ -42,15 +54,24 @@ impl Chore {
                 let outcome = insist::<R, _>(how, held.lease().lock.ttl, ask).await;
                 tell_given_back(&held, queues, &outcome);
             }
-            Self::ReleaseUnseen(unseen, how) => {
+            Self::ReleaseUnseen(mut unseen, how) => {
+                unseen.retain(Unseen::may_be_held);
                 let ttl = unseen.iter().map(|it| it.lock.ttl).max();
                 let ask = || database.release_unseen(unseen.clone(), how);
-                let outcome = insist::<R, _>(how, ttl.unwrap_or_default(), ask).await;
-                for Unseen { lock, observer, .. } in &unseen {
-                    if let Err(error) = &outcome {
-                        observer.tell(lock, None, EventKind::NotReleased { error });
+                match insist::<R, _>(how, ttl.unwrap_or_default(), ask).await {
+                    Ok(refused) => {
+                        for (lease, error) in &refused {
+                            lease.not_released(error);
+                        }
                     }
-                    queues.released(lock);
+                    Err(error) => {
+                        for lease in &unseen {
+                            lease.not_released(&error);
+                        }
+                    }
+                }
+                for lease in &unseen {
+                    queues.released(&lease.lock);
                 }
             }
         }

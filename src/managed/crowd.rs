@@ -3,8 +3,8 @@
 //! - A request goes alone, and at once, while fewer than [`MOST_FLIGHTS`] are under way. So a few tasks or threads are served
 //!   as if there was no crowd.
 //! - Any other request takes a seat. The end of a flight takes those along who have a seat, in the next flight. Since a
-//!   flight had many passengers and left nobody behind, and as long as somebody waits, there is one flight at a time: few
-//!   full flights cost less than many with few passengers.
+//!   flight had many passengers, and as long as somebody waits, there is one flight at a time: few full flights cost less
+//!   than many with few passengers. This ends when a flight leaves somebody behind who cannot go with its passengers.
 //! - A flight may hang, or be polled by nobody. If somebody waits, and no flight has begun for [`PATIENCE`], those that are
 //!   under way count no more.
 //! - A flight waits for no row. It answers each passenger, or sends the passenger on: then that request goes alone. If the
@@ -212,9 +212,9 @@ impl<A: Ask> State<A> {
             return None;
         }
         let passengers = self.those_who_go_together();
-        if passengers.len() >= MOST_FLIGHTS && self.waiting.is_empty() {
-            self.is_crowded = true;
-        }
+        let all_go_together = self.waiting.is_empty() || passengers.len() == MOST_SEATS;
+        self.is_crowded |= passengers.len() >= MOST_FLIGHTS;
+        self.is_crowded &= all_go_together;
         Some((self.begin(), passengers))
     }
 

@@ -13,7 +13,7 @@ use super::request::{always, no_answer, on_connection};
 use crate::answer::Outcome;
 use crate::clock::Moment;
 use crate::dialect::Sql;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::locker::Locker;
@@ -66,14 +66,14 @@ impl Release {
     }
 
     /// Releases the leases of requests whose answer never came. A request may still be on its way, so this looks for its
-    /// lease more than once.
+    /// lease more than once. Returns the releases that the database refused.
     pub(crate) async fn unseen<E: Executor>(
         self,
         executor: &mut E,
         unseen: &[Unseen],
-    ) -> Result<()> {
+    ) -> Result<Vec<(Unseen, Error)>> {
         const LOOKS: [u64; 4] = [0, 30, 100, 300];
-        let (mut missing, mut refused) = (unseen.to_vec(), None);
+        let (mut missing, mut refused) = (unseen.to_vec(), Vec::new());
         for pause in LOOKS {
             if missing.is_empty() {
                 break;
@@ -84,11 +84,11 @@ impl Release {
                     Ok(true) => {}
                     Ok(false) => missing.push(lease),
                     Err(error) if error.is_connection() => return Err(error),
-                    Err(error) => refused = Some(error),
+                    Err(error) => refused.push((lease, error)),
                 }
             }
         }
-        refused.map_or(Ok(()), Err)
+        Ok(refused)
     }
 
     /// Releases a lease if there is one.

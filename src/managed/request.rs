@@ -91,8 +91,12 @@ pub(crate) trait Database: Send + Sync {
 
     fn release(&self, lease: Lease, how: Release) -> Boxed<'static, Result<Outcome>>;
 
-    /// Releases what requests acquired whose answers never came.
-    fn release_unseen(&self, unseen: Vec<Unseen>, how: Release) -> Boxed<'static, Result<()>>;
+    /// Releases what requests acquired whose answers never came. Returns the releases that the database refused.
+    fn release_unseen(
+        &self,
+        unseen: Vec<Unseen>,
+        how: Release,
+    ) -> Boxed<'static, Result<Vec<(Unseen, Error)>>>;
 }
 
 impl<P: Pool> Database for P {
@@ -115,7 +119,11 @@ impl<P: Pool> Database for P {
         ))
     }
 
-    fn release_unseen(&self, unseen: Vec<Unseen>, how: Release) -> Boxed<'static, Result<()>> {
+    fn release_unseen(
+        &self,
+        unseen: Vec<Unseen>,
+        how: Release,
+    ) -> Boxed<'static, Result<Vec<(Unseen, Error)>>> {
         let request = async move |executor: &mut P::Executor| how.unseen(executor, &unseen).await;
         Box::pin(on_connection(
             self.clone(),

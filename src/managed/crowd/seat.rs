@@ -79,8 +79,9 @@ impl<'c, A: Ask> Seated<'c, A> {
             let left = within.saturating_sub(Moment::now().since(began));
             match told {
                 Some(Told::Answer(answer)) => return answer,
-                Some(Told::Alone(ask)) => return ask.alone(left, None).await,
+                Some(Told::Alone(ask)) if !left.is_zero() => return ask.alone(left, None).await,
                 Some(Told::Lead(flight)) => flight.await,
+                Some(Told::Alone(_)) => return Err(self.overdue(within)),
                 None if left.is_zero() => return Err(self.overdue(within)),
                 None => {
                     let at_most = left.min(self.patience());

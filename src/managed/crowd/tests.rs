@@ -287,6 +287,26 @@ fn a_crowd_has_one_flight_at_a_time() {
     assert!(!locked(&place.crowd.state).is_crowded);
 }
 
+/// Those who cannot go together have several flights at a time, also after a crowd.
+#[test]
+fn a_hot_name_does_not_make_a_crowd() {
+    let (place, flights) = Place::new().full();
+    let crowd = place.sit(&["b", "c", "d", "e"]);
+    place.land(0..1);
+    place.database.asks(MOST_FLIGHTS, "b c d e");
+    let hot = place.sit(&["x", "x", "x"]);
+    place.land(1..MOST_FLIGHTS);
+    texts(flights);
+    place.database.reply("b c d e", Reply::Each);
+    texts(crowd);
+    become_true(|| locked(&place.crowd.state).flights == 3);
+    for _ in 0..3 {
+        become_true(|| locked(&place.database.answers).is_empty());
+        place.database.reply("x", Reply::Each);
+    }
+    assert_eq!(texts(hot), ["x", "x", "x"]);
+}
+
 #[test]
 fn if_the_database_did_nothing_each_goes_alone() {
     for reply in [Reply::Closed, Reply::Nothing] {
