@@ -14,8 +14,11 @@ pub mod data;
 pub mod embedding;
 pub mod expiry;
 pub mod fence;
+#[cfg(feature = "postgres")]
+pub mod flights;
 #[cfg(feature = "mysql")]
 mod found_rows;
+pub mod giving_up;
 pub mod guarded;
 pub mod handles;
 #[cfg(feature = "postgres")]

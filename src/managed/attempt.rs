@@ -141,19 +141,6 @@ impl<P: Pool> Try<P> {
         })
     }
 
-    /// In the background looks for the leases that these tries acquired, and gives them back. Few at a time, so that all
-    /// looks fit into the timeout of a release.
-    fn give_back_unseen(tries: &[&Self]) {
-        const MOST: usize = 32;
-        let unseen: Vec<Unseen> = tries.iter().flat_map(|it| it.unseen()).collect();
-        for few in unseen.chunks(MOST) {
-            let Locker {
-                keeper, settings, ..
-            } = &tries[0].locker;
-            keeper.later(Chore::ReleaseUnseen(few.to_vec(), settings.release));
-        }
-    }
-
     fn unclaimed(&self, leases: Vec<Lease>) -> Unclaimed<P> {
         let locker = self.locker.clone();
         Unclaimed { locker, leases }
@@ -229,8 +216,17 @@ impl<P: Pool> Ask for Try<P> {
         answer
     }
 
-    fn undo(asks: &[&Self]) {
-        Self::give_back_unseen(asks);
+    /// In the background looks for the leases that these tries acquired, and gives them back. Few at a time, so that all
+    /// looks fit into the timeout of a release.
+    fn undo(tries: &[&Self]) {
+        const MOST: usize = 32;
+        let unseen: Vec<Unseen> = tries.iter().flat_map(|it| it.unseen()).collect();
+        for few in unseen.chunks(MOST) {
+            let Locker {
+                keeper, settings, ..
+            } = &tries[0].locker;
+            keeper.later(Chore::ReleaseUnseen(few.to_vec(), settings.release));
+        }
     }
 
     fn anew(self) -> Result<Self> {
@@ -245,7 +241,7 @@ struct Unanswered<'t, P: Pool>(&'t Try<P>);
 
 impl<P: Pool> Drop for Unanswered<'_, P> {
     fn drop(&mut self) {
-        Try::give_back_unseen(&[self.0]);
+        Try::<P>::undo(&[self.0]);
     }
 }
 

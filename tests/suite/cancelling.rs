@@ -214,9 +214,6 @@ pub async fn after_a_dropped_transaction_the_connection_is_refused(world: &World
 /// A panic drops the work as well. (A thread's connection stays inside the transaction, as with Diesel's own transactions.
 /// The wrapper of an async SQLite connection cannot be used again after a panic.)
 pub async fn after_work_that_panics_the_connection_is_refused(world: &World) {
-    if world.is_blocking() || world.is_sqlite() {
-        return;
-    }
     let conn = Arc::new(Mutex::new(world.session().await));
     let mut lease = conn.lock().await.take(&world.lock("x")).await;
     let used = conn.clone();

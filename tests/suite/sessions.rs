@@ -47,9 +47,6 @@ fn assert_refused<T: std::fmt::Debug>(answer: Result<T>) {
 /// An extension that is not committed is no extension, so the guard is lost when its ttl is over. (Only MySQL and MariaDB
 /// have this setting.)
 pub async fn what_a_keeper_without_autocommit_extends_is_not_trusted(world: &World) {
-    if !world.is_mysql() {
-        return;
-    }
     let recorder = Recorder::default();
     let locks = world.locks_kept_without_autocommit().await;
     let locks = locks.observe(recorder.observer());

@@ -259,14 +259,12 @@ pub async fn whose_time_is_over_acquires_a_free_lock_before_the_first_of_its_que
     .await;
 }
 
-/// What happens within a time that a busy machine may exceed. It happens once in twenty times at least.
+/// What happens within a time that a busy machine may exceed for a while.
 async fn on_a_quick_machine(mut happens: impl AsyncFnMut() -> bool) {
-    for _ in 0..20 {
-        if happens().await {
-            return;
-        }
+    let began = Instant::now();
+    while !happens().await {
+        assert!(began.elapsed() < secs(200), "it never happened in time");
     }
-    panic!("it never happened in time");
 }
 
 /// Releases the lock, as if it had been held for a minute. So the lock is left to another process for two seconds.
@@ -299,7 +297,7 @@ pub async fn a_turn_lasts_a_second(world: &World) {
         let had_waited = recorder.count("waiting");
         guard.release().await.unwrap();
         let guard = locks.acquire(&lock, wait.clone()).await.unwrap();
-        let is_turn = began.elapsed() < ms(200) && recorder.count("waiting") == had_waited;
+        let is_turn = began.elapsed() < secs(1) && recorder.count("waiting") == had_waited;
         if !is_turn || mark(&mut *conn, &lock).await != NEWEST {
             guard.release().await.unwrap();
             return false;
