@@ -171,6 +171,22 @@ impl Place {
         (place, flights)
     }
 
+    /// The first flight has ended, and these go together in the next one.
+    fn crowd(names: &[&str]) -> (Self, Vec<Asked>, Vec<Asked>) {
+        let (place, flights) = Self::new().full();
+        let crowd = place.sit(names);
+        place.land(0..1);
+        place.database.asks(MOST_FLIGHTS, &names.join(" "));
+        (place, flights, crowd)
+    }
+
+    /// Ends all flights but the first, which has ended.
+    fn close(self, flights: Vec<Asked>) {
+        self.land(1..MOST_FLIGHTS);
+        texts(flights);
+        assert_eq!(locked(&self.crowd.state).flights, 0);
+    }
+
     fn ask(&self, name: &str) -> Asked {
         self.ask_within(name, Duration::from_secs(60))
     }
@@ -185,10 +201,12 @@ impl Place {
         spawn(move || crate::blocking::ready(crowd.ask(question)))
     }
 
-    /// As if no flight had begun for a long time.
+    /// As if no flight had begun for a long time. Whoever has just taken a seat may notice first.
     fn lose_patience(&self) {
+        let epoch = locked(&self.crowd.state).epoch;
         locked(&self.crowd.state).last_began = Moment::default();
-        assert_eq!(self.crowd.patience(), self.crowd.patience);
+        self.crowd.patience();
+        assert!(locked(&self.crowd.state).epoch > epoch);
     }
 
     /// Ends these flights of one caller each.
@@ -240,17 +258,12 @@ fn a_few_go_alone() {
 
 #[test]
 fn those_who_wait_go_together_when_a_flight_ends() {
-    let (place, flights) = Place::new().full();
-    let waiting = place.sit(&["b", "a1", "c"]);
-    place.land(0..1);
-    place.database.asks(MOST_FLIGHTS, "b a1 c");
+    let (place, flights, waiting) = Place::crowd(&["b", "a1", "c"]);
     place.database.reply("b a1 c", Reply::Each);
     place.database.asks(MOST_FLIGHTS + 1, "a1");
     place.database.reply("a1", Reply::Each);
     assert_eq!(texts(waiting), ["b", "alone a1", "c"]);
-    place.land(1..MOST_FLIGHTS);
-    texts(flights);
-    assert_eq!(locked(&place.crowd.state).flights, 0);
+    place.close(flights);
 }
 
 #[test]
@@ -263,17 +276,13 @@ fn two_with_one_name_go_one_after_the_other() {
     place.database.asks(MOST_FLIGHTS + 1, "b");
     place.database.reply("b", Reply::Each);
     assert_eq!(texts(waiting), ["b", "b", "c"]);
-    place.land(1..MOST_FLIGHTS);
-    texts(flights);
+    place.close(flights);
 }
 
 /// There is one flight at a time as long as somebody waits.
 #[test]
 fn a_crowd_has_one_flight_at_a_time() {
-    let (place, flights) = Place::new().full();
-    let crowd = place.sit(&["b", "c", "d", "e"]);
-    place.land(0..1);
-    place.database.asks(MOST_FLIGHTS, "b c d e");
+    let (place, flights, crowd) = Place::crowd(&["b", "c", "d", "e"]);
     let next = place.sit(&["g"]);
     place.land(1..MOST_FLIGHTS);
     texts(flights);
@@ -290,10 +299,7 @@ fn a_crowd_has_one_flight_at_a_time() {
 /// Those who cannot go together have several flights at a time, also after a crowd.
 #[test]
 fn a_hot_name_does_not_make_a_crowd() {
-    let (place, flights) = Place::new().full();
-    let crowd = place.sit(&["b", "c", "d", "e"]);
-    place.land(0..1);
-    place.database.asks(MOST_FLIGHTS, "b c d e");
+    let (place, flights, crowd) = Place::crowd(&["b", "c", "d", "e"]);
     let hot = place.sit(&["x", "x", "x"]);
     place.land(1..MOST_FLIGHTS);
     texts(flights);
@@ -310,50 +316,38 @@ fn a_hot_name_does_not_make_a_crowd() {
 #[test]
 fn if_the_database_did_nothing_each_goes_alone() {
     for reply in [Reply::Closed, Reply::Nothing] {
-        let (place, flights) = Place::new().full();
-        let waiting = place.sit(&["b", "c"]);
-        place.land(0..1);
-        place.database.asks(MOST_FLIGHTS, "b c");
+        let (place, flights, waiting) = Place::crowd(&["b", "c"]);
         place.database.reply("b", Reply::Each);
         place.database.reply("c", Reply::Each);
         place.database.reply("b c", reply);
         assert_eq!(texts(waiting), ["alone b", "alone c"]);
-        place.land(1..MOST_FLIGHTS);
-        texts(flights);
+        place.close(flights);
     }
 }
 
 #[test]
 fn if_nobody_knows_what_the_database_did_each_is_told() {
-    let (place, flights) = Place::new().full();
-    let waiting = place.sit(&["b", "c"]);
-    place.land(0..1);
-    place.database.asks(MOST_FLIGHTS, "b c");
+    let (place, flights, waiting) = Place::crowd(&["b", "c"]);
     place.database.reply("undo b c", Reply::Nothing);
     place.database.reply("b c", Reply::Broken);
     for answer in answers(waiting) {
         assert!(matches!(answer, Err(Error::BrokenConnection)), "{answer:?}");
     }
     assert_eq!(place.database.asked()[MOST_FLIGHTS + 1], "undo b c");
-    place.land(1..MOST_FLIGHTS);
-    texts(flights);
+    place.close(flights);
 }
 
 /// The database may have refused the statement because of one of them.
 #[test]
 fn if_the_database_refuses_the_statement_each_goes_alone() {
-    let (place, flights) = Place::new().full();
-    let waiting = place.sit(&["b", "c"]);
-    place.land(0..1);
-    place.database.asks(MOST_FLIGHTS, "b c");
+    let (place, flights, waiting) = Place::crowd(&["b", "c"]);
     place.database.reply("undo b c", Reply::Nothing);
     place.database.reply("b", Reply::Each);
     place.database.reply("c", Reply::Each);
     place.database.reply("b c", Reply::Refused);
     assert_eq!(texts(waiting), ["alone b", "alone c"]);
     assert_eq!(place.database.asked()[MOST_FLIGHTS + 1], "undo b c");
-    place.land(1..MOST_FLIGHTS);
-    texts(flights);
+    place.close(flights);
 }
 
 /// Those who cannot go together do not wait for each other.
