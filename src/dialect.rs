@@ -78,8 +78,9 @@ pub trait Sql: Backend + Binding + Send + 'static {
     /// Whether the database can notify waiters of a release.
     const NOTIFIES: bool;
 
-    /// Whether one statement can acquire or release for several callers, and each gets an answer of its own.
-    const SERVES_CROWDS: bool;
+    /// From how many on several callers gain from one statement that acquires, or releases, for all of them. So many go alone at
+    /// the same time. [`usize::MAX`] where they never gain.
+    const CROWD: usize;
 
     /// Whether a statement can commit without waiting for the disk.
     const ASYNC_COMMIT: bool;
@@ -133,6 +134,8 @@ pub enum Operation {
     AcquireEach,
     CreateAll,
     LookAll,
+    /// Looks which of several locks their callers have acquired, and who holds the others.
+    LookEach,
     Renew,
     Look,
     LookOutside,

@@ -29,7 +29,7 @@ mod setup;
 mod winning;
 
 pub(crate) use acquiring::{acquire, token_for, too_late, try_acquire, try_hold, try_in_turn};
-pub(crate) use crowd::{release_each, try_each};
+pub(crate) use crowd::{is_released_with_others, release_each, try_each};
 pub(crate) use executor::{Executor, Transactions};
 pub(crate) use holding::{
     Extension, extend, extend_for, pin, release, release_async, retire, set_data, status, try_pin,

@@ -165,6 +165,18 @@ impl Statement {
             .with(Value::Batch, Batch::of_tries(tries))
     }
 
+    /// Acquires those of these locks that are free, with this fence. MySQL and MariaDB.
+    pub(crate) fn acquire_each_with(tries: &[(Lock, Token)], next_fence: i64) -> Self {
+        Self::acquire_each(tries)
+            .with(Value::NextFence, next_fence)
+            .with(Value::Limit, count(tries))
+    }
+
+    /// Reads the rows of these locks, and whether their tokens hold them. MySQL and MariaDB.
+    pub(crate) fn look_each(tries: &[(Lock, Token)]) -> Self {
+        Self::on(Operation::LookEach, &tries[0].0.table).with(Value::Batch, Batch::of_tries(tries))
+    }
+
     /// Reads the rows of a set; on MySQL and MariaDB also the session. Not PostgreSQL.
     pub(crate) fn look_all(set: &LockSet, token: &Token, inside: bool) -> Self {
         Self::looking(Operation::LookAll, set.prototype(), Some(token.clone()))
@@ -275,7 +287,7 @@ impl Statement {
         Self::of_lease(Operation::ReleaseAsync, lease)
     }
 
-    /// Releases each of these leases, whose locks are in one table. PostgreSQL.
+    /// Releases each of these leases, whose locks are in one table; on MySQL and MariaDB all of them, or none. Not SQLite.
     pub(crate) fn release_each(leases: &[&Lease], durable: bool) -> Self {
         let operation = if durable {
             Operation::ReleaseEach

@@ -247,6 +247,7 @@ conformance! {
     sessions:
         a_connection_inside_a_transaction_is_refused,
         a_connection_without_autocommit_is_refused,
+        a_crowd_without_autocommit_is_refused in mysql,
         what_a_keeper_without_autocommit_extends_is_not_trusted in mysql;
     sets:
         all_locks_of_a_set_or_none,
@@ -385,13 +386,15 @@ conformance! {
         a_counter_that_only_holders_raise_is_exact;
     crowd:
         in_a_crowd_each_gets_its_own_answer,
-        in_a_crowd_a_lost_lease_is_lost;
+        in_a_crowd_a_lost_lease_is_lost,
+        in_a_crowd_an_expired_lease_is_released_late;
     flights:
-        a_crowd_shares_its_statements in postgres,
+        a_crowd_shares_its_statements in servers,
         a_durable_release_waits_for_the_disk_in_a_crowd in postgres,
-        a_crowd_waits_for_no_row in postgres,
-        one_who_is_refused_is_refused_alone in postgres,
-        a_shared_answer_that_comes_after_the_ttl_is_no_acquisition in postgres;
+        a_crowd_waits_for_no_row in servers,
+        a_release_in_a_crowd_takes_a_mark_along in mysql,
+        one_who_is_refused_is_refused_alone in servers,
+        a_shared_answer_that_comes_after_the_ttl_is_no_acquisition in servers;
     giving_up:
         who_gives_up_in_a_crowd_leaves_nothing_held in tasks,
         a_release_that_gives_up_in_a_crowd_goes_on in tasks,

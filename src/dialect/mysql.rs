@@ -55,7 +55,7 @@ impl Sql for Mysql {
     const KEEPS_BEATS: bool = true;
     const LEAVES_ANSWERS_UNREAD: bool = true;
     const NOTIFIES: bool = false;
-    const SERVES_CROWDS: bool = false;
+    const CROWD: usize = 8;
     const ASYNC_COMMIT: bool = false;
     const NUMBERED_PLACEHOLDERS: bool = false;
     const QUOTE: &str = "`";
@@ -77,6 +77,7 @@ impl Sql for Mysql {
             Operation::Acquire | Operation::AcquireAgain => ACQUIRE,
             Operation::AcquireAfter => ACQUIRE_AFTER,
             Operation::AcquireAll => ACQUIRE_ALL,
+            Operation::AcquireEach => ACQUIRE_EACH,
             Operation::CreateBeat => CREATE_BEAT,
             Operation::Create => CREATE,
             Operation::Peek => PEEK,
@@ -88,6 +89,7 @@ impl Sql for Mysql {
             Operation::LookOutside => LOOK_OUTSIDE,
             Operation::LookToAcquire => LOOK_TO_ACQUIRE,
             Operation::LookAll => LOOK_ALL,
+            Operation::LookEach => LOOK_EACH,
             Operation::Session => SESSION,
             Operation::Snapshot => SNAPSHOT,
             Operation::Facts => FACTS,
@@ -101,6 +103,7 @@ impl Sql for Mysql {
             Operation::Retire => RETIRE,
             Operation::Release => RELEASE,
             Operation::ReleaseWaiting => RELEASE_WAITING,
+            Operation::ReleaseEach => RELEASE_EACH,
             Operation::Mark => MARK,
             Operation::MarkBeat => MARK_BEAT,
             Operation::SetData => SET_DATA,
@@ -141,10 +144,15 @@ macro_rules! end_or_release {
 /// What a look reads of a row.
 macro_rules! seen {
     () => {
+        seen!("{token}")
+    };
+    ($token:literal) => {
         concat!(
             "l.name, l.owner, l.fence, l.acquired_at,\n",
             end_or_release!(),
-            ", b.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = {token} THEN 2 ELSE 1 END"
+            ", b.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = ",
+            $token,
+            " THEN 2 ELSE 1 END"
         )
     };
 }
@@ -249,7 +257,7 @@ VALUES ({name}, {token}, {owner}, {now}, {now}, {now} + {time})";
 /// row. MariaDB, where a skipping subquery would cost more than the rest of the statement, refuses with 1205. Nothing is
 /// done inside a transaction, as far as the server can tell: 1205 could cost that transaction, and its row lock would stay.
 macro_rules! update_alone {
-    ($set:literal, $condition:literal) => {
+    ($set:literal, $condition:expr) => {
         concat!(
             "/*M!100600 SET STATEMENT innodb_lock_wait_timeout = 0 FOR */ UPDATE {locks} l FORCE INDEX (PRIMARY)\nSET ",
             $set,
@@ -262,12 +270,17 @@ AND ",
     };
 }
 
-/// The first statement of a try. A row with a mark is left to `ACQUIRE_AFTER`. A proposed fence is accepted up to a second
-/// before and after the server's clock.
+/// Whether the row names no holder, and the proposed fence is accepted: up to a second before and after the server's clock.
+macro_rules! is_free {
+    () => {
+        "l.token IS NULL AND l.fence < {next_fence} AND {next_fence} BETWEEN {now} - 1000000 AND {now} + 1000000"
+    };
+}
+
+/// The first statement of a try. A row with a mark is left to `ACQUIRE_AFTER`.
 const ACQUIRE: &str = update_alone!(
     "l.token = {token}, l.fence = {next_fence}, l.owner = {owner}, l.acquired_at = {now}, l.expires_at = {now} + {time}",
-    "l.token IS NULL AND l.wanted_since IS NULL AND l.fence < {next_fence}
-AND {next_fence} BETWEEN {now} - 1000000 AND {now} + 1000000"
+    concat!(is_free!(), " AND l.wanted_since IS NULL")
 );
 
 /// The mark of a process that has waited longer is cleared: that process did not come. The beat is written, too, so that
@@ -287,17 +300,41 @@ l.wanted_since = CASE WHEN l.wanted_since > {since} THEN l.wanted_since END,
 b.fence = {next_fence}, b.expires_at = {now} + {time}, b.data = COALESCE({data}, b.data)"
 );
 
-/// Acquires all released locks of a set, or none: the rows are locked, and counted, before one is written. The fence is
-/// proposed as it is for `ACQUIRE`.
-const ACQUIRE_ALL: &str = "\
-UPDATE (SELECT t.name FROM (SELECT f.name, COUNT(*) OVER () AS found FROM (
+/// Locks the rows of several locks, and skips those that another transaction has locked. It locks none inside a transaction,
+/// as far as the server can tell.
+macro_rules! locked {
+    () => {
+        "
+AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT {limit} FOR UPDATE /*!80000 OF l */ SKIP LOCKED"
+    };
+}
+
+/// The beginning of an UPDATE of all these identities, or of none: their rows are locked, and counted, before one is written.
+macro_rules! update_all {
+    ($names:expr) => {
+        concat!(
+            "UPDATE (SELECT t.name FROM (SELECT f.name, COUNT(*) OVER () AS found FROM (\n",
+            $names,
+            locked!(),
+            ") f) t WHERE t.found = {limit}) them
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = them.name\n"
+        )
+    };
+}
+
+/// Acquires all released locks of a set, or none. The fence is proposed as it is for `ACQUIRE`.
+const ACQUIRE_ALL: &str = concat!(
+    update_all!(concat!(
+        "\
 SELECT l.name FROM JSON_TABLE({names}, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) asked
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
-WHERE l.token IS NULL AND l.fence < {next_fence} AND {next_fence} BETWEEN {now} - 1000000 AND {now} + 1000000
-AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT {limit} FOR UPDATE /*!80000 OF l */ SKIP LOCKED) f) t WHERE t.found = {limit}) free
-STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
+WHERE ",
+        is_free!()
+    )),
+    "\
 SET l.token = {token}, l.fence = {next_fence}, l.owner = {owner}, l.acquired_at = {now}, l.expires_at = {now} + {time},
-l.wanted_since = NULL";
+l.wanted_since = NULL"
+);
 
 /// Extends rows that were found under a row lock. The holder's own pins are not in the way, and nothing is waited for.
 /// Assignments to several tables have no order, so the new end is computed where the rows are found. MySQL refuses to lock
@@ -471,15 +508,26 @@ const RETIRE: &str = update_beat!(
 /// The end is moved on by a microsecond. It counts for nothing unless the fence is the lease's.
 const SET_DATA: &str = update_beat!("b.data = {data}, b.expires_at = b.expires_at + 1");
 
-/// The rows of the leases of a batch. The decisive comparisons name their collation. So names are compared exactly and
-/// by the primary key, whatever collation the server gives to a column of `JSON_TABLE`.
+/// One row for each lease of a batch, or for each of its tries. A try names its owner in place of the fence. The decisive
+/// comparisons name their collation. So names are compared exactly and by the primary key, whatever collation the server
+/// gives to a column of `JSON_TABLE`.
 macro_rules! asked {
     () => {
-        "\
+        asked!("fence BIGINT")
+    };
+    ($third:literal) => {
+        concat!(
+            "\
 FROM JSON_TABLE({batch}, '$[*]' COLUMNS (
 name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
-fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
+",
+            $third,
+            " PATH '$[2]', time BIGINT PATH '$[3]')) asked
 STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin"
+        )
+    };
+    (tries) => {
+        asked!("owner VARCHAR(255) CHARACTER SET utf8mb4")
     };
 }
 
@@ -488,6 +536,41 @@ macro_rules! mine {
         "\nWHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence"
     };
 }
+
+/// Acquires those of the locks that are free and have no mark. The fence is proposed as it is for `ACQUIRE`.
+const ACQUIRE_EACH: &str = concat!(
+    "UPDATE (SELECT l.name, asked.token, asked.owner, asked.time ",
+    asked!(tries),
+    "\nWHERE ",
+    is_free!(),
+    " AND l.wanted_since IS NULL",
+    locked!(),
+    ") free
+STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET l.token = free.token, l.fence = {next_fence}, l.owner = free.owner, l.acquired_at = {now}, l.expires_at = {now} + free.time"
+);
+
+/// Inside a transaction, as far as the server can tell, it reads no row: what it saw there might be old, or not be committed.
+const LOOK_EACH: &str = concat!(
+    "SELECT {now}, CAST(NULL AS SIGNED), 0, ",
+    seen!("asked.token COLLATE utf8mb4_bin"),
+    "\n",
+    asked!(tries),
+    " AND @@autocommit /*M! AND NOT @@in_transaction */\n",
+    beside!()
+);
+
+/// Releases all of these leases before the ends that they got at their acquisitions, or none. What `RELEASE` leaves to
+/// another statement, this leaves, too.
+const RELEASE_EACH: &str = concat!(
+    update_all!(concat!(
+        "SELECT l.name ",
+        asked!(),
+        mine!(),
+        " AND l.expires_at > {now}"
+    )),
+    "SET l.token = NULL, l.expires_at = {now}"
+);
 
 /// The statement does nothing inside a transaction, as far as the server can tell: nothing would be committed.
 ///

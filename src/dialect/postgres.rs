@@ -47,7 +47,7 @@ impl Sql for Pg {
     const KEEPS_BEATS: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = true;
-    const SERVES_CROWDS: bool = true;
+    const CROWD: usize = 3;
     const ASYNC_COMMIT: bool = true;
     const NUMBERED_PLACEHOLDERS: bool = true;
     const QUOTE: &str = "\"";

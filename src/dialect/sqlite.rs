@@ -32,7 +32,7 @@ impl Sql for Sqlite {
     const KEEPS_BEATS: bool = false;
     const LEAVES_ANSWERS_UNREAD: bool = false;
     const NOTIFIES: bool = false;
-    const SERVES_CROWDS: bool = false;
+    const CROWD: usize = usize::MAX;
     const ASYNC_COMMIT: bool = false;
     const NUMBERED_PLACEHOLDERS: bool = false;
     const QUOTE: &str = "`";

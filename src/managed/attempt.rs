@@ -15,7 +15,6 @@ use super::pool::Pool;
 use super::request::is_inside_transaction;
 use crate::answer::Attempt;
 use crate::clock::Moment;
-use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::lease::Lease;
@@ -121,8 +120,7 @@ impl<P: Pool> Try<P> {
     /// Whether the try can be made in one statement with others.
     fn fits_a_crowd(&self) -> bool {
         let lock = self.lock();
-        <P::Executor as Executor>::Backend::SERVES_CROWDS
-            && matches!(self.wanted, Wanted::One(_))
+        matches!(self.wanted, Wanted::One(_))
             && lock.token.is_none()
             && lock.data.is_none()
             && !self.is_to_be_announced

@@ -1,13 +1,15 @@
 //! Requests that come at the same moment go to the database together, in one statement: in a flight.
 //!
-//! - A request goes alone, and at once, while fewer than [`MOST_FLIGHTS`] are under way. So a few tasks or threads are served
-//!   as if there was no crowd.
-//! - Any other request takes a seat. The end of a flight takes those along who have a seat, in the next flight. Since a
-//!   flight had many passengers, and as long as somebody waits, there is one flight at a time: few full flights cost less
-//!   than many with few passengers. This ends when a flight leaves somebody behind who cannot go with its passengers.
+//! - A request goes alone, and at once, while fewer than [`Ask::CROWD`] flights are under way. So a few tasks or threads are
+//!   served as if there was no crowd.
+//! - Any other request takes a seat. The end of a flight begins the next one, with the first who waits, and with all who go
+//!   with the first. If they are fewer than [`Ask::CROWD`], the first goes alone: few gain nothing from a shared statement.
+//! - While a crowd flies, and as long as somebody waits then, there is one flight at a time: few full flights cost less than
+//!   many with few passengers. The flights before it do not count: one of them may wait for a row. This ends when a flight
+//!   leaves somebody behind who cannot go with its passengers.
 //! - A flight may hang, or be polled by nobody. If somebody waits, and no flight has begun for [`PATIENCE`], those that are
 //!   under way count no more.
-//! - A flight waits for no row. It answers each passenger, or sends the passenger on: then that request goes alone. If the
+//! - A shared flight waits for no row. It answers each passenger, or sends the passenger on: then that request goes alone. If the
 //!   database refuses the statement, each goes alone. If nobody knows what the database did, each gets the error.
 //! - A passenger may give up at any time. The others do not notice, and what was acquired for that passenger is given back.
 
@@ -18,19 +20,19 @@ mod tests;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::locked;
 use super::pool::{Pool, Runtime};
 use crate::clock::Moment;
+use crate::dialect::Sql;
 use crate::error::Result;
 use crate::lock::Lock;
+use crate::protocol::Executor;
 pub(crate) use flight::Flight;
 use seat::{Passenger, Seat, Seated};
 
-/// A flight has one connection. More flights than this would take the pool from others, and gain little.
-const MOST_FLIGHTS: usize = 4;
 /// The most passengers of a flight.
 const MOST_SEATS: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -41,6 +43,9 @@ pub(crate) trait Ask: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
     /// Whether a flight is cancelled if all its passengers have given up.
     const ENDS_WITH_CALLER: bool;
+    /// How many requests are a crowd. So many go alone at the same time, each on its connection, and so many gain from one
+    /// statement for all of them: [`Sql::CROWD`].
+    const CROWD: usize = <<Self::Pool as Pool>::Executor as Executor>::Backend::CROWD;
 
     fn pool(&self) -> Self::Pool;
 
@@ -118,16 +123,18 @@ impl<A: Ask> Crowd<A> {
         }
     }
 
-    /// Begins flights while there is room for one and somebody waits. A flight may end before its beginning returns:
-    /// then this begins the next flight, too. If each end began the next flight itself, one inside of the other, the
-    /// stack might overflow.
-    fn begin_flights(self: &Arc<Self>) {
-        if std::mem::replace(&mut locked(&self.state).is_beginning, true) {
+    /// Begins flights while there is room for one and somebody waits. The first is begun before anybody else can take its
+    /// place. A flight may end before its beginning returns: then this begins the next flight, too. If each end began the
+    /// next flight itself, one inside of the other, the stack might overflow.
+    fn begin_flights(self: &Arc<Self>, mut state: MutexGuard<'_, State<A>>) {
+        if std::mem::replace(&mut state.is_beginning, true) {
             return;
         }
-        let next = || locked(&self.state).board();
-        while let Some((epoch, passengers)) = next() {
+        let mut next = state.board();
+        drop(state);
+        while let Some((epoch, passengers)) = next {
             Flight::new(self, epoch).take_off(passengers);
+            next = locked(&self.state).board();
         }
     }
 
@@ -142,8 +149,7 @@ impl<A: Ask> Crowd<A> {
             return rest;
         }
         state.abandon_flights();
-        drop(state);
-        self.begin_flights();
+        self.begin_flights(state);
         self.patience
     }
 
@@ -183,7 +189,7 @@ impl<A: Ask> Default for State<A> {
 
 impl<A: Ask> State<A> {
     fn is_full(&self) -> bool {
-        self.flights >= if self.is_crowded { 1 } else { MOST_FLIGHTS }
+        self.flights >= if self.is_crowded { 1 } else { A::CROWD }
     }
 
     fn begin(&mut self) -> u64 {
@@ -205,7 +211,7 @@ impl<A: Ask> State<A> {
         self.is_crowded = false;
     }
 
-    /// Begins a flight with those of the waiting who go together, if there are any and there is room for the flight.
+    /// Begins a flight, if somebody waits and there is room for the flight.
     fn board(&mut self) -> Option<(u64, Vec<Passenger<A>>)> {
         if self.is_full() || self.waiting.is_empty() {
             self.is_beginning = false;
@@ -213,18 +219,27 @@ impl<A: Ask> State<A> {
         }
         let passengers = self.those_who_go_together();
         let all_go_together = self.waiting.is_empty() || passengers.len() == MOST_SEATS;
-        self.is_crowded |= passengers.len() >= MOST_FLIGHTS;
-        self.is_crowded &= all_go_together;
+        let is_crowded = all_go_together && passengers.len() >= A::CROWD;
+        if is_crowded {
+            self.abandon_flights();
+        }
+        self.is_crowded = is_crowded;
         Some((self.begin(), passengers))
     }
 
+    /// The first who waits, and if they are a crowd, those who go with the first. The others wait on in their order.
     fn those_who_go_together(&mut self) -> Vec<Passenger<A>> {
-        let (mut aboard, mut names) = (Vec::<Passenger<A>>::new(), HashSet::new());
-        for passenger in std::mem::take(&mut self.waiting) {
-            if aboard.len() < MOST_SEATS
-                && passenger.goes_with(aboard.first().unwrap_or(&passenger))
-                && names.insert(hash(passenger.ask.lock().key()))
-            {
+        let (first, mut names) = (&self.waiting[0], HashSet::new());
+        let goes = |it: &Passenger<A>| {
+            names.len() < MOST_SEATS
+                && it.goes_with(first)
+                && names.insert(hash(it.ask.lock().key()))
+        };
+        let goes: Vec<bool> = self.waiting.iter().map(goes).collect();
+        let is_crowd = names.len() >= A::CROWD;
+        let mut aboard = Vec::new();
+        for (passenger, goes) in std::mem::take(&mut self.waiting).into_iter().zip(goes) {
+            if aboard.is_empty() || is_crowd && goes {
                 passenger.board();
                 aboard.push(passenger);
             } else {

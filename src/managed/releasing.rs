@@ -12,7 +12,6 @@ use super::queue::Queues;
 use super::request::{always, no_answer, on_connection};
 use crate::answer::Outcome;
 use crate::clock::Moment;
-use crate::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lock::Lock;
@@ -123,7 +122,7 @@ impl<P: Pool> GiveBack<P> {
 
     pub(crate) async fn send(self) -> Result<Outcome> {
         let is_due = self.how.until <= Moment::now();
-        if <P::Executor as Executor>::Backend::SERVES_CROWDS && is_due {
+        if is_due && protocol::is_released_with_others::<P::Executor>(&self.lease) {
             self.locker.releases.clone().ask(self).await
         } else {
             let within = self.within();

@@ -1,21 +1,19 @@
 //! One statement for several callers, each of whom gets an answer of its own. It waits for no row, and it is run outside a
 //! transaction.
 //!
-//! Nothing is answered to a caller whose lock needs a statement of its own: its row is marked or missing, or, for a release,
-//! the row is locked or the lease is lost.
-
-use std::collections::HashMap;
+//! Nothing is answered to a caller whose lock needs a statement of its own. A try needs one if its row is missing, locked or
+//! marked, and on MySQL and MariaDB also if the lock was to be taken over. A release needs one if its row is locked, or its
+//! lease is lost; on MySQL and MariaDB also if this is true of any other release in the statement.
 
 use super::executor::Executor;
 use super::looking::inspect;
 use super::winning::{Winning, Won};
 use crate::answer::{Attempt, Outcome};
 use crate::clock::Moment;
+use crate::dialect::Sql;
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
-use crate::row::LockRow;
-use crate::statement::Statement;
 use crate::token::Token;
 
 /// Tries once to acquire each of these locks, with a token that was never used before. The locks are in one table.
@@ -40,25 +38,22 @@ pub(crate) async fn try_each<E: Executor<Backend: Winning>>(
     Ok(tries.iter().zip(won).map(attempt).collect())
 }
 
-/// Releases each of these leases, whose locks are in one table.
-pub(crate) async fn release_each<E: Executor>(
+/// Whether a lease can be released in one statement with others. On MySQL and MariaDB, that statement leaves two things alone
+/// that may stand beside the holder's identity: an extension, and a mark that was made while the lease was pinned.
+pub(crate) fn is_released_with_others<E: Executor>(lease: &Lease) -> bool {
+    !E::Backend::KEEPS_BEATS || !lease.was_pinned && lease.has_reached_first_end() == Some(false)
+}
+
+/// Releases each of these leases, whose locks are in one table. If one of the releases is to wait for the disk, the
+/// statement waits.
+pub(crate) async fn release_each<E: Executor<Backend: Winning>>(
     executor: &mut E,
     leases: &[&Lease],
     durable: bool,
 ) -> Result<Vec<Option<Outcome>>> {
-    let statement = Statement::release_each(leases, durable);
-    let rows = executor.load(statement).await;
-    let rows = settled(executor, &leases[0].lock, rows).await?;
-    let outcome = |row: &LockRow| match row.session {
-        0 => Outcome::Done,
-        _ => Outcome::DoneLate,
-    };
-    let freed: HashMap<(&str, i64), Outcome> = rows
-        .iter()
-        .filter_map(|row| Some(((row.name.as_deref()?, row.fence?), outcome(row))))
-        .collect();
-    let freed = |lease: &&Lease| freed.get(&(lease.lock.key(), lease.fence)).copied();
-    Ok(leases.iter().map(freed).collect())
+    let durable = durable || !E::Backend::ASYNC_COMMIT;
+    let freed = E::Backend::free_each(executor, leases, durable).await;
+    settled(executor, &leases[0].lock, freed).await
 }
 
 /// The server tells an error before it lets go of the rows of the statement. It answers the next question afterwards. A

@@ -11,9 +11,11 @@ mod postgres;
 mod sqlite;
 
 use super::executor::Executor;
+use crate::answer::Outcome;
 use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::holder::Holder;
+use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::row::LockRow;
 use crate::set::LockSet;
@@ -38,6 +40,17 @@ pub trait Winning: Dialect {
         tries: &[(Lock, Token)],
     ) -> impl Future<Output = Result<Vec<Option<Won>>>> + Send {
         let _ = (executor, tries);
+        async { unreachable!("{} serves no crowds", Self::ENGINE) }
+    }
+
+    /// Releases each of these leases, outside a transaction. Their locks are in one table.
+    /// Answers nothing for a lease that has to be released alone.
+    fn free_each<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        leases: &[&Lease],
+        durable: bool,
+    ) -> impl Future<Output = Result<Vec<Option<Outcome>>>> + Send {
+        let _ = (executor, leases, durable);
         async { unreachable!("{} serves no crowds", Self::ENGINE) }
     }
 

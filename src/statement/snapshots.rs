@@ -52,14 +52,18 @@ fn examples(engine: &str) -> Vec<Statement> {
         all.push(Statement::release_async(&lease));
         all.push(Statement::want(&lock, lock.ttl));
         all.push(Statement::acquire_each(&[(lock.clone(), token())]));
-        all.push(Statement::release_each(&[&lease], true));
         all.push(Statement::release_each(&[&lease], false));
+    }
+    if engine != "sqlite" {
+        all.push(Statement::release_each(&[&lease], true));
     }
     if engine != "postgres" {
         all.push(Statement::acquire_after(&lock, Some(token()), 7, 8));
     }
     if engine == "mysql" {
         all.push(Statement::acquire_with(&lock, Some(token()), 8));
+        all.push(Statement::acquire_each_with(&[(lock.clone(), token())], 8));
+        all.push(Statement::look_each(&[(lock.clone(), token())]));
         all.push(Statement::create_beat(&lock, Some("text".to_owned())));
         all.push(Statement::keep_beat(&lease, lock.ttl));
         all.push(Statement::mark_beat(&lock, 7, 8));

@@ -31,7 +31,7 @@ pub struct Change {
     pub expires_at: Time,
     /// When the trigger wrote this.
     pub at: Time,
-    /// The number of the transaction, on PostgreSQL.
+    /// The number of the transaction, on PostgreSQL. On MySQL and MariaDB, when its statement began.
     pub transaction: Option<i64>,
 }
 
@@ -124,10 +124,10 @@ pub fn clock(engine: Engine) -> &'static str {
 /// Creates the table and the triggers.
 pub fn create(database: &Database) {
     let engine = database.engine;
-    let txid = if engine.is_postgres() {
-        "DEFAULT txid_current()"
-    } else {
-        ""
+    let txid = match engine.name() {
+        "postgres" => "DEFAULT txid_current()",
+        "sqlite" => "",
+        _ => "DEFAULT (CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED))",
     };
     let (sequence, triggers) = match engine.name() {
         "postgres" => (

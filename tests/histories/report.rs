@@ -146,8 +146,8 @@ const MUSTS: [(Act, Word); 21] = [
     (Act::Force, Word::Done),
 ];
 
-/// How many acquisitions and releases had their transaction in common with one of another name. `None` where the record does
-/// not know the transactions.
+/// How many acquisitions and releases had their statement in common with one of another name. `None` where the record does not
+/// know the statements.
 fn shared(history: &History) -> Option<usize> {
     let mut names: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
     for (name, view) in history.views() {

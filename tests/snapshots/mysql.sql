@@ -122,6 +122,18 @@ SET l.token = NULL, l.expires_at = LEAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01'
 WHERE b.name = l.name AND b.fence = l.fence FOR UPDATE SKIP LOCKED), l.expires_at))
 -- binds: ["invoices|42"]
 
+-- ReleaseEach
+UPDATE (SELECT t.name FROM (SELECT f.name, COUNT(*) OVER () AS found FROM (
+SELECT l.name FROM JSON_TABLE(?, '$[*]' COLUMNS (
+name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
+fence BIGINT PATH '$[2]', time BIGINT PATH '$[3]')) asked
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token = asked.token COLLATE utf8mb4_bin AND l.fence = asked.fence AND l.expires_at > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))
+AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) f) t WHERE t.found = ?) them
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = them.name
+SET l.token = NULL, l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))
+-- binds: [<leases>, 1, 1]
+
 -- AcquireAfter
 UPDATE (SELECT l.name FROM (SELECT l.name, l.token, l.fence, l.expires_at FROM `diesel_locks` l FORCE INDEX (PRIMARY)
 WHERE l.name = ? AND l.fence = ? LIMIT 1 FOR UPDATE SKIP LOCKED) l
@@ -139,9 +151,29 @@ b.fence = ?, b.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTA
 SET l.token = ?, l.fence = ?, l.owner = ?, l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?
 WHERE l.name = /*!80000 (SELECT f.name FROM (SELECT l.name FROM `diesel_locks` l FORCE INDEX (PRIMARY) WHERE l.name = */
 IF(@@autocommit /*M! AND NOT @@in_transaction */, ?, NULL) /*!80000 LIMIT 1 FOR UPDATE SKIP LOCKED) f) */
-AND l.token IS NULL AND l.wanted_since IS NULL AND l.fence < ?
-AND ? BETWEEN TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 1000000 AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 1000000
+AND l.token IS NULL AND l.fence < ? AND ? BETWEEN TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 1000000 AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 1000000 AND l.wanted_since IS NULL
 -- binds: [Some(<token>), 8, "web-1", 30000000, "invoices|42", 8, 8]
+
+-- AcquireEach
+UPDATE (SELECT l.name, asked.token, asked.owner, asked.time FROM JSON_TABLE(?, '$[*]' COLUMNS (
+name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
+owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[2]', time BIGINT PATH '$[3]')) asked
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
+WHERE l.token IS NULL AND l.fence < ? AND ? BETWEEN TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 1000000 AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 1000000 AND l.wanted_since IS NULL
+AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) free
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
+SET l.token = free.token, l.fence = ?, l.owner = free.owner, l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + free.time
+-- binds: [<leases>, 8, 8, 1, 8]
+
+-- LookEach
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), CAST(NULL AS SIGNED), 0, l.name, l.owner, l.fence, l.acquired_at,
+IF(l.token IS NOT NULL AND b.fence = l.fence, b.expires_at, l.expires_at), b.data, CASE WHEN l.token IS NULL THEN 0 WHEN l.token = asked.token COLLATE utf8mb4_bin THEN 2 ELSE 1 END
+FROM JSON_TABLE(?, '$[*]' COLUMNS (
+name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[0]', token VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[1]',
+owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[2]', time BIGINT PATH '$[3]')) asked
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin AND @@autocommit /*M! AND NOT @@in_transaction */
+LEFT JOIN `diesel_locks_beats` b FORCE INDEX (PRIMARY) ON b.name = l.name
+-- binds: [<leases>]
 
 -- CreateBeat
 INSERT INTO `diesel_locks_beats` (name, fence, expires_at, data) VALUES (?, 0, 0, ?)
@@ -255,8 +287,8 @@ UPDATE (SELECT t.name FROM (SELECT f.name, COUNT(*) OVER () AS found FROM (
 SELECT l.name FROM JSON_TABLE(?, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) asked
 STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = asked.name COLLATE utf8mb4_bin
 WHERE l.token IS NULL AND l.fence < ? AND ? BETWEEN TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 1000000 AND TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 1000000
-AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) f) t WHERE t.found = ?) free
-STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = free.name
+AND @@autocommit /*M! AND NOT @@in_transaction */ LIMIT ? FOR UPDATE /*!80000 OF l */ SKIP LOCKED) f) t WHERE t.found = ?) them
+STRAIGHT_JOIN `diesel_locks` l FORCE INDEX (PRIMARY) ON l.name = them.name
 SET l.token = ?, l.fence = ?, l.owner = ?, l.acquired_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), l.expires_at = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + ?,
 l.wanted_since = NULL
 -- binds: ["[\"invoices|42\",\"invoices|43\"]", 8, 8, 2, 2, Some(<token>), 8, "web-1", 30000000]

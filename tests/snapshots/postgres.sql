@@ -180,13 +180,13 @@ FROM "diesel_locks" l WHERE (SELECT COUNT(*) FROM taken) < (SELECT COUNT(*) FROM
 AND l.name = ANY (ARRAY(SELECT name FROM asked)) AND NOT EXISTS (SELECT FROM taken WHERE taken.name = l.name)
 -- binds: [<leases>]
 
--- ReleaseEach
+-- ReleaseEachAsync
 WITH asked AS MATERIALIZED (
 SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
 FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
 mine AS MATERIALIZED (
 SELECT l.name FROM "diesel_locks" l JOIN asked ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
-WHERE l.name = ANY (ARRAY(SELECT name FROM asked))
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked)) AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
 FOR NO KEY UPDATE OF l SKIP LOCKED),
 freed AS (
 UPDATE "diesel_locks" l SET token = NULL,
@@ -198,13 +198,13 @@ RETURNING l.expires_at & 1 AS late, l.name, l.fence)
 SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint, NULL::bigint, late, name, NULL::text, fence, NULL::bigint, NULL::bigint, NULL::text, 0::bigint FROM freed
 -- binds: [<leases>]
 
--- ReleaseEachAsync
+-- ReleaseEach
 WITH asked AS MATERIALIZED (
 SELECT lease->>0 AS name, lease->>1 AS token, (lease->>2)::bigint AS fence, (lease->>3)::bigint AS time
 FROM pg_catalog.jsonb_array_elements($1::jsonb) AS lease),
 mine AS MATERIALIZED (
 SELECT l.name FROM "diesel_locks" l JOIN asked ON l.name = asked.name AND l.token = asked.token AND l.fence = asked.fence
-WHERE l.name = ANY (ARRAY(SELECT name FROM asked)) AND pg_catalog.set_config('synchronous_commit', 'off', true) = 'off'
+WHERE l.name = ANY (ARRAY(SELECT name FROM asked))
 FOR NO KEY UPDATE OF l SKIP LOCKED),
 freed AS (
 UPDATE "diesel_locks" l SET token = NULL,

@@ -2,6 +2,7 @@
 
 use diesel_locks::{Error, Released, Result};
 
+use super::crowd::{acquire_all, locks};
 use crate::managed::Managed;
 use crate::managed::recorder::Recorder;
 use crate::world::{World, secs, soon};
@@ -15,6 +16,32 @@ pub async fn a_connection_inside_a_transaction_is_refused(world: &World) {
 pub async fn a_connection_without_autocommit_is_refused(world: &World) {
     if world.is_mysql() {
         refused(world, &*world.locks_without_autocommit().await).await;
+    }
+}
+
+/// What is read in the transaction of such a connection may be old: nobody is told of the holder of an earlier time.
+pub async fn a_crowd_without_autocommit_is_refused(world: &World) {
+    let locker = world.locks_without_autocommit().await;
+    let mut other = world.session().await;
+    for _ in 0..3 {
+        let mut leases = Vec::new();
+        for lock in locks(world) {
+            let lease = other.take(&lock).await;
+            other.forget_holder(&lease).await;
+            leases.push(lease);
+        }
+        for answer in acquire_all(&*locker, locks(world)).await {
+            assert!(answer.is_err(), "{answer:?}");
+        }
+        for lease in leases {
+            assert_eq!(other.release(&lease).await.unwrap(), Released::InTime);
+        }
+        for answer in acquire_all(&*locker, locks(world)).await {
+            assert_refused(answer);
+        }
+        for lock in locks(world) {
+            assert!(!other.is_held(&lock).await.unwrap());
+        }
     }
 }
 

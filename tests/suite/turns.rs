@@ -156,7 +156,7 @@ async fn set_mark(conn: &mut dyn Session, lock: &Lock, since: i64) {
 }
 
 /// The mark in the row; 0 if there is none.
-async fn mark(conn: &mut dyn Session, lock: &Lock) -> i64 {
+pub(super) async fn mark(conn: &mut dyn Session, lock: &Lock) -> i64 {
     let (column, name) = ("COALESCE(wanted_since, 0)", lock.key());
     let sql = format!("SELECT {column} AS number FROM diesel_locks WHERE name = '{name}'");
     conn.number(&sql).await.unwrap()

@@ -213,7 +213,7 @@ where
 {
     Pool::builder()
         .max_size(host.connections)
-        .min_idle(Some(0))
+        .min_idle(Some(1)) // with none, nobody replaces a broken connection for those who wait already
         .connection_customizer(Box::new(SetUp(host.clone())))
         .build(ConnectionManager::<C>::new(&host.url))
         .expect("a pool")

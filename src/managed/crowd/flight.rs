@@ -1,4 +1,4 @@
-//! A flight: one statement on one connection, for one caller or for several.
+//! A flight: one request on one connection, for one caller or for several.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,16 @@ impl<A: Ask> Flight<A> {
         Self { crowd, epoch }
     }
 
+    pub(super) fn take_off(self, mut passengers: Vec<Passenger<A>>) {
+        if passengers.len() > 1 {
+            self.share(passengers);
+        } else if let Some(passenger) = passengers.pop() {
+            passenger.go_alone(Some(self));
+        }
+    }
+
     /// Tasks fly by themselves. Of threads, the first passenger's flies.
-    pub(super) fn take_off(self, passengers: Vec<Passenger<A>>) {
+    fn share(self, passengers: Vec<Passenger<A>>) {
         let first = &passengers[0];
         let (runtime, leader) = (first.runtime.clone(), first.seat());
         let aboard = Aboard {
@@ -45,8 +53,9 @@ impl<A: Ask> Flight<A> {
 
 impl<A: Ask> Drop for Flight<A> {
     fn drop(&mut self) {
-        locked(&self.crowd.state).land(self.epoch);
-        self.crowd.begin_flights();
+        let mut state = locked(&self.crowd.state);
+        state.land(self.epoch);
+        self.crowd.begin_flights(state);
     }
 }
 
@@ -108,7 +117,7 @@ impl<A: Ask> Aboard<A> {
         for (passenger, answer) in self.passengers.drain(..).zip(answers) {
             match answer {
                 Some(answer) => passenger.answer(answer),
-                None => passenger.go_alone(),
+                None => passenger.go_alone(None),
             }
         }
     }
@@ -122,7 +131,7 @@ impl<A: Ask> Aboard<A> {
         }
         for passenger in self.passengers.drain(..) {
             if !is_open {
-                passenger.go_alone();
+                passenger.go_alone(None);
             } else if error.is_connection() {
                 passenger.answer(Err(error.repeated()));
             } else {

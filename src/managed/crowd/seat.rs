@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::{Ask, Crowd, RuntimeOf};
+use super::{Ask, Crowd, Flight, RuntimeOf};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::managed::bell::Bell;
@@ -23,7 +23,8 @@ pub(super) struct Seat<A: Ask> {
 
 enum Told<A: Ask> {
     Answer(Result<A::Answer>),
-    Alone(A),
+    /// The caller is to go alone: on this flight, if there is one.
+    Alone(A, Option<Flight<A>>),
     /// The caller's thread is to run the flight, with its own request among the others.
     Lead(Boxed<'static, ()>),
 }
@@ -79,9 +80,11 @@ impl<'c, A: Ask> Seated<'c, A> {
             let left = within.saturating_sub(Moment::now().since(began));
             match told {
                 Some(Told::Answer(answer)) => return answer,
-                Some(Told::Alone(ask)) if !left.is_zero() => return ask.alone(left, None).await,
+                Some(Told::Alone(ask, flight)) if !left.is_zero() => {
+                    return ask.alone(left, flight).await;
+                }
                 Some(Told::Lead(flight)) => flight.await,
-                Some(Told::Alone(_)) => return Err(self.overdue(within)),
+                Some(Told::Alone(..)) => return Err(self.overdue(within)),
                 None if left.is_zero() => return Err(self.overdue(within)),
                 None => {
                     let at_most = left.min(self.patience());
@@ -176,16 +179,17 @@ impl<A: Ask> Passenger<A> {
         tell(&self.seat, Told::Answer(self.ask.answered(answer)));
     }
 
-    pub(super) fn go_alone(self) {
-        tell(&self.seat, Told::Alone(self.ask));
+    pub(super) fn go_alone(self, flight: Option<Flight<A>>) {
+        tell(&self.seat, Told::Alone(self.ask, flight));
     }
 
     pub(super) fn go_alone_anew(self) {
         let anew = self.ask.anew();
-        tell(
-            &self.seat,
-            anew.map_or_else(|error| Told::Answer(Err(error)), Told::Alone),
+        let told = anew.map_or_else(
+            |error| Told::Answer(Err(error)),
+            |ask| Told::Alone(ask, None),
         );
+        tell(&self.seat, told);
     }
 }
 

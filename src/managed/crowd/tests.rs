@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use diesel::{Connection, ConnectionResult, SqliteConnection};
 
-use super::{Ask, Crowd, Flight, MOST_FLIGHTS, locked};
+use super::{Ask, Crowd, Flight, locked};
 use crate::blocking::Locker;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -24,6 +24,9 @@ trait PoolOf {
 impl<P: Pool> PoolOf for locker::Locker<P> {
     type Pool = P;
 }
+
+/// How many flights there may be, and how many passengers share one.
+const CROWD: usize = 3;
 
 type Open = fn() -> ConnectionResult<SqliteConnection>;
 type Connections = <Locker<Open> as PoolOf>::Pool;
@@ -84,6 +87,7 @@ impl Ask for Question {
     type Pool = Connections;
     type Answer = String;
     const ENDS_WITH_CALLER: bool = true;
+    const CROWD: usize = CROWD;
 
     fn pool(&self) -> Connections {
         Locker::new(open as Open).pool
@@ -165,9 +169,9 @@ impl Place {
     /// As many flights as there may be. None of them ends before the database answers.
     fn full(self) -> (Self, Vec<Asked>) {
         let place = self;
-        let flights = (0..MOST_FLIGHTS).map(|number| place.ask(&format!("f{number}")));
+        let flights = (0..CROWD).map(|number| place.ask(&format!("f{number}")));
         let flights = flights.collect();
-        become_true(|| place.database.asked().len() == MOST_FLIGHTS);
+        become_true(|| place.database.asked().len() == CROWD);
         (place, flights)
     }
 
@@ -176,13 +180,13 @@ impl Place {
         let (place, flights) = Self::new().full();
         let crowd = place.sit(names);
         place.land(0..1);
-        place.database.asks(MOST_FLIGHTS, &names.join(" "));
+        place.database.asks(CROWD, &names.join(" "));
         (place, flights, crowd)
     }
 
     /// Ends all flights but the first, which has ended.
     fn close(self, flights: Vec<Asked>) {
-        self.land(1..MOST_FLIGHTS);
+        self.land(1..CROWD);
         texts(flights);
         assert_eq!(locked(&self.crowd.state).flights, 0);
     }
@@ -248,7 +252,7 @@ fn become_true(question: impl Fn() -> bool) {
 #[test]
 fn a_few_go_alone() {
     let (place, flights) = Place::new().full();
-    place.land(0..MOST_FLIGHTS);
+    place.land(0..CROWD);
     assert!(texts(flights).iter().all(|it| it.starts_with("alone ")));
     let next = place.ask("x");
     place.database.reply("x", Reply::Each);
@@ -260,7 +264,7 @@ fn a_few_go_alone() {
 fn those_who_wait_go_together_when_a_flight_ends() {
     let (place, flights, waiting) = Place::crowd(&["b", "a1", "c"]);
     place.database.reply("b a1 c", Reply::Each);
-    place.database.asks(MOST_FLIGHTS + 1, "a1");
+    place.database.asks(CROWD + 1, "a1");
     place.database.reply("a1", Reply::Each);
     assert_eq!(texts(waiting), ["b", "alone a1", "c"]);
     place.close(flights);
@@ -269,13 +273,13 @@ fn those_who_wait_go_together_when_a_flight_ends() {
 #[test]
 fn two_with_one_name_go_one_after_the_other() {
     let (place, flights) = Place::new().full();
-    let waiting = place.sit(&["b", "b", "c"]);
+    let waiting = place.sit(&["b", "b", "c", "d"]);
     place.land(0..1);
-    place.database.asks(MOST_FLIGHTS, "b c");
-    place.database.reply("b c", Reply::Each);
-    place.database.asks(MOST_FLIGHTS + 1, "b");
+    place.database.asks(CROWD, "b c d");
+    place.database.reply("b c d", Reply::Each);
+    place.database.asks(CROWD + 1, "b");
     place.database.reply("b", Reply::Each);
-    assert_eq!(texts(waiting), ["b", "b", "c"]);
+    assert_eq!(texts(waiting), ["b", "alone b", "c", "d"]);
     place.close(flights);
 }
 
@@ -284,16 +288,16 @@ fn two_with_one_name_go_one_after_the_other() {
 fn a_crowd_has_one_flight_at_a_time() {
     let (place, flights, crowd) = Place::crowd(&["b", "c", "d", "e"]);
     let next = place.sit(&["g"]);
-    place.land(1..MOST_FLIGHTS);
+    place.land(1..CROWD);
     texts(flights);
-    assert_eq!(place.database.asked().len(), MOST_FLIGHTS + 1);
+    assert_eq!(place.database.asked().len(), CROWD + 1);
     assert_eq!(locked(&place.crowd.state).flights, 1);
     place.database.reply("b c d e", Reply::Each);
     assert_eq!(texts(crowd), ["b", "c", "d", "e"]);
-    place.database.asks(MOST_FLIGHTS + 1, "g");
-    place.database.reply("g", Reply::Each);
-    assert_eq!(texts(next), ["g"]);
+    place.database.asks(CROWD + 1, "g");
     assert!(!locked(&place.crowd.state).is_crowded);
+    place.database.reply("g", Reply::Each);
+    assert_eq!(texts(next), ["alone g"]);
 }
 
 /// Those who cannot go together have several flights at a time, also after a crowd.
@@ -301,7 +305,7 @@ fn a_crowd_has_one_flight_at_a_time() {
 fn a_hot_name_does_not_make_a_crowd() {
     let (place, flights, crowd) = Place::crowd(&["b", "c", "d", "e"]);
     let hot = place.sit(&["x", "x", "x"]);
-    place.land(1..MOST_FLIGHTS);
+    place.land(1..CROWD);
     texts(flights);
     place.database.reply("b c d e", Reply::Each);
     texts(crowd);
@@ -310,44 +314,111 @@ fn a_hot_name_does_not_make_a_crowd() {
         become_true(|| locked(&place.database.answers).is_empty());
         place.database.reply("x", Reply::Each);
     }
-    assert_eq!(texts(hot), ["x", "x", "x"]);
+    assert_eq!(texts(hot), ["alone x", "alone x", "alone x"]);
 }
 
 #[test]
 fn if_the_database_did_nothing_each_goes_alone() {
     for reply in [Reply::Closed, Reply::Nothing] {
-        let (place, flights, waiting) = Place::crowd(&["b", "c"]);
+        let (place, flights, waiting) = Place::crowd(&["b", "c", "d"]);
         place.database.reply("b", Reply::Each);
         place.database.reply("c", Reply::Each);
-        place.database.reply("b c", reply);
-        assert_eq!(texts(waiting), ["alone b", "alone c"]);
+        place.database.reply("d", Reply::Each);
+        place.database.reply("b c d", reply);
+        assert_eq!(texts(waiting), ["alone b", "alone c", "alone d"]);
         place.close(flights);
     }
 }
 
 #[test]
 fn if_nobody_knows_what_the_database_did_each_is_told() {
-    let (place, flights, waiting) = Place::crowd(&["b", "c"]);
-    place.database.reply("undo b c", Reply::Nothing);
-    place.database.reply("b c", Reply::Broken);
+    let (place, flights, waiting) = Place::crowd(&["b", "c", "d"]);
+    place.database.reply("undo b c d", Reply::Nothing);
+    place.database.reply("b c d", Reply::Broken);
     for answer in answers(waiting) {
         assert!(matches!(answer, Err(Error::BrokenConnection)), "{answer:?}");
     }
-    assert_eq!(place.database.asked()[MOST_FLIGHTS + 1], "undo b c");
+    assert_eq!(place.database.asked()[CROWD + 1], "undo b c d");
     place.close(flights);
 }
 
 /// The database may have refused the statement because of one of them.
 #[test]
 fn if_the_database_refuses_the_statement_each_goes_alone() {
-    let (place, flights, waiting) = Place::crowd(&["b", "c"]);
-    place.database.reply("undo b c", Reply::Nothing);
+    let (place, flights, waiting) = Place::crowd(&["b", "c", "d"]);
+    place.database.reply("undo b c d", Reply::Nothing);
     place.database.reply("b", Reply::Each);
     place.database.reply("c", Reply::Each);
-    place.database.reply("b c", Reply::Refused);
-    assert_eq!(texts(waiting), ["alone b", "alone c"]);
-    assert_eq!(place.database.asked()[MOST_FLIGHTS + 1], "undo b c");
+    place.database.reply("d", Reply::Each);
+    place.database.reply("b c d", Reply::Refused);
+    assert_eq!(texts(waiting), ["alone b", "alone c", "alone d"]);
+    assert_eq!(place.database.asked()[CROWD + 1], "undo b c d");
     place.close(flights);
+}
+
+#[test]
+fn fewer_than_a_crowd_go_alone_one_for_each_flight_that_ends() {
+    let (place, flights) = Place::new().full();
+    let waiting = place.sit(&["b", "c"]);
+    for (number, name) in (0..).zip(["b", "c"]) {
+        place.land(number..number + 1);
+        place.database.asks(CROWD + number, name);
+    }
+    for name in ["b", "c"] {
+        place.database.reply(name, Reply::Each);
+    }
+    assert_eq!(texts(waiting), ["alone b", "alone c"]);
+    place.land(2..CROWD);
+    texts(flights);
+    assert_eq!(locked(&place.crowd.state).flights, 0);
+}
+
+/// The first who waits goes, whether or not others could share a statement.
+#[test]
+fn nobody_is_overtaken_by_a_crowd_of_another_kind() {
+    let (place, flights) = Place::new().full();
+    let waiting = place.sit(&["b", "other|c", "other|d", "other|e"]);
+    place.land(0..1);
+    place.database.asks(CROWD, "b");
+    place.land(1..2);
+    place.database.asks(CROWD + 1, "other|c other|d other|e");
+    place.database.reply("b", Reply::Each);
+    place.database.reply("other|c other|d other|e", Reply::Each);
+    assert_eq!(texts(waiting), ["alone b", "other|c", "other|d", "other|e"]);
+    place.land(2..CROWD);
+    texts(flights);
+}
+
+#[test]
+fn who_cannot_go_with_a_crowd_does_not_wait_for_it() {
+    let (place, flights) = Place::new().full();
+    let waiting = place.sit(&["b", "other|x", "c", "d"]);
+    place.land(0..1);
+    place.database.asks(CROWD, "b c d");
+    place.land(1..2);
+    place.database.asks(CROWD + 1, "other|x");
+    place.database.reply("other|x", Reply::Each);
+    place.database.reply("b c d", Reply::Each);
+    assert_eq!(texts(waiting), ["b", "alone other|x", "c", "d"]);
+    place.land(2..CROWD);
+    texts(flights);
+}
+
+/// One who goes alone may be slow: the crowd that comes afterwards does not wait for that flight.
+#[test]
+fn one_who_goes_alone_keeps_no_crowd_waiting() {
+    let (place, flights, crowd) = Place::crowd(&["b", "c", "d"]);
+    let alone = place.sit(&["x"]);
+    place.land(1..CROWD);
+    texts(flights);
+    place.database.reply("b c d", Reply::Each);
+    assert_eq!(texts(crowd), ["b", "c", "d"]);
+    place.database.asks(CROWD + 1, "x");
+    let next = place.ask("y");
+    place.database.reply("y", Reply::Each);
+    assert_eq!(texts(vec![next]), ["alone y"]);
+    place.database.reply("x", Reply::Each);
+    assert_eq!(texts(alone), ["alone x"]);
 }
 
 /// Those who cannot go together do not wait for each other.
@@ -359,8 +430,11 @@ fn when_patience_ends_everybody_takes_off() {
     for name in ["b", "other|c", "third|d"] {
         place.database.reply(name, Reply::Each);
     }
-    assert_eq!(texts(waiting), ["b", "other|c", "third|d"]);
-    place.land(0..MOST_FLIGHTS);
+    assert_eq!(
+        texts(waiting),
+        ["alone b", "alone other|c", "alone third|d"]
+    );
+    place.land(0..CROWD);
     texts(flights);
     assert_eq!(locked(&place.crowd.state).flights, 0);
 }
@@ -369,36 +443,51 @@ fn when_patience_ends_everybody_takes_off() {
 fn flights_that_do_not_land_in_time_count_no_more() {
     let (place, flights) = Place::with_patience(Duration::ZERO).full();
     let waiting = place.ask("b");
-    place.database.asks(MOST_FLIGHTS, "b");
+    place.database.asks(CROWD, "b");
     place.database.reply("b", Reply::Each);
-    assert_eq!(texts(vec![waiting]), ["b"]);
-    place.land(0..MOST_FLIGHTS);
+    assert_eq!(texts(vec![waiting]), ["alone b"]);
+    place.land(0..CROWD);
     texts(flights);
     assert_eq!(locked(&place.crowd.state).flights, 0);
 }
 
-/// In a crowd, one flight that hangs keeps the others on the ground, until somebody's patience ends.
+/// One who went alone may wait for a row.
 #[test]
-fn one_flight_that_hangs_holds_up_a_crowd_only_once() {
+fn a_crowd_does_not_wait_for_the_flights_before_it() {
     let (place, flights) = Place::new().full();
     let crowd = place.sit(&["b", "c", "d", "e"]);
     place.land(1..2);
-    place.database.asks(MOST_FLIGHTS, "b c d e");
-    let next = place.sit(&["g", "h"]);
-    place.land(2..MOST_FLIGHTS);
+    place.database.asks(CROWD, "b c d e");
+    let next = place.sit(&["g", "h", "j"]);
     place.database.reply("b c d e", Reply::Each);
     assert_eq!(texts(crowd), ["b", "c", "d", "e"]);
-    assert_eq!(place.database.asked().len(), MOST_FLIGHTS + 1);
+    place.database.asks(CROWD + 1, "g h j");
+    place.database.reply("g h j", Reply::Each);
+    assert_eq!(texts(next), ["g", "h", "j"]);
+    place.land(0..1);
+    place.land(2..CROWD);
+    texts(flights);
+    assert_eq!(locked(&place.crowd.state).flights, 0);
+}
+
+/// A crowd's flight that hangs keeps the others on the ground, until somebody's patience ends.
+#[test]
+fn a_crowd_that_hangs_holds_up_the_others_only_once() {
+    let (place, flights, crowd) = Place::crowd(&["b", "c", "d"]);
+    let next = place.sit(&["g", "h", "j"]);
+    place.land(1..CROWD);
+    texts(flights);
+    assert_eq!(place.database.asked().len(), CROWD + 1);
 
     place.lose_patience();
-    place.database.asks(MOST_FLIGHTS + 1, "g h");
-    place.database.reply("g h", Reply::Each);
-    assert_eq!(texts(next), ["g", "h"]);
+    place.database.asks(CROWD + 1, "g h j");
+    place.database.reply("g h j", Reply::Each);
+    assert_eq!(texts(next), ["g", "h", "j"]);
     let alone = place.ask("i");
     place.database.reply("i", Reply::Each);
     assert_eq!(texts(vec![alone]), ["alone i"]);
-    place.land(0..1);
-    texts(flights);
+    place.database.reply("b c d", Reply::Each);
+    assert_eq!(texts(crowd), ["b", "c", "d"]);
     assert_eq!(locked(&place.crowd.state).flights, 0);
 }
 
@@ -412,6 +501,6 @@ fn who_gives_up_takes_the_request_along() {
         "{gave_up:?}"
     );
     assert!(locked(&place.crowd.state).waiting.is_empty());
-    place.land(0..MOST_FLIGHTS);
+    place.land(0..CROWD);
     texts(flights);
 }

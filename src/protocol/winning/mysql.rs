@@ -4,17 +4,19 @@
 //! No UPDATE returns rows here, so the fence of the winner is known beforehand: the first write proposes it, and the later
 //! one compares the fence with the fence that was seen.
 
-use std::collections::HashSet;
+mod crowds;
+mod sets;
 
 use diesel::mysql::Mysql;
 
 use super::{Winning, Won, WonSet};
-use crate::clock::{Moment, on_the_wall};
+use crate::answer::Outcome;
+use crate::clock::on_the_wall;
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
-use crate::protocol::{presumption, release};
+use crate::protocol::presumption;
 use crate::row::LockRow;
 use crate::set::LockSet;
 use crate::statement::Statement;
@@ -47,52 +49,35 @@ impl Winning for Mysql {
         Ok(won)
     }
 
-    /// All locks, or none. One statement acquires them if all of them have rows, and are free. Otherwise they are acquired
-    /// one after the other.
     async fn win_all<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
-        if !set.locks.iter().any(presumption::is_held) {
-            if let Some(won) = write_all(executor, set, token, on_the_wall()).await? {
-                return Ok(won);
-            }
-        }
-        let rows = look_all(executor, set, token).await?;
-        if let busy @ WonSet::Busy(Some(_)) = WonSet::soonest_of(&rows) {
-            return Ok(busy);
-        }
-        let is_free = |row: &LockRow| row.is_free() && row.next_fence() == row.now; // no fence is ahead of the server's clock
-        if rows.iter().all(is_free) && may_write_first(executor, set.prototype()) {
-            let now = rows.first().map_or(0, |row| row.now);
-            let won = write_all(executor, set, token, now).await?;
-            return Ok(won.unwrap_or(WonSet::Busy(None))); // a lock was just acquired, or its row is locked
-        }
-        acquire_each(executor, set, token).await
+        sets::win_all(executor, set, token).await
     }
 
-    /// The lock that the token holds already, if it holds one. Otherwise any free lock of the set.
     async fn win_any<E: Executor<Backend = Self>>(
         executor: &mut E,
         set: &LockSet,
         token: &Token,
     ) -> Result<WonSet> {
-        let rows = look_all(executor, set, token).await?;
-        if let Some(mine) = find_mine(executor, set, &rows).await? {
-            if let Won::Renewed(fence) = Self::win(executor, mine, Some(token), None).await? {
-                return Ok(WonSet::Won(vec![(mine.key().to_owned(), fence)]));
-            }
-        }
-        for lock in candidates(set, &rows) {
-            match Self::win(executor, lock, Some(token), None).await? {
-                Won::Fence(fence) | Won::Renewed(fence) => {
-                    return Ok(WonSet::Won(vec![(lock.key().to_owned(), fence)]));
-                }
-                Won::Busy(_) | Won::NotInTurn => {}
-            }
-        }
-        Ok(WonSet::soonest_of(&rows))
+        sets::win_any(executor, set, token).await
+    }
+
+    async fn win_each<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        tries: &[(Lock, Token)],
+    ) -> Result<Vec<Option<Won>>> {
+        crowds::win_each(executor, tries).await
+    }
+
+    async fn free_each<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        leases: &[&Lease],
+        _: bool,
+    ) -> Result<Vec<Option<Outcome>>> {
+        crowds::free_each(executor, leases).await
     }
 }
 
@@ -313,74 +298,6 @@ async fn decide<E: Executor<Backend = Mysql>>(
     Ok(if changed == 0 { Won::Busy(None) } else { won })
 }
 
-/// The locks of a set that may be acquired: first those that were seen to be free, then those that were not used yet, or whose
-/// lease has expired. The search begins at a random place, so that many processes that ask at once do not all begin with
-/// the same lock.
-fn candidates<'s>(set: &'s LockSet, seen: &[LockRow]) -> Vec<&'s Lock> {
-    let keys = |is: fn(&LockRow) -> bool| -> HashSet<&str> {
-        let rows = seen.iter().filter(|row| is(row));
-        rows.filter_map(|row| row.name.as_deref()).collect()
-    };
-    let (free, held) = (
-        keys(LockRow::is_free),
-        keys(|row| row.other_holder().is_some()),
-    );
-    let first = getrandom::u32().unwrap_or_default() as usize % set.locks.len();
-    let from_there = set.locks[first..].iter().chain(&set.locks[..first]);
-    let available = from_there.filter(|lock| !held.contains(lock.key()));
-    let mut candidates: Vec<_> = available.collect();
-    candidates.sort_by_key(|lock| !free.contains(lock.key()));
-    candidates
-}
-
-fn find<'s>(set: &'s LockSet, row: &LockRow) -> Option<&'s Lock> {
-    set.find(row.name.as_deref()?)
-}
-
-/// Reads the rows of a set. Where every read locks, the answer names no lock.
-async fn look_all<E: Executor>(
-    executor: &mut E,
-    set: &LockSet,
-    token: &Token,
-) -> Result<Vec<LockRow>> {
-    let query = Statement::look_all(set, token, executor.in_transaction());
-    let rows = executor.load(query).await?;
-    if rows.iter().any(|row| row.session & OPEN != 0) {
-        executor.note_transaction();
-    }
-    for row in &rows {
-        match (find(set, row), row.other_holder()) {
-            (Some(lock), Some(holder)) => presumption::note_held(lock, holder.time_left),
-            (Some(lock), None) if row.is_free() => presumption::note_free(lock),
-            _ => {}
-        }
-    }
-    Ok(rows)
-}
-
-/// Acquires all locks of a set with this fence. If one lock is not free, its row is locked, or the fence does not fit,
-/// nothing is acquired.
-async fn write_all<E: Executor<Backend = Mysql>>(
-    executor: &mut E,
-    set: &LockSet,
-    token: &Token,
-    fence: i64,
-) -> Result<Option<WonSet>> {
-    if !may_write_first(executor, set.prototype()) {
-        return Ok(None);
-    }
-    let acquire = Statement::acquire_all_with(set, token, fence);
-    let changed = unless_locked(executor.run(acquire).await)?;
-    if changed == 0 {
-        return Ok(None);
-    }
-    let won = set.locks.iter().map(|lock| {
-        presumption::note_held(lock, lock.ttl);
-        (lock.key().to_owned(), fence)
-    });
-    Ok(Some(WonSet::Won(won.collect())))
-}
-
 /// The number of rows that a statement has changed: none if it met a row that was locked.
 fn unless_locked(changed: Result<usize>) -> Result<usize> {
     match changed {
@@ -389,55 +306,11 @@ fn unless_locked(changed: Result<usize>) -> Result<usize> {
     }
 }
 
-/// Acquires the locks of a set one after the other. If one lock is busy, the locks that were acquired by this try are
-/// released again. Locks that the token held before stay held.
-async fn acquire_each<E: Executor<Backend = Mysql>>(
-    executor: &mut E,
-    set: &LockSet,
-    token: &Token,
-) -> Result<WonSet> {
-    let (mut won, mut new) = (Vec::with_capacity(set.locks.len()), Vec::new());
-    for lock in &set.locks {
-        let busy = match Mysql::win(executor, lock, Some(token), None).await {
-            Ok(Won::Fence(fence)) => {
-                new.push(Lease::new(lock, token.clone(), fence, Moment::now()));
-                won.push((lock.key().to_owned(), fence));
-                continue;
-            }
-            Ok(Won::Renewed(fence)) => {
-                won.push((lock.key().to_owned(), fence));
-                continue;
-            }
-            Ok(Won::Busy(holder)) => Ok(WonSet::Busy(holder)),
-            Ok(Won::NotInTurn) => Ok(WonSet::Busy(None)),
-            Err(error) => Err(error),
-        };
-        for lease in &new {
-            let _ = release(executor, lease).await; // otherwise it is free after the ttl
-        }
-        return busy;
+/// Notes whether somebody holds this lock, whose row was just seen.
+fn note_seen(lock: &Lock, row: &LockRow) {
+    match row.other_holder() {
+        Some(holder) => presumption::note_held(lock, holder.time_left),
+        None if row.is_free() => presumption::note_free(lock),
+        None => {}
     }
-    Ok(WonSet::Won(won))
-}
-
-/// The lock that a token chosen by the caller holds already. A random token holds none.
-async fn find_mine<'s, E: Executor>(
-    executor: &mut E,
-    set: &'s LockSet,
-    seen: &[LockRow],
-) -> Result<Option<&'s Lock>> {
-    if set.prototype().token.is_none() {
-        return Ok(None);
-    }
-    if seen.iter().all(|row| row.session & READS_LOCK == 0) {
-        let mine = seen.iter().find(|row| row.is_mine());
-        return Ok(mine.and_then(|row| find(set, row)));
-    }
-    for lock in &set.locks {
-        let row = executor.load(Statement::look(lock)).await?.pop();
-        if row.is_some_and(|row| row.is_mine()) {
-            return Ok(Some(lock));
-        }
-    }
-    Ok(None)
 }

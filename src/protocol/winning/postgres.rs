@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use diesel::pg::Pg;
 
 use super::{Winning, Won, WonSet};
+use crate::answer::Outcome;
 use crate::error::Result;
+use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::protocol::executor::Executor;
 use crate::row::LockRow;
@@ -60,6 +62,26 @@ impl Winning for Pg {
             Some(Won::or_holder(&row))
         };
         Ok(tries.iter().map(&mut won).collect())
+    }
+
+    /// A row that another transaction has locked is missing in the answer, and so is a lost lease.
+    async fn free_each<E: Executor<Backend = Self>>(
+        executor: &mut E,
+        leases: &[&Lease],
+        durable: bool,
+    ) -> Result<Vec<Option<Outcome>>> {
+        let rows = executor.load(Statement::release_each(leases, durable));
+        let rows = rows.await?;
+        let outcome = |row: &LockRow| match row.session {
+            0 => Outcome::Done,
+            _ => Outcome::DoneLate,
+        };
+        let freed: HashMap<(&str, i64), Outcome> = rows
+            .iter()
+            .filter_map(|row| Some(((row.name.as_deref()?, row.fence?), outcome(row))))
+            .collect();
+        let freed = |lease: &&Lease| freed.get(&(lease.lock.key(), lease.fence)).copied();
+        Ok(leases.iter().map(freed).collect())
     }
 
     /// A name that has no row is missing in the first answer: then the rows are created, and the statement is run again.
