@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use diesel_locks::asynchronous::{LeaseDsl, LockDsl, Locker};
+use diesel_locks::asynchronous::{AsyncConnections, LeaseDsl, LockDsl, Locker};
 use diesel_locks::{Lock, Wait};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -103,10 +103,10 @@ pub fn on_connections<'r>(
     )
 }
 
-pub fn guards<'r>(
+pub fn guards<'r, P: AsyncConnections>(
     runtime: &'r Runtime,
-    what: &str,
-    locks: &Locker<Pool<AsyncPgConnection>>,
+    what: impl Into<String>,
+    locks: &Locker<P>,
     shares: &[Arc<Share>],
 ) -> Contestant<'r> {
     tasks(

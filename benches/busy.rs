@@ -38,8 +38,7 @@ fn tries<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
         }),
     ];
     let scores = compare(form, contestants);
-    let reach =
-        |index| (index == 1 && database.engine == Engine::Postgres).then_some(Reach::AtLeast(0.7));
+    let reach = |index| (index == 1).then_some(Reach::AtLeast(0.6));
     figures.scores(("busy", database.engine.name()), "tries/s", scores, reach);
     lease.release(&mut holder).unwrap();
 }

@@ -58,7 +58,7 @@ fn make<C: Bench>(engine: Engine, url: &str) {
     migrate(&mut conn).unwrap();
     conn.batch_execute("DROP TABLE IF EXISTS bare").unwrap();
     conn.batch_execute(C::TABLE).unwrap();
-    fill(&mut conn, engine, "diesel_locks", NAMES);
+    fill(&mut conn, engine, "diesel_locks", "name-", NAMES);
     conn.batch_execute("INSERT INTO bare (name, token, fence, expires_at) SELECT name, NULL, 1, 0 FROM diesel_locks")
         .unwrap();
 }

@@ -36,7 +36,7 @@ impl Form {
         rows: &[100, 10_000],
         cycles: 10_000,
         fair: &[Duration::from_millis(100)],
-        everywhere: &["pairs", "busy", "many", "pins"],
+        everywhere: &["pairs", "crowds", "busy", "many", "pins"],
     };
 
     pub const FULL: Self = Self {
@@ -54,7 +54,8 @@ impl Form {
             Duration::from_secs(1),
         ],
         everywhere: &[
-            "pairs", "busy", "many", "pins", "handoff", "fairness", "keeping", "waiters", "growth",
+            "pairs", "crowds", "busy", "many", "pins", "handoff", "fairness", "keeping", "waiters",
+            "growth",
         ],
     };
 }

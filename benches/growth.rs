@@ -52,7 +52,7 @@ fn table<C: Bench>(database: &Database, rows: u32) -> (C, Table) {
     let table = Table::new(format!("locks_{rows}")).unwrap();
     let mut conn = database.open::<C>();
     table.migrate(&mut conn).unwrap();
-    fill(&mut conn, database.engine, table.name(), rows);
+    fill(&mut conn, database.engine, table.name(), "name-", rows);
     (conn, table)
 }
 

@@ -10,28 +10,32 @@ use crate::bare::{Bench, ExtendAll};
 use crate::counting::Counting;
 use crate::database::Database;
 use crate::engine::{Engine, on};
-use crate::figure::{Figures, Reach};
+use crate::figure::{Figure, Figures, Reach};
 use crate::form::Form;
+use crate::names::DIGITS;
 use crate::process::cpu;
 use crate::rounds::{median, number};
+use crate::rows::fill;
 
 /// The number of beats that are observed. A lease is extended after every third of its ttl.
 const BEATS: u32 = 2;
 /// The number of leases that one statement extends.
 const BATCH: usize = 1_000;
+/// The beginning of the names.
+const KEPT: &str = "kept-";
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     for leases in form.kept {
-        // More leases are for PostgreSQL alone, which acquires a set in one statement.
-        if *leases <= BATCH || database.engine == Engine::Postgres {
-            on!(database.engine, keep(database, *leases, form.ttl, figures));
-        }
+        on!(database.engine, keep(database, *leases, form.ttl, figures));
     }
 }
 
 fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &mut Figures) {
     let of = ("keeping", database.engine.name());
     let what = |what: &str| format!("{leases} leases: {what}");
+    let mut conn = database.open::<C>();
+    let rows = u32::try_from(leases).unwrap();
+    fill(&mut conn, database.engine, "diesel_locks", KEPT, rows);
     let counting = Counting::start();
     let locks = Locker::new(C::pool(&database.url, 2))
         .with_ttl(ttl)
@@ -47,13 +51,18 @@ fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &m
         Some(batches),
     );
     figures.value(of, what("of a core, beats included"), beat.cpu, "%");
-    figures.value(of, what("time of the database for a beat"), beat.took, "ms");
-    figures.value(
-        of,
-        what("one UPDATE of as many rows"),
-        update::<C>(database, leases),
-        "ms",
-    );
+    let update = update::<C>(database, leases);
+    figures.value(of, what("one UPDATE of as many rows"), update, "ms");
+    figures.add(Figure {
+        chapter: "keeping",
+        engine: database.engine.name(),
+        what: what("time of the database for a beat"),
+        value: beat.took,
+        unit: "ms",
+        ratio: Some(update / beat.took),
+        spread: None,
+        reach: Some(Reach::AtLeast(0.4)),
+    });
     // The guards become leases, so that dropping them does not release the locks one by one.
     drop(
         guards
@@ -67,9 +76,9 @@ fn keep<C: Bench>(database: &Database, leases: usize, ttl: Duration, figures: &m
 
 pub fn acquire<P: Connections>(locks: &Locker<P>, leases: usize) -> Vec<Guard<P>> {
     const AT_ONCE: usize = 10_000;
-    let first = |first| locks.lock(&*format!("kept-{first}")).unwrap();
-    let others =
-        |first: usize| (first..leases.min(first + AT_ONCE)).map(|number| format!("kept-{number}"));
+    let name = |number: usize| format!("{KEPT}{number:0DIGITS$}");
+    let first = |first| locks.lock(&*name(first)).unwrap();
+    let others = |first: usize| (first..leases.min(first + AT_ONCE)).map(name);
     let set = |from| LockSet::new(&first(from), others(from)).unwrap();
     let sets = (0..leases).step_by(AT_ONCE).map(set);
     sets.flat_map(|set| locks.acquire_all(&set, Wait::never()).unwrap())

@@ -11,6 +11,7 @@ mod busy;
 mod churn;
 mod compare;
 mod counting;
+mod crowds;
 mod database;
 mod engine;
 mod fairness;
@@ -133,8 +134,9 @@ fn asked_chapters() -> Result<Vec<&'static str>, Box<dyn Error>> {
 type Chapter = fn(&Database, &Form, &mut Figures);
 
 /// Each chapter removes the rows and tables that it adds.
-const CHAPTERS: [(&str, Chapter); 12] = [
+const CHAPTERS: [(&str, Chapter); 13] = [
     ("pairs", pairs::measure),
+    ("crowds", crowds::measure),
     ("peers", peers::measure),
     ("busy", busy::measure),
     ("many", many::measure),

@@ -39,8 +39,11 @@ fn sets<C: Bench>(database: &Database, form: &Form, figures: &mut Figures) {
         }),
     ];
     let scores = compare(form, contestants);
-    let reach =
-        |index| (index == 1 && database.engine == Engine::Postgres).then_some(Reach::AtLeast(20.0));
+    let bound = match database.engine {
+        Engine::Postgres | Engine::Sqlite => 10.0,
+        Engine::MariaDb | Engine::MySql => 8.0,
+    };
+    let reach = |index| (index == 1).then_some(Reach::AtLeast(bound));
     figures.scores(("many", database.engine.name()), "names/s", scores, reach);
 }
 

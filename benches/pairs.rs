@@ -24,13 +24,18 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     }
 }
 
-/// The ratio to reach on PostgreSQL, by the index of the contestant.
-fn reach(engine: Engine, index: usize) -> Option<Reach> {
-    let bounds = [None, Some(0.90), Some(1.2), Some(0.90)];
-    let bound = bounds.get(index).copied().flatten();
-    bound
-        .filter(|_| engine == Engine::Postgres)
-        .map(Reach::AtLeast)
+/// The ratios to reach: on a connection, and of a guard.
+fn bounds(engine: Engine, clients: usize) -> [f64; 2] {
+    match (engine, clients) {
+        (Engine::Postgres, 1) => [0.83, 1.0],
+        (Engine::Postgres, _) => [0.72, 1.7],
+        (Engine::MySql, 1) => [0.85, 0.80],
+        (Engine::MySql, _) => [0.85, 0.85],
+        (Engine::MariaDb, 1) => [0.90, 0.85],
+        (Engine::MariaDb, _) => [0.90, 0.90],
+        (Engine::Sqlite, 1) => [0.90, 0.80],
+        (Engine::Sqlite, _) => [0.90, 1.2],
+    }
 }
 
 fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
@@ -42,7 +47,7 @@ fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures:
         guards::<C>("Locker, guard", &locks, clients),
         guards::<C>("Locker, guard, release_durably", &durable, clients),
     ];
-    score(database, form, contestants, figures);
+    score(database, clients, form, contestants, figures);
 }
 
 fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
@@ -61,20 +66,27 @@ fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut 
             shares,
         ),
     ];
-    score(database, form, contestants, figures);
+    score(database, clients, form, contestants, figures);
 }
 
 fn score(
     database: &Database,
+    clients: usize,
     form: &Form,
     contestants: Vec<Contestant<'_>>,
     figures: &mut Figures,
 ) {
+    let bounds = bounds(database.engine, clients);
     figures.scores(
         ("pairs", database.engine.name()),
         "pairs/s",
         compare(form, contestants),
-        |index| reach(database.engine, index),
+        |index| {
+            bounds
+                .get(index.checked_sub(1)?)
+                .copied()
+                .map(Reach::AtLeast)
+        },
     );
 }
 
@@ -96,7 +108,12 @@ pub fn on_connections<C: Bench>(database: &Database, clients: usize) -> Contesta
     )
 }
 
-fn guards<C: Bench>(what: &str, locks: &Locker<C::Pool>, clients: usize) -> Contestant<'static> {
+/// Guards of a `Locker`.
+pub fn guards<C: Bench>(
+    what: &str,
+    locks: &Locker<C::Pool>,
+    clients: usize,
+) -> Contestant<'static> {
     let with = |number| (locks.clone(), Share::of(number, clients));
     Contestant::side_by_side(what, (0..clients).map(with).collect(), |(locks, share)| {
         let guard = locks.acquire(share.next(), Wait::never()).unwrap();

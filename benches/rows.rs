@@ -4,16 +4,20 @@ use crate::bare::Bench;
 use crate::engine::Engine;
 use crate::names::DIGITS;
 
-/// Inserts the first `rows` names into a table. `rows` is a power of ten.
-pub fn fill<C: Bench>(conn: &mut C, engine: Engine, table: &str, rows: u32) {
+/// Inserts `rows` names with this beginning and a number of seven digits into a table. `rows` is a power of ten.
+pub fn fill<C: Bench>(conn: &mut C, engine: Engine, table: &str, beginning: &str, rows: u32) {
     let places = rows.ilog10() as usize;
     let each = |of: &dyn Fn(usize) -> String| (0..places).map(of).collect::<Vec<_>>();
     let digits = each(&|place| format!("CAST(d{place}.n AS CHAR(1))"));
     let joined = each(&|place| format!("{TEN} d{place}")).join(", ");
     let zeros = "0".repeat(DIGITS - places);
     let name = match engine {
-        Engine::MariaDb | Engine::MySql => format!("CONCAT('name-{zeros}', {})", digits.join(", ")),
-        Engine::Postgres | Engine::Sqlite => format!("'name-{zeros}' || {}", digits.join(" || ")),
+        Engine::MariaDb | Engine::MySql => {
+            format!("CONCAT('{beginning}{zeros}', {})", digits.join(", "))
+        }
+        Engine::Postgres | Engine::Sqlite => {
+            format!("'{beginning}{zeros}' || {}", digits.join(" || "))
+        }
     };
     let columns = "(name, owner, fence, acquired_at, expires_at)";
     run(
@@ -25,7 +29,8 @@ pub fn fill<C: Bench>(conn: &mut C, engine: Engine, table: &str, rows: u32) {
         Engine::MariaDb | Engine::MySql => run(
             conn,
             &format!(
-                "INSERT INTO {table}_beats (name, fence, expires_at) SELECT name, 1, 0 FROM {table}"
+                "INSERT INTO {table}_beats (name, fence, expires_at) SELECT name, 1, 0 FROM {table}
+                WHERE name LIKE '{beginning}%'"
             ),
         ),
         Engine::Sqlite => {}

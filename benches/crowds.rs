@@ -1,0 +1,66 @@
+//! Many callers of one `Locker`, who share a pool of sixteen connections. The limit has no pool, and as many connections.
+
+use diesel_async::AsyncMysqlConnection;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::bb8::Pool;
+use diesel_locks::asynchronous::Locker as AsyncLocker;
+use diesel_locks::blocking::Locker;
+
+use crate::asynchronous::{self, runtime, shares};
+use crate::bare::Bench;
+use crate::database::Database;
+use crate::engine::{Engine, on};
+use crate::figure::{Figures, Reach};
+use crate::form::Form;
+use crate::pairs::{guards, limit};
+use crate::rounds::{Contestant, compare};
+
+const CONNECTIONS: usize = 16;
+const THREADS: [usize; 2] = [16, 200];
+const TASKS: [usize; 3] = [16, 200, 1_000];
+
+pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
+    let (runtime, url) = (&runtime(), &*database.url);
+    let mut contestants = on!(database.engine, threads(database));
+    match database.engine {
+        Engine::Postgres => {
+            let locks = runtime.block_on(asynchronous::locks(url, CONNECTIONS));
+            contestants.extend(TASKS.map(|tasks| {
+                asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks))
+            }));
+        }
+        Engine::MariaDb | Engine::MySql => {
+            let locks = runtime.block_on(mysql(url));
+            contestants.extend(TASKS.map(|tasks| {
+                asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks))
+            }));
+        }
+        Engine::Sqlite => {}
+    }
+    let scores = compare(form, contestants);
+    let reach = |index| match (database.engine, index) {
+        (Engine::Postgres, 3) => Some(Reach::AtLeast(1.7)),
+        (Engine::Postgres, 5) => Some(Reach::AtLeast(5.0)),
+        _ => None,
+    };
+    figures.scores(("crowds", database.engine.name()), "pairs/s", scores, reach);
+}
+
+fn what(callers: &str, number: usize) -> String {
+    format!("Locker, {number} {callers}, {CONNECTIONS} connections")
+}
+
+fn threads<C: Bench>(database: &Database) -> Vec<Contestant<'static>> {
+    let locks = Locker::new(C::pool(&database.url, CONNECTIONS));
+    let threads = THREADS.map(|threads| guards::<C>(&what("threads", threads), &locks, threads));
+    let limit = limit::<C>(database, CONNECTIONS);
+    [limit].into_iter().chain(threads).collect()
+}
+
+async fn mysql(url: &str) -> AsyncLocker<Pool<AsyncMysqlConnection>> {
+    let manager = AsyncDieselConnectionManager::<AsyncMysqlConnection>::new(url);
+    let pool = Pool::builder()
+        .test_on_check_out(false)
+        .max_size(u32::try_from(CONNECTIONS).unwrap());
+    AsyncLocker::new(pool.build(manager).await.unwrap())
+}
