@@ -21,7 +21,7 @@ use crate::recorder::observer;
 
 /// How many clients of each kind a process has.
 const CLIENTS: [(Kind, u64); 4] = [
-    (Kind::ManagedAsync, 20),
+    (Kind::ManagedAsync, 48),
     (Kind::ManagedBlocking, 1),
     (Kind::AsyncStatements, 1),
     (Kind::BlockingStatements, 1),

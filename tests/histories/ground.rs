@@ -44,7 +44,7 @@ const VARIABLES: [&str; 5] = [
 
 /// How many names are in use at the same time. The first is used by a third of all operations. In a control there are few,
 /// so that the broken rule soon does harm.
-const NAMES: u64 = 16;
+const NAMES: u64 = 48;
 const NAMES_OF_CONTROL: u64 = 3;
 /// From time to time all names are new, so that the first use of a name happens often.
 const AGE: Time = 4_000_000;

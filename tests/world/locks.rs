@@ -25,6 +25,8 @@ struct Host {
     /// Whether each connection comes with a transaction that Diesel has begun.
     begins: bool,
     connections: u32,
+    /// How many of them a blocking pool opens before they are asked for.
+    idle: u32,
     traffic: Arc<Traffic>,
 }
 
@@ -70,6 +72,7 @@ impl World {
     fn host_without_autocommit(&self) -> Host {
         let mut host = self.host(POOL_SIZE);
         host.setup.push("SET autocommit = 0".to_owned());
+        host.idle = 1; // with none, r2d2 replaces no broken connection for those who wait already
         host
     }
 
@@ -98,6 +101,7 @@ impl World {
             setup: setup(self.engine),
             begins: false,
             connections,
+            idle: 0,
             traffic: Traffic::of(connections),
         }
     }
@@ -213,7 +217,7 @@ where
 {
     Pool::builder()
         .max_size(host.connections)
-        .min_idle(Some(1)) // with none, nobody replaces a broken connection for those who wait already
+        .min_idle(Some(host.idle))
         .connection_customizer(Box::new(SetUp(host.clone())))
         .build(ConnectionManager::<C>::new(&host.url))
         .expect("a pool")
