@@ -239,15 +239,7 @@ pub async fn in_a_crowd_a_lost_lease_is_lost(world: &World) {
         conn.take_away(guard.lock()).await;
         taken.push(conn.take(guard.lock()).await);
     }
-    for (number, released) in release_all(guards).await.into_iter().enumerate() {
-        let is_lost = number % 3 == 0;
-        let expected = if is_lost {
-            Released::Lost
-        } else {
-            Released::InTime
-        };
-        assert_eq!(released, expected, "{number}");
-    }
+    release_each_third(guards, Released::Lost).await;
     for lease in &taken {
         assert!(conn.is_mine(lease).await.unwrap());
     }
@@ -259,13 +251,14 @@ pub async fn in_a_crowd_an_expired_lease_is_released_late(world: &World) {
     for guard in guards.iter().step_by(3) {
         update(&mut *conn, EXPIRED, guard.lock().key()).await;
     }
+    release_each_third(guards, Released::Late).await;
+}
+
+/// Releases all. This is said of each third, and all others are released in time.
+async fn release_each_third(guards: Vec<AnyGuard>, third: Released) {
     for (number, released) in release_all(guards).await.into_iter().enumerate() {
-        let is_late = number % 3 == 0;
-        let expected = if is_late {
-            Released::Late
-        } else {
-            Released::InTime
-        };
+        let is_third = number % 3 == 0;
+        let expected = if is_third { third } else { Released::InTime };
         assert_eq!(released, expected, "{number}");
     }
 }

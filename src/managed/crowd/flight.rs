@@ -23,6 +23,7 @@ impl<A: Ask> Flight<A> {
         Self { crowd, epoch }
     }
 
+    /// A single passenger gets the flight, and goes alone.
     pub(super) fn take_off(self, mut passengers: Vec<Passenger<A>>) {
         if passengers.len() > 1 {
             self.share(passengers);
