@@ -1,18 +1,24 @@
-//! Contestants on diesel-async's connections to PostgreSQL, each client in a task of its own.
+//! Contestants on diesel-async's connections, each client in a task of its own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel::SqliteConnection;
 use diesel_async::pooled_connection::bb8::Pool;
-use diesel_async::{AsyncConnection, AsyncPgConnection};
-use diesel_locks::asynchronous::{AsyncConnections, LeaseDsl, LockDsl, Locker};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{
+    AsyncConnection, AsyncMysqlConnection, AsyncPgConnection, SimpleAsyncConnection,
+};
+use diesel_locks::asynchronous::{
+    AsyncConnections, AsyncLockConnection, LeaseDsl, LockDsl, Locker,
+};
 use diesel_locks::{Lock, Wait};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use crate::bare::{Acquire, Release, Sql, TOKEN, label};
+use crate::bare::{Acquire, Bare, Bench, Release, Sql, TOKEN, label};
 use crate::lease::expect_acquired;
 use crate::names::Share;
 use crate::rounds::{Contestant, number};
@@ -21,15 +27,33 @@ pub fn runtime() -> Runtime {
     Runtime::new().unwrap()
 }
 
-/// The two statements of the limit, prepared by hand on the driver that diesel-async uses.
-pub struct Bare {
+/// A connection for the locks.
+pub trait AsyncBench: AsyncLockConnection + Sized + 'static {
+    /// A connection for the limit.
+    type Limit: Limit;
+    type Pool: AsyncConnections + Clone;
+
+    fn open(url: &str) -> impl Future<Output = Self> + Send;
+
+    /// A pool with one connection for each client.
+    fn pool(url: &str, clients: usize) -> impl Future<Output = Self::Pool> + Send;
+}
+
+/// The limit: the two bare statements.
+pub trait Limit: Sized + Send + 'static {
+    fn open(url: &str) -> impl Future<Output = Self> + Send;
+    fn pair(&mut self, name: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// The statements, prepared by hand on the driver that diesel-async uses.
+pub struct Prepared {
     client: Client,
     acquire: Statement,
     release: Statement,
 }
 
-impl Bare {
-    pub async fn connect(url: &str) -> Self {
+impl Limit for Prepared {
+    async fn open(url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         tokio::spawn(connection);
         Self {
@@ -39,21 +63,16 @@ impl Bare {
         }
     }
 
-    pub async fn pair(&self, name: &str) {
-        assert_eq!(
-            self.client
-                .execute(&self.acquire, &[&TOKEN, &name])
-                .await
-                .unwrap(),
-            1
-        );
-        assert_eq!(
-            self.client
-                .execute(&self.release, &[&name, &TOKEN])
-                .await
-                .unwrap(),
-            1
-        );
+    async fn pair(&mut self, name: &str) {
+        let Self {
+            client,
+            acquire,
+            release,
+        } = self;
+        let acquired = client.execute(acquire, &[&TOKEN, &name]).await;
+        assert_eq!(acquired.unwrap(), 1);
+        let released = client.execute(release, &[&name, &TOKEN]).await;
+        assert_eq!(released.unwrap(), 1);
     }
 }
 
@@ -66,34 +85,109 @@ pub fn numbered<S: Sql<diesel::pg::Pg>>() -> String {
     })
 }
 
+macro_rules! bench {
+    ($connection:ty, limit $limit:ty, as $blocking:ty) => {
+        impl AsyncBench for $connection {
+            type Limit = $limit;
+            type Pool = Pool<Self>;
+
+            async fn open(url: &str) -> Self {
+                let mut conn = Self::establish(url).await.unwrap();
+                conn.batch_execute(<$blocking>::SETUP).await.unwrap();
+                conn
+            }
+
+            async fn pool(url: &str, clients: usize) -> Self::Pool {
+                let mut config = ManagerConfig::default();
+                config.custom_setup = Box::new(|url| {
+                    let url = url.to_owned();
+                    Box::pin(async move { Ok(<Self as AsyncBench>::open(&url).await) })
+                });
+                let manager = AsyncDieselConnectionManager::<Self>::new_with_config(url, config);
+                let pool = Pool::builder().max_size(u32::try_from(clients).unwrap());
+                pool.test_on_check_out(false).build(manager).await.unwrap()
+            }
+        }
+    };
+}
+
+bench!(AsyncPgConnection, limit Prepared, as diesel::PgConnection);
+bench!(AsyncMysqlConnection, limit Self, as diesel::MysqlConnection);
+bench!(SyncConnectionWrapper<SqliteConnection>, limit Self, as SqliteConnection);
+
+/// The statements, prepared by Diesel.
+macro_rules! limit {
+    ($($connection:ty),+) => {$(
+        impl Limit for $connection {
+            async fn open(url: &str) -> Self {
+                <Self as AsyncBench>::open(url).await
+            }
+
+            async fn pair(&mut self, name: &str) {
+                use diesel_async::RunQueryDsl;
+                let acquired = Bare::<Acquire>::new(&[TOKEN, name]).execute(self).await;
+                assert_eq!(acquired.unwrap(), 1);
+                let released = Bare::<Release>::new(&[name, TOKEN]).execute(self).await;
+                assert_eq!(released.unwrap(), 1);
+            }
+        }
+    )+};
+}
+
+limit!(
+    AsyncMysqlConnection,
+    SyncConnectionWrapper<SqliteConnection>
+);
+
+/// Calls a generic function with the async connection type of an engine.
+macro_rules! on_async {
+    ($engine:expr, $function:ident($($argument:expr),*)) => {{
+        use diesel_async::{AsyncMysqlConnection, AsyncPgConnection};
+        use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+        match $engine {
+            $crate::engine::Engine::Postgres => $function::<AsyncPgConnection>($($argument),*),
+            $crate::engine::Engine::MariaDb | $crate::engine::Engine::MySql => {
+                $function::<AsyncMysqlConnection>($($argument),*)
+            }
+            $crate::engine::Engine::Sqlite => {
+                $function::<SyncConnectionWrapper<diesel::SqliteConnection>>($($argument),*)
+            }
+        }
+    }};
+}
+pub(crate) use on_async;
+
 pub fn shares(clients: usize) -> Vec<Arc<Share>> {
     let share = |client| Arc::new(Share::of(client, clients));
     (0..clients).map(share).collect()
 }
 
-/// The limit: the bare statements.
-pub fn limit<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
-    tasks(
-        runtime,
-        format!("async: {}", label(shares.len())),
-        each(shares, || Arc::new(runtime.block_on(Bare::connect(url)))),
-        |(bare, share)| async move { bare.pair(&share.next()).await },
-    )
-}
-
-pub fn on_connections<'r>(
+/// The limit.
+pub fn limit<'r, C: AsyncBench>(
     runtime: &'r Runtime,
     url: &str,
     shares: &[Arc<Share>],
 ) -> Contestant<'r> {
-    let connect = || {
-        let conn = runtime.block_on(AsyncPgConnection::establish(url));
-        Arc::new(Mutex::new(conn.unwrap()))
-    };
+    let open = || Arc::new(Mutex::new(runtime.block_on(C::Limit::open(url))));
+    tasks(
+        runtime,
+        format!("async: {}", label(shares.len())),
+        each(shares, open),
+        |(conn, share)| async move { conn.lock().await.pair(&share.next()).await },
+    )
+}
+
+/// `try_acquire` and `release` on a connection.
+pub fn on_connections<'r, C: AsyncBench>(
+    runtime: &'r Runtime,
+    url: &str,
+    shares: &[Arc<Share>],
+) -> Contestant<'r> {
+    let open = || Arc::new(Mutex::new(runtime.block_on(C::open(url))));
     tasks(
         runtime,
         "async: try_acquire + release",
-        each(shares, connect),
+        each(shares, open),
         |(conn, share)| async move {
             let conn = &mut *conn.lock().await;
             let lock = Lock::new(share.next()).unwrap();
@@ -103,6 +197,7 @@ pub fn on_connections<'r>(
     )
 }
 
+/// Guards of a `Locker`.
 pub fn guards<'r, P: AsyncConnections>(
     runtime: &'r Runtime,
     what: impl Into<String>,
@@ -169,10 +264,6 @@ async fn repeat<C: Clone, F: Future<Output = ()>>(
 }
 
 /// Locks with a pool that has one connection for each client.
-pub async fn locks(url: &str, clients: usize) -> Locker<Pool<AsyncPgConnection>> {
-    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
-    let pool = Pool::builder()
-        .test_on_check_out(false)
-        .max_size(u32::try_from(clients).unwrap());
-    Locker::new(pool.build(manager).await.unwrap())
+pub async fn locks<C: AsyncBench>(url: &str, clients: usize) -> Locker<C::Pool> {
+    Locker::new(C::pool(url, clients).await)
 }

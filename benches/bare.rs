@@ -66,23 +66,25 @@ where
     }
 }
 
+/// Statements, each with its SQL on PostgreSQL, on MySQL and MariaDB, and on SQLite.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident: $postgres:expr, $mysql:expr, $sqlite:expr;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $name;
 
-        impl Sql<Pg> for $name {
+        impl $crate::bare::Sql<diesel::pg::Pg> for $name {
             const PARTS: &'static [&'static str] = &$postgres;
         }
-        impl Sql<Mysql> for $name {
+        impl $crate::bare::Sql<diesel::mysql::Mysql> for $name {
             const PARTS: &'static [&'static str] = &$mysql;
         }
-        impl Sql<Sqlite> for $name {
+        impl $crate::bare::Sql<diesel::sqlite::Sqlite> for $name {
             const PARTS: &'static [&'static str] = &$sqlite;
         }
     )+};
 }
+pub(crate) use statements;
 
 /// The clock of each engine, in microseconds.
 macro_rules! now {
@@ -96,6 +98,7 @@ macro_rules! now {
         "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
     };
 }
+pub(crate) use now;
 
 macro_rules! acquire {
     ($engine:ident) => {

@@ -1,12 +1,9 @@
 //! Many callers of one `Locker`, who share a pool of sixteen connections. The limit has no pool, and as many connections.
 
-use diesel_async::AsyncMysqlConnection;
-use diesel_async::pooled_connection::AsyncDieselConnectionManager;
-use diesel_async::pooled_connection::bb8::Pool;
-use diesel_locks::asynchronous::Locker as AsyncLocker;
 use diesel_locks::blocking::Locker;
+use tokio::runtime::Runtime;
 
-use crate::asynchronous::{self, runtime, shares};
+use crate::asynchronous::{self, AsyncBench, on_async, runtime, shares};
 use crate::bare::Bench;
 use crate::database::Database;
 use crate::engine::{Engine, on};
@@ -20,23 +17,9 @@ const THREADS: [usize; 2] = [16, 200];
 const TASKS: [usize; 3] = [16, 200, 1_000];
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
-    let (runtime, url) = (&runtime(), &*database.url);
+    let runtime = &runtime();
     let mut contestants = on!(database.engine, threads(database));
-    match database.engine {
-        Engine::Postgres => {
-            let locks = runtime.block_on(asynchronous::locks(url, CONNECTIONS));
-            contestants.extend(TASKS.map(|tasks| {
-                asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks))
-            }));
-        }
-        Engine::MariaDb | Engine::MySql => {
-            let locks = runtime.block_on(mysql(url));
-            contestants.extend(TASKS.map(|tasks| {
-                asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks))
-            }));
-        }
-        Engine::Sqlite => {}
-    }
+    contestants.extend(on_async!(database.engine, tasks(database, runtime)));
     let scores = compare(form, contestants);
     let reach = |index| match (database.engine, index) {
         (Engine::Postgres, 3) => Some(Reach::AtLeast(1.7)),
@@ -57,10 +40,9 @@ fn threads<C: Bench>(database: &Database) -> Vec<Contestant<'static>> {
     [limit].into_iter().chain(threads).collect()
 }
 
-async fn mysql(url: &str) -> AsyncLocker<Pool<AsyncMysqlConnection>> {
-    let manager = AsyncDieselConnectionManager::<AsyncMysqlConnection>::new(url);
-    let pool = Pool::builder()
-        .test_on_check_out(false)
-        .max_size(u32::try_from(CONNECTIONS).unwrap());
-    AsyncLocker::new(pool.build(manager).await.unwrap())
+fn tasks<'r, C: AsyncBench>(database: &Database, runtime: &'r Runtime) -> Vec<Contestant<'r>> {
+    let locks = runtime.block_on(asynchronous::locks::<C>(&database.url, CONNECTIONS));
+    let guards =
+        |tasks| asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks));
+    TASKS.map(guards).into()
 }

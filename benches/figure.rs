@@ -11,11 +11,15 @@ pub struct Figure {
     pub chapter: &'static str,
     pub engine: &'static str,
     pub what: String,
+    /// Whether it is another library, or its protocol.
+    pub is_of_others: bool,
     pub value: f64,
     pub unit: &'static str,
     /// The ratio to the limit of the same run.
     pub ratio: Option<f64>,
-    /// The smallest and the largest ratio of the rounds.
+    /// What the limit is. `None` for the limit itself, and without a ratio.
+    pub limit: Option<String>,
+    /// Between these two is the middle half of the rounds' ratios.
     pub spread: Option<(f64, f64)>,
     /// The bound to reach, for the ratio if there is one, and otherwise for the value.
     pub reach: Option<Reach>,
@@ -100,9 +104,11 @@ impl Figures {
             chapter,
             engine,
             what: what.into(),
+            is_of_others: false,
             value,
             unit,
             ratio: None,
+            limit: None,
             spread: None,
             reach,
         });
@@ -116,14 +122,17 @@ impl Figures {
         scores: Vec<Score>,
         reach: impl Fn(usize) -> Option<Reach>,
     ) {
+        let limit = scores[0].what.clone();
         for (index, score) in scores.into_iter().enumerate() {
             self.add(Figure {
                 chapter,
                 engine,
                 what: score.what,
+                is_of_others: score.is_of_others,
                 value: score.rate,
                 unit,
                 ratio: Some(score.ratio),
+                limit: (index > 0).then(|| limit.clone()),
                 spread: Some(score.spread),
                 reach: reach(index),
             });

@@ -36,26 +36,26 @@ impl Form {
         rows: &[100, 10_000],
         cycles: 10_000,
         fair: &[Duration::from_millis(100)],
-        everywhere: &["pairs", "crowds", "busy", "many", "pins"],
+        everywhere: &["pairs", "crowds", "peers", "busy", "many", "pins"],
     };
 
     pub const FULL: Self = Self {
         name: "full",
-        rounds: 9,
+        rounds: 15,
         slice: Duration::from_millis(300),
         watch: Duration::from_secs(6),
         ttl: Duration::from_secs(30),
         kept: &[1_000, 10_000, 100_000],
         rows: &[100, 10_000, 1_000_000, 10_000_000],
-        cycles: 1_000_000,
+        cycles: 300_000,
         fair: &[
             Duration::from_millis(10),
             Duration::from_millis(100),
             Duration::from_secs(1),
         ],
         everywhere: &[
-            "pairs", "crowds", "busy", "many", "pins", "handoff", "fairness", "keeping", "waiters",
-            "growth",
+            "pairs", "crowds", "peers", "busy", "many", "pins", "handoff", "fairness", "keeping",
+            "waiters", "growth",
         ],
     };
 }

@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use diesel_async::AsyncPgConnection;
 use diesel_locks::Wait;
 use diesel_locks::asynchronous::AsyncConnections;
 use diesel_locks::asynchronous::Locker as AsyncLocks;
@@ -101,7 +102,8 @@ pub fn child(url: &str, engine: &str, waiters: usize, seconds: u64) {
     if engine == Engine::Postgres {
         let runtime = runtime();
         runtime.block_on(async {
-            wait_in_tasks(locks(url, 8).await.listen(url), waiters, time).await;
+            let locks = locks::<AsyncPgConnection>(url, 8).await.listen(url);
+            wait_in_tasks(locks, waiters, time).await;
         });
     } else {
         let database = Database::at(engine, url);

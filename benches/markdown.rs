@@ -14,20 +14,31 @@ pub fn page(figures: &Figures) -> String {
     let mut text = format!(
         "# What the locks cost\n\n`cargo xtask bench {form}`, {date}, on {machine}. The servers flush every commit to disk. A \
          ratio compares a row with the limit, the first row of its block, which runs in turn with it. It is the median of \
-         the rounds; the smallest and the largest are in parentheses. ✓ or ✗ says whether a figure reaches its bound.\n\n![ratios]({form}.svg)\n"
+         the rounds; the middle half of them is in parentheses. ✓ or ✗ says whether a figure reaches its bound.\n\n![ratios]({form}.svg)\n"
     );
-    let mut chapter = "";
-    for figure in &figures.all {
-        if figure.chapter != chapter {
-            chapter = figure.chapter;
-            let _ = write!(
-                text,
-                "\n## {chapter}\n\n| | what | | ratio | to reach | |\n|---|---|--:|--:|--:|---|\n"
-            );
-        }
-        text += &line(figure);
+    for chapter in chapters(figures) {
+        let _ = write!(
+            text,
+            "\n## {chapter}\n\n| | what | | ratio | to reach | |\n|---|---|--:|--:|--:|---|\n"
+        );
+        let of_it = figures
+            .all
+            .iter()
+            .filter(|figure| figure.chapter == chapter);
+        text.extend(of_it.map(line));
     }
     text
+}
+
+/// The chapters in their order. A chapter has the figures of all engines.
+fn chapters(figures: &Figures) -> Vec<&'static str> {
+    let mut chapters = Vec::new();
+    for figure in &figures.all {
+        if !chapters.contains(&figure.chapter) {
+            chapters.push(figure.chapter);
+        }
+    }
+    chapters
 }
 
 fn line(figure: &Figure) -> String {

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use diesel::PgConnection;
+use diesel_async::AsyncPgConnection;
 use diesel_locks::Wait;
 use diesel_locks::blocking::Locker;
 
@@ -74,7 +75,7 @@ pub fn child(url: &str, of: &str, count: usize) {
 /// Includes the memory of the runtime for a task, and of the task itself.
 fn waiting(url: &str, count: usize) -> f64 {
     runtime().block_on(async {
-        let locks = locks(url, 8).await.listen(url);
+        let locks = locks::<AsyncPgConnection>(url, 8).await.listen(url);
         let guard = locks.acquire("memory", Wait::never()).await.unwrap();
         let before = memory();
         for _ in 0..count {

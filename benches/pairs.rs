@@ -3,7 +3,7 @@
 use diesel_locks::blocking::Locker;
 use diesel_locks::{Lock, Wait};
 
-use crate::asynchronous;
+use crate::asynchronous::{self, AsyncBench, on_async};
 use crate::bare::{Bench, TOKEN, label};
 use crate::database::Database;
 use crate::engine::{Engine, on};
@@ -17,10 +17,11 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     for clients in [1, 16] {
         on!(database.engine, blocking(database, clients, form, figures));
     }
-    if database.engine == Engine::Postgres {
-        for clients in [1, 16] {
-            asynchronous(database, clients, form, figures);
-        }
+    for clients in [1, 16] {
+        on_async!(
+            database.engine,
+            asynchronous(database, clients, form, figures)
+        );
     }
 }
 
@@ -50,14 +51,19 @@ fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures:
     score(database, clients, form, contestants, figures);
 }
 
-fn asynchronous(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
+fn asynchronous<C: AsyncBench>(
+    database: &Database,
+    clients: usize,
+    form: &Form,
+    figures: &mut Figures,
+) {
     let runtime = &asynchronous::runtime();
     let (url, shares) = (&*database.url, &*asynchronous::shares(clients));
-    let locks = runtime.block_on(asynchronous::locks(url, clients));
+    let locks = runtime.block_on(asynchronous::locks::<C>(url, clients));
     let durable = locks.clone().release_durably();
     let contestants = vec![
-        asynchronous::limit(runtime, url, shares),
-        asynchronous::on_connections(runtime, url, shares),
+        asynchronous::limit::<C>(runtime, url, shares),
+        asynchronous::on_connections::<C>(runtime, url, shares),
         asynchronous::guards(runtime, "async: Locker, guard", &locks, shares),
         asynchronous::guards(
             runtime,

@@ -5,11 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::mysql::Mysql;
-use diesel::pg::Pg;
-use diesel::sqlite::Sqlite;
-use diesel::{Connection, PgConnection};
+use diesel_async::AsyncPgConnection;
 use rslock::LockManager;
 use sqlx::Connection as _;
 use sqlx::Either;
@@ -18,9 +14,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use crate::asynchronous::{self, each, locks, runtime, shares, tasks};
-use crate::bare::{Acquire, Bench, Release, Sql, TOKEN};
+use crate::bare::{AllEngines, Bench, Release, TOKEN, now, statements};
 use crate::database::Database;
-use crate::engine::Engine;
+use crate::engine::{Engine, on};
 use crate::figure::Figures;
 use crate::form::Form;
 use crate::names::Share;
@@ -28,103 +24,173 @@ use crate::pairs::{limit, on_connections, opened};
 use crate::rounds::{Contestant, compare};
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
-    if database.engine == Engine::Postgres {
-        for clients in [1, 16] {
-            protocols(database, clients, form, figures);
+    for clients in [1, 16] {
+        on!(database.engine, protocols(database, clients, form, figures));
+        if database.engine == Engine::Postgres {
             libraries(database, clients, form, figures);
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct NextValue;
-#[derive(Clone, Copy)]
-struct Upsert;
-
-macro_rules! only_postgres {
-    ($name:ident: $parts:expr) => {
-        impl Sql<Pg> for $name {
-            const PARTS: &'static [&'static str] = &$parts;
-        }
-        impl Sql<Mysql> for $name {
-            const PARTS: &'static [&'static str] = &[];
-        }
-        impl Sql<Sqlite> for $name {
-            const PARTS: &'static [&'static str] = &[];
-        }
+/// Without a fence. A released lock has run out, and keeps its token. The rows that others released have none.
+macro_rules! extend_to_acquire {
+    ($engine:ident) => {
+        [
+            "UPDATE bare SET token = ",
+            concat!(
+                ", expires_at = ",
+                now!($engine),
+                " + 30000000 WHERE name = "
+            ),
+            concat!(
+                " AND (token IS NULL OR expires_at <= ",
+                now!($engine),
+                " OR token = "
+            ),
+            ")",
+        ]
     };
 }
 
-only_postgres!(NextValue: ["SELECT nextval('fences')"]);
-only_postgres!(Upsert: [
-    "INSERT INTO bare AS b (name, token, fence, expires_at) VALUES (",
-    ", ",
-    ", 1, (date_part('epoch', clock_timestamp()) * 1000000)::bigint + 30000000) ON CONFLICT (name) DO UPDATE
-SET token = EXCLUDED.token, fence = b.fence + 1, expires_at = EXCLUDED.expires_at
-WHERE b.token IS NULL OR b.expires_at <= (date_part('epoch', clock_timestamp()) * 1000000)::bigint",
-]);
-
-fn protocols(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
-    let conn: &mut PgConnection = &mut database.open();
-    conn.batch_execute("CREATE SEQUENCE IF NOT EXISTS fences")
-        .unwrap();
-    let contestants = vec![
-        limit::<PgConnection>(database, clients),
-        on_connections::<PgConnection>(database, clients),
-        update_in_a_transaction(opened(database, clients)),
-        next_value_and_upsert(opened(database, clients)),
-        upsert(opened(database, clients)),
-    ];
-    figures.scores(
-        ("peers", "PostgreSQL"),
-        "pairs/s",
-        compare(form, contestants),
-        |_| None,
-    );
+macro_rules! end_to_release {
+    ($engine:ident) => {
+        [
+            "UPDATE bare SET expires_at = 0 WHERE name = ",
+            " AND token = ",
+            concat!(" AND expires_at >= ", now!($engine)),
+        ]
+    };
 }
 
-type Clients = Vec<(PgConnection, Share)>;
+macro_rules! upsert {
+    ($engine:ident) => {
+        [
+            "INSERT INTO bare AS b (name, token, fence, expires_at) VALUES (",
+            ", ",
+            concat!(
+                ", 1, ",
+                now!($engine),
+                " + 30000000) ON CONFLICT (name) DO UPDATE
+SET token = EXCLUDED.token, fence = b.fence + 1, expires_at = EXCLUDED.expires_at
+WHERE b.token IS NULL OR b.expires_at <= ",
+                now!($engine)
+            ),
+        ]
+    };
+}
 
-fn update_in_a_transaction(clients: Clients) -> Contestant<'static> {
-    let what = "protocol: UPDATE in a transaction (as distrlock)";
+/// The assignments of MySQL see those before them, so the end comes last.
+const UPSERT_ON_MYSQL: [&str; 3] = [
+    "INSERT INTO bare (name, token, fence, expires_at) VALUES (",
+    ", ",
+    concat!(
+        ", 1, ",
+        now!(mysql),
+        " + 30000000) ON DUPLICATE KEY UPDATE
+fence = IF(token IS NULL OR expires_at <= ",
+        now!(mysql),
+        ", fence + 1, fence),
+token = IF(token IS NULL OR expires_at <= ",
+        now!(mysql),
+        ", VALUES(token), token),
+expires_at = IF(token = VALUES(token), VALUES(expires_at), expires_at)"
+    ),
+];
+
+statements! {
+    /// Token, name, token.
+    ExtendToAcquire: extend_to_acquire!(postgres), extend_to_acquire!(mysql), extend_to_acquire!(sqlite);
+    /// Name, token.
+    EndToRelease: end_to_release!(postgres), end_to_release!(mysql), end_to_release!(sqlite);
+    /// Name, token.
+    Upsert: upsert!(postgres), UPSERT_ON_MYSQL, upsert!(sqlite);
+    /// PostgreSQL alone has sequences.
+    NextValue: ["SELECT nextval('fences')"], [], [];
+}
+
+fn protocols<C: Bench>(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
+    let contestants = [
+        limit::<C>(database, clients),
+        on_connections::<C>(database, clients),
+        extend_to_acquire(opened::<C>(database, clients)),
+        extend_in_transactions(opened::<C>(database, clients)),
+        upsert(opened::<C>(database, clients)),
+    ];
+    let pglock = (database.engine == Engine::Postgres).then(|| {
+        let sequence = "CREATE SEQUENCE IF NOT EXISTS fences";
+        database.open::<C>().batch_execute(sequence).unwrap();
+        next_value_and_upsert(opened::<C>(database, clients))
+    });
+    let scores = compare(form, contestants.into_iter().chain(pglock).collect());
+    let of = ("peers", database.engine.name());
+    figures.scores(of, "pairs/s", scores, |_| None);
+}
+
+type Clients<C> = Vec<(C, Share)>;
+
+fn extend_to_acquire<C: Bench>(clients: Clients<C>) -> Contestant<'static> {
+    let what = "protocol: UPDATE without a fence (as distrlock)";
     Contestant::side_by_side(what, clients, |(conn, share)| {
         let name = share.next();
-        transaction(conn, |conn| conn.change::<Acquire>(&[TOKEN, &name]));
-        transaction(conn, |conn| conn.change::<Release>(&[&name, TOKEN]));
+        changed::<C, ExtendToAcquire>(conn, &[TOKEN, &name, TOKEN]);
+        changed::<C, EndToRelease>(conn, &[&name, TOKEN]);
     })
+    .of_others()
 }
 
-fn next_value_and_upsert(clients: Clients) -> Contestant<'static> {
+fn extend_in_transactions<C: Bench>(clients: Clients<C>) -> Contestant<'static> {
+    let what = "protocol: the same, each in a transaction (as ShedLock)";
+    Contestant::side_by_side(what, clients, |(conn, share)| {
+        let name = share.next();
+        transaction(conn, |conn| {
+            changed::<C, ExtendToAcquire>(conn, &[TOKEN, &name, TOKEN]);
+        });
+        transaction(conn, |conn| {
+            changed::<C, EndToRelease>(conn, &[&name, TOKEN]);
+        });
+    })
+    .of_others()
+}
+
+fn upsert<C: Bench>(clients: Clients<C>) -> Contestant<'static> {
+    Contestant::side_by_side("protocol: upsert", clients, |(conn, share)| {
+        let name = share.next();
+        changed::<C, Upsert>(conn, &[&name, TOKEN]);
+        changed::<C, Release>(conn, &[&name, TOKEN]);
+    })
+    .of_others()
+}
+
+fn next_value_and_upsert<C: Bench>(clients: Clients<C>) -> Contestant<'static> {
     let what = "protocol: nextval and upsert (as pglock)";
     Contestant::side_by_side(what, clients, |(conn, share)| {
         let name = share.next();
         transaction(conn, |conn| {
             conn.find::<NextValue>(&[]);
-            conn.change::<Upsert>(&[&name, TOKEN])
+            changed::<C, Upsert>(conn, &[&name, TOKEN]);
         });
-        transaction(conn, |conn| conn.change::<Release>(&[&name, TOKEN]));
+        transaction(conn, |conn| changed::<C, Release>(conn, &[&name, TOKEN]));
     })
+    .of_others()
 }
 
-fn upsert(clients: Clients) -> Contestant<'static> {
-    Contestant::side_by_side("protocol: upsert", clients, |(conn, share)| {
-        let name = share.next();
-        assert_eq!(conn.change::<Upsert>(&[&name, TOKEN]), 1);
-        assert_eq!(conn.change::<Release>(&[&name, TOKEN]), 1);
-    })
+/// One row must change. MySQL counts a row that an upsert changes as two.
+fn changed<C: Bench, S: AllEngines>(conn: &mut C, values: &[&str]) {
+    assert_ne!(conn.change::<S>(values), 0);
 }
 
-fn transaction(conn: &mut PgConnection, work: impl FnOnce(&mut PgConnection) -> usize) {
-    let changed = conn.transaction(|conn| Ok::<_, diesel::result::Error>(work(conn)));
-    assert_eq!(changed.unwrap(), 1);
+fn transaction<C: Bench>(conn: &mut C, work: impl FnOnce(&mut C)) {
+    conn.batch_execute(C::BEGIN).unwrap();
+    work(conn);
+    conn.batch_execute("COMMIT").unwrap();
 }
 
 fn libraries(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
     let runtime = &runtime();
     let (url, shares) = (&*database.url, &*shares(clients));
-    let locks = runtime.block_on(locks(url, clients));
+    let locks = runtime.block_on(locks::<AsyncPgConnection>(url, clients));
     let mut contestants = vec![
-        asynchronous::limit(runtime, url, shares),
+        asynchronous::limit::<AsyncPgConnection>(runtime, url, shares),
         asynchronous::guards(runtime, "async: Locker, guard", &locks, shares),
         advisory_locks(runtime, url, shares),
     ];
@@ -157,6 +223,7 @@ fn advisory_locks<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) ->
             guard.release_now().await.unwrap();
         },
     )
+    .of_others()
 }
 
 fn on_redis<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Contestant<'r> {
@@ -170,4 +237,5 @@ fn on_redis<'r>(runtime: &'r Runtime, url: &str, shares: &[Arc<Share>]) -> Conte
             manager.unlock(&lock).await;
         },
     )
+    .of_others()
 }

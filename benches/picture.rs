@@ -1,73 +1,162 @@
-//! The figures as a bar chart: every ratio, and a line for the limit.
+//! The ratios as a chart: a row for each contestant, a column for each engine, and a line in each column for the limit.
 
-use std::fmt::Write;
-
+use crate::engine::Engine;
 use crate::figure::{Figure, Figures, Reach};
 
 const LABEL: f64 = 430.0;
+/// The width of the column of an engine.
+const COLUMN: f64 = 200.0;
+/// The width of the number before a bar.
+const NUMBER: f64 = 40.0;
 /// The width of a ratio of 1, the limit.
-const ONE: f64 = 200.0;
-/// Longer bars are cut. The number beside a bar is the whole ratio.
+const ONE: f64 = 70.0;
+/// Longer bars are cut. The number before a bar is the whole ratio.
 const LONGEST: f64 = 2.0;
 const LINE: f64 = 20.0;
+const BAR: f64 = 13.0;
+
+const HEAD: &str = r#"font-family="sans-serif" font-size="13">
+<style>.head{font-weight:bold}.number{text-anchor:end}.limit{fill:#666;font-style:italic}.met{fill:#3a7d44}.missed{fill:#d08c2c}.others{fill:#8d99ae}</style>
+<rect width="100%" height="100%" fill="white"/>
+"#;
 
 pub fn chart(figures: &Figures) -> String {
-    let (mut body, mut y, mut block) = (String::new(), 40.0, ("", ""));
-    for figure in figures.all.iter().filter(|figure| figure.ratio.is_some()) {
-        if (figure.chapter, figure.engine) != block {
-            block = (figure.chapter, figure.engine);
-            y += LINE;
-            let _ = writeln!(
-                body,
-                r#"<text x="10" y="{y}" class="head">{} · {}</text>"#,
-                block.1, block.0
-            );
-            y += LINE;
+    let rows = rows(figures);
+    let (mut body, mut y, mut chapter, mut limit) = (String::new(), 60.0, "", "");
+    for row in &rows {
+        if row.chapter() != chapter {
+            (chapter, limit) = (row.chapter(), "");
+            y += 2.0 * LINE;
+            body += &heading(chapter, y);
         }
-        body += &bar(figure, y);
+        if row.limit() != limit {
+            limit = row.limit();
+            y += LINE;
+            body += &text(10.0, y, "limit", &format!("to: {limit}"));
+        }
         y += LINE;
+        body += &text(20.0, y, "", row.what());
+        for figure in &row.0 {
+            body += &bar(figure, y);
+        }
     }
-    let (width, height, limit) = (LABEL + ONE * LONGEST + 90.0, y + LINE, LABEL + ONE);
+    let (width, height) = (left(Engine::ALL.len()), y + LINE);
+    let title = format!(
+        "Ratio to the limit measured in the same run, {}: longer is faster, and the dashed line is the limit",
+        figures.date
+    );
     format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">
-<style>.head{{font-weight:bold}}.met{{fill:#3a7d44}}.missed{{fill:#c8553d}}.plain{{fill:#8d99ae}}</style>
-<rect width="100%" height="100%" fill="white"/>
-<text x="10" y="24" font-size="16">Ratio to the limit measured in the same run, {date}; a tick marks the ratio to reach</text>
-<line x1="{limit}" y1="36" x2="{limit}" y2="{y}" stroke="#333" stroke-dasharray="3 3"/>
-{body}</svg>
-"##,
-        date = figures.date
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {HEAD}{}{}{body}</svg>
+"#,
+        text(10.0, 24.0, "head", &title),
+        legend(48.0),
     )
 }
 
-fn bar(figure: &Figure, y: f64) -> String {
-    let ratio = figure.ratio.unwrap_or_default();
-    let class = match figure.is_met() {
-        Some(true) => "met",
-        Some(false) => "missed",
-        None => "plain",
-    };
-    let (width, top) = (ratio.min(LONGEST) * ONE, y - 11.0);
-    let mut text = format!(
-        "<text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{}</text><rect x=\"{LABEL}\" y=\"{top}\" width=\"{width:.1}\" height=\"13\" \
-         class=\"{class}\"/><text x=\"{:.1}\" y=\"{y}\">{ratio:.2}</text>\n",
-        LABEL - 8.0,
-        escaped(&figure.what),
-        LABEL + width + 6.0,
-    );
-    if let Some(Reach::AtLeast(bound)) = figure.reach {
-        let x = LABEL + bound.min(LONGEST) * ONE;
-        let _ = writeln!(
-            text,
-            r##"<line x1="{x}" y1="{top}" x2="{x}" y2="{}" stroke="#000" stroke-width="2"/>"##,
-            top + 13.0
-        );
+/// The figures of one contestant, at most one for each engine.
+struct Row<'a>(Vec<&'a Figure>);
+
+impl<'a> Row<'a> {
+    fn chapter(&self) -> &'a str {
+        self.0[0].chapter
     }
-    text
+
+    fn limit(&self) -> &'a str {
+        self.0[0].limit.as_deref().unwrap_or_default()
+    }
+
+    fn what(&self) -> &'a str {
+        &self.0[0].what
+    }
+
+    fn is_beside(&self, figure: &Figure) -> bool {
+        self.0[0].chapter == figure.chapter && self.0[0].limit == figure.limit
+    }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
+fn rows(figures: &Figures) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for figure in figures.all.iter().filter(|figure| figure.limit.is_some()) {
+        let is_of = |row: &&mut Row<'_>| row.is_beside(figure) && row.what() == figure.what;
+        if let Some(row) = rows.iter_mut().find(is_of) {
+            row.0.push(figure);
+        } else {
+            let last = rows.iter().rposition(|row| row.is_beside(figure));
+            rows.insert(last.map_or(rows.len(), |last| last + 1), Row(vec![figure]));
+        }
+    }
+    rows
+}
+
+/// The left end of the column of the engine with this number.
+fn left(engine: usize) -> f64 {
+    (0..engine).fold(LABEL, |left, _| left + COLUMN)
+}
+
+fn heading(chapter: &str, y: f64) -> String {
+    let columns = Engine::ALL.iter().enumerate();
+    let name =
+        |(number, engine): (usize, &Engine)| text(left(number) + NUMBER, y, "head", engine.name());
+    let columns = columns.map(name);
+    text(10.0, y, "head", chapter) + &columns.collect::<String>()
+}
+
+fn bar(figure: &Figure, y: f64) -> String {
+    let mut engines = Engine::ALL.iter();
+    let number = engines.position(|engine| engine.name() == figure.engine);
+    let left = left(number.unwrap_or_default()) + NUMBER;
+    let ratio = figure.ratio.unwrap_or_default();
+    let class = match figure.is_met() {
+        _ if figure.is_of_others => "others",
+        Some(false) => "missed",
+        _ => "met",
+    };
+    let mut drawn = text(left - 6.0, y, "number", &format!("{ratio:.2}"));
+    drawn += &block(left, y, ratio.min(LONGEST) * ONE, class);
+    drawn += &line(left + ONE, (y - 15.0, y + 5.0), r#"stroke-dasharray="3 3""#);
+    if let Some(Reach::AtLeast(bound)) = figure.reach {
+        let x = left + bound.min(LONGEST) * ONE;
+        drawn += &line(x, (y - 11.0, y + 2.0), r#"stroke-width="2""#);
+    }
+    drawn
+}
+
+fn legend(y: f64) -> String {
+    let entries = [
+        ("met", "diesel-locks"),
+        (
+            "missed",
+            "diesel-locks, short of the tick, which is the ratio to reach",
+        ),
+        ("others", "other libraries, and their protocols"),
+    ];
+    let (mut x, mut drawn) = (10.0, String::new());
+    for (class, what) in entries {
+        drawn += &block(x, y, 20.0, class);
+        drawn += &text(x + 26.0, y, "", what);
+        x += if class == "missed" { 410.0 } else { 140.0 };
+    }
+    drawn
+}
+
+fn text(x: f64, y: f64, class: &str, what: &str) -> String {
+    let what = what
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
-        .replace('>', "&gt;")
+        .replace('>', "&gt;");
+    format!("<text x=\"{x:.1}\" y=\"{y}\" class=\"{class}\">{what}</text>\n")
+}
+
+fn block(x: f64, y: f64, width: f64, class: &str) -> String {
+    let top = y - 11.0;
+    format!(
+        "<rect x=\"{x}\" y=\"{top}\" width=\"{width:.1}\" height=\"{BAR}\" class=\"{class}\"/>\n"
+    )
+}
+
+/// A vertical line.
+fn line(x: f64, (top, bottom): (f64, f64), style: &str) -> String {
+    format!(
+        "<line x1=\"{x:.1}\" y1=\"{top}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#000\" {style}/>\n"
+    )
 }

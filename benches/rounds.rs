@@ -9,6 +9,8 @@ use crate::form::Form;
 /// Work that can be repeated for a while. `run` returns how often it was done per second.
 pub struct Contestant<'a> {
     pub what: String,
+    /// Whether it is another library, or its protocol.
+    is_of_others: bool,
     run: Box<dyn FnMut(Duration) -> f64 + 'a>,
 }
 
@@ -16,8 +18,15 @@ impl<'a> Contestant<'a> {
     pub fn new(what: impl Into<String>, run: impl FnMut(Duration) -> f64 + 'a) -> Self {
         Self {
             what: what.into(),
+            is_of_others: false,
             run: Box::new(run),
         }
+    }
+
+    /// Another library, or its protocol.
+    pub fn of_others(mut self) -> Self {
+        self.is_of_others = true;
+        self
     }
 
     /// A contestant with one client.
@@ -70,11 +79,13 @@ fn side_by_side<C: Send>(
 /// The result of one contestant.
 pub struct Score {
     pub what: String,
+    /// Whether it is another library, or its protocol.
+    pub is_of_others: bool,
     /// The median of the rounds, per second.
     pub rate: f64,
     /// The median of the ratios to the first contestant, each within one round.
     pub ratio: f64,
-    /// The smallest and the largest of these ratios.
+    /// Between these two is the middle half of these ratios.
     pub spread: (f64, f64),
 }
 
@@ -99,9 +110,10 @@ pub fn compare(form: &Form, mut contestants: Vec<Contestant<'_>>) -> Vec<Score> 
             .collect();
         Score {
             what: contestant.what,
+            is_of_others: contestant.is_of_others,
             rate: median(&rates),
             ratio: median(&ratios),
-            spread: (percentile(&ratios, 0), percentile(&ratios, 100)),
+            spread: (percentile(&ratios, 25), percentile(&ratios, 75)),
         }
     };
     contestants.into_iter().zip(rates).map(score).collect()

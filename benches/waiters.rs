@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
+use diesel_async::AsyncPgConnection;
 use diesel_locks::Wait;
 use diesel_locks::asynchronous::{AsyncConnections, Locker as AsyncLocks};
 use diesel_locks::blocking::Locker;
@@ -17,14 +18,16 @@ use crate::engine::{Engine, on};
 use crate::figure::{Figures, Reach};
 use crate::form::Form;
 
-/// The time before the count starts: a waiter polls more often at first.
-const SETTLE: Duration = Duration::from_secs(1);
+/// The time before the count starts. In the first seconds of a hold, a waiter polls more often.
+const SETTLE: Duration = Duration::from_secs(8);
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     if database.engine == Engine::Postgres {
         for waiters in [1, 16, 1_000, 100_000] {
             runtime().block_on(async {
-                let locks = locks(&database.url, 8).await.listen(&database.url);
+                let locks = locks::<AsyncPgConnection>(&database.url, 8)
+                    .await
+                    .listen(&database.url);
                 tasks(locks, waiters, form, figures).await;
             });
         }

@@ -10,7 +10,7 @@ use crate::engine::given;
 use crate::machine::{has, is_root};
 use crate::mysql::{self, Program};
 use crate::servers::NEWER_MARIADB;
-use crate::{Outcome, client, debian, docker, pgbouncer, place, postgres, shell};
+use crate::{Outcome, client, debian, docker, pgbouncer, place, postgres, redis, shell};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -46,6 +46,14 @@ pub fn provide(engines: &[Engine]) -> Outcome {
 /// [`provide`] for the client libraries alone.
 pub fn provide_clients() -> Outcome {
     install_or_advise(&missing_clients(&Engine::ALL))
+}
+
+/// Installs Redis if this machine lacks it and can. It is only one of the libraries that the benchmark measures.
+pub fn try_redis() -> Outcome {
+    if redis::program().is_none() && is_root() && has("apt-get") {
+        return install(&["redis-server"]);
+    }
+    Ok(())
 }
 
 fn install_or_advise(missing: &[&'static str]) -> Outcome {

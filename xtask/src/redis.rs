@@ -1,10 +1,10 @@
-//! A private server of Redis for the benchmark, if `redis-server` is installed: `apt-get install redis-server`.
+//! A private server of Redis for the benchmark, if `redis-server` is installed.
 
 use crate::machine::programs;
 use crate::server::{Recipe, Server};
 use crate::{Outcome, place};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Like the databases that it is compared with, Redis writes every change to disk before it answers.
 const SCRIPT: &str = r#"
@@ -15,10 +15,15 @@ const STOP: &str = r#"kill -s KILL "$server""#;
 
 /// `None` if `redis-server` is not installed.
 pub fn start() -> Outcome<Option<Server>> {
-    let program = programs("redis-server").into_iter().next();
-    program
-        .map(|program| Server::start(|port| recipe(&program, port)))
-        .transpose()
+    let Some(program) = program() else {
+        println!("Redis is not measured. To measure it: apt-get install redis-server");
+        return Ok(None);
+    };
+    Server::start(|port| recipe(&program, port)).map(Some)
+}
+
+pub fn program() -> Option<PathBuf> {
+    programs("redis-server").into_iter().next()
 }
 
 fn recipe(program: &Path, port: u16) -> Outcome<Recipe> {
