@@ -8,7 +8,7 @@ use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{
-    AsyncConnection, AsyncMysqlConnection, AsyncPgConnection, SimpleAsyncConnection,
+    AsyncConnection, AsyncMysqlConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
 };
 use diesel_locks::asynchronous::{
     AsyncConnections, AsyncLockConnection, LeaseDsl, LockDsl, Locker,
@@ -16,9 +16,8 @@ use diesel_locks::asynchronous::{
 use diesel_locks::{Lock, Wait};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, NoTls, Statement};
 
-use crate::bare::{Acquire, Bare, Bench, Release, Sql, TOKEN, label};
+use crate::bare::{Acquire, Bare, Bench, Release, TOKEN, label};
 use crate::lease::expect_acquired;
 use crate::names::Share;
 use crate::rounds::{Contestant, number};
@@ -27,68 +26,22 @@ pub fn runtime() -> Runtime {
     Runtime::new().unwrap()
 }
 
-/// A connection for the locks.
+/// A connection for both the limit and the locks.
 pub trait AsyncBench: AsyncLockConnection + Sized + 'static {
-    /// A connection for the limit.
-    type Limit: Limit;
     type Pool: AsyncConnections + Clone;
 
     fn open(url: &str) -> impl Future<Output = Self> + Send;
 
-    /// A pool with one connection for each client.
-    fn pool(url: &str, clients: usize) -> impl Future<Output = Self::Pool> + Send;
-}
+    /// A pool of `size` connections. It does not test a connection before each use.
+    fn pool(url: &str, size: usize) -> impl Future<Output = Self::Pool> + Send;
 
-/// The limit: the two bare statements.
-pub trait Limit: Sized + Send + 'static {
-    fn open(url: &str) -> impl Future<Output = Self> + Send;
+    /// Acquires the lock by the bare statements, and releases it.
     fn pair(&mut self, name: &str) -> impl Future<Output = ()> + Send;
 }
 
-/// The statements, prepared by hand on the driver that diesel-async uses.
-pub struct Prepared {
-    client: Client,
-    acquire: Statement,
-    release: Statement,
-}
-
-impl Limit for Prepared {
-    async fn open(url: &str) -> Self {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        Self {
-            acquire: client.prepare(&numbered::<Acquire>()).await.unwrap(),
-            release: client.prepare(&numbered::<Release>()).await.unwrap(),
-            client,
-        }
-    }
-
-    async fn pair(&mut self, name: &str) {
-        let Self {
-            client,
-            acquire,
-            release,
-        } = self;
-        let acquired = client.execute(acquire, &[&TOKEN, &name]).await;
-        assert_eq!(acquired.unwrap(), 1);
-        let released = client.execute(release, &[&name, &TOKEN]).await;
-        assert_eq!(released.unwrap(), 1);
-    }
-}
-
-/// The SQL with `$1`, `$2` between its parts.
-pub fn numbered<S: Sql<diesel::pg::Pg>>() -> String {
-    let first = S::PARTS[0].to_owned();
-    let rest = S::PARTS[1..].iter().zip(1..);
-    rest.fold(first, |text, (part, number)| {
-        format!("{text}${number}{part}")
-    })
-}
-
 macro_rules! bench {
-    ($connection:ty, limit $limit:ty, as $blocking:ty) => {
+    ($connection:ty, as $blocking:ty) => {
         impl AsyncBench for $connection {
-            type Limit = $limit;
             type Pool = Pool<Self>;
 
             async fn open(url: &str) -> Self {
@@ -97,65 +50,30 @@ macro_rules! bench {
                 conn
             }
 
-            async fn pool(url: &str, clients: usize) -> Self::Pool {
+            async fn pool(url: &str, size: usize) -> Self::Pool {
                 let mut config = ManagerConfig::default();
                 config.custom_setup = Box::new(|url| {
                     let url = url.to_owned();
                     Box::pin(async move { Ok(<Self as AsyncBench>::open(&url).await) })
                 });
                 let manager = AsyncDieselConnectionManager::<Self>::new_with_config(url, config);
-                let pool = Pool::builder().max_size(u32::try_from(clients).unwrap());
+                let pool = Pool::builder().max_size(u32::try_from(size).unwrap());
                 pool.test_on_check_out(false).build(manager).await.unwrap()
-            }
-        }
-    };
-}
-
-bench!(AsyncPgConnection, limit Prepared, as diesel::PgConnection);
-bench!(AsyncMysqlConnection, limit Self, as diesel::MysqlConnection);
-bench!(SyncConnectionWrapper<SqliteConnection>, limit Self, as SqliteConnection);
-
-/// The statements, prepared by Diesel.
-macro_rules! limit {
-    ($($connection:ty),+) => {$(
-        impl Limit for $connection {
-            async fn open(url: &str) -> Self {
-                <Self as AsyncBench>::open(url).await
             }
 
             async fn pair(&mut self, name: &str) {
-                use diesel_async::RunQueryDsl;
                 let acquired = Bare::<Acquire>::new(&[TOKEN, name]).execute(self).await;
                 assert_eq!(acquired.unwrap(), 1);
                 let released = Bare::<Release>::new(&[name, TOKEN]).execute(self).await;
                 assert_eq!(released.unwrap(), 1);
             }
         }
-    )+};
+    };
 }
 
-limit!(
-    AsyncMysqlConnection,
-    SyncConnectionWrapper<SqliteConnection>
-);
-
-/// Calls a generic function with the async connection type of an engine.
-macro_rules! on_async {
-    ($engine:expr, $function:ident($($argument:expr),*)) => {{
-        use diesel_async::{AsyncMysqlConnection, AsyncPgConnection};
-        use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-        match $engine {
-            $crate::engine::Engine::Postgres => $function::<AsyncPgConnection>($($argument),*),
-            $crate::engine::Engine::MariaDb | $crate::engine::Engine::MySql => {
-                $function::<AsyncMysqlConnection>($($argument),*)
-            }
-            $crate::engine::Engine::Sqlite => {
-                $function::<SyncConnectionWrapper<diesel::SqliteConnection>>($($argument),*)
-            }
-        }
-    }};
-}
-pub(crate) use on_async;
+bench!(AsyncPgConnection, as diesel::PgConnection);
+bench!(AsyncMysqlConnection, as diesel::MysqlConnection);
+bench!(SyncConnectionWrapper<SqliteConnection>, as SqliteConnection);
 
 pub fn shares(clients: usize) -> Vec<Arc<Share>> {
     let share = |client| Arc::new(Share::of(client, clients));
@@ -168,7 +86,7 @@ pub fn limit<'r, C: AsyncBench>(
     url: &str,
     shares: &[Arc<Share>],
 ) -> Contestant<'r> {
-    let open = || Arc::new(Mutex::new(runtime.block_on(C::Limit::open(url))));
+    let open = || Arc::new(Mutex::new(runtime.block_on(C::open(url))));
     tasks(
         runtime,
         format!("async: {}", label(shares.len())),
@@ -220,7 +138,7 @@ pub fn each<T>(shares: &[Arc<Share>], new: impl Fn() -> T) -> Vec<(T, Arc<Share>
     shares.iter().map(|share| (new(), share.clone())).collect()
 }
 
-/// A contestant with one task for each client.
+/// A contestant with one task for each client. What ends after the time does not count.
 pub fn tasks<C, W, F>(
     runtime: &Runtime,
     what: impl Into<String>,
@@ -233,7 +151,6 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     Contestant::new(what, move |time| {
-        let began = Instant::now();
         let done = runtime.block_on(async {
             let spawned: Vec<_> = clients
                 .iter()
@@ -246,7 +163,7 @@ where
             }
             done
         });
-        number(done) / began.elapsed().as_secs_f64()
+        number(done) / time.as_secs_f64()
     })
 }
 
@@ -256,14 +173,16 @@ async fn repeat<C: Clone, F: Future<Output = ()>>(
     time: Duration,
 ) -> usize {
     let (began, mut done) = (Instant::now(), 0);
-    while began.elapsed() < time {
+    loop {
         once(client.clone()).await;
+        if began.elapsed() >= time {
+            return done;
+        }
         done += 1;
     }
-    done
 }
 
-/// Locks with a pool that has one connection for each client.
-pub async fn locks<C: AsyncBench>(url: &str, clients: usize) -> Locker<C::Pool> {
-    Locker::new(C::pool(url, clients).await)
+/// Locks with a pool of `size` connections.
+pub async fn locks<C: AsyncBench>(url: &str, size: usize) -> Locker<C::Pool> {
+    Locker::new(C::pool(url, size).await)
 }

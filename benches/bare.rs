@@ -14,7 +14,11 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{MysqlConnection, PgConnection, RunQueryDsl, SqliteConnection};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{AsyncMysqlConnection, AsyncPgConnection};
 use diesel_locks::blocking::{Connections, LockConnection};
+
+use crate::asynchronous::AsyncBench;
 
 /// The SQL of a statement on one backend, in parts: a value stands between each part and the next.
 pub trait Sql<DB> {
@@ -168,6 +172,7 @@ pub trait Bench:
     /// The statement that begins a transaction with writes.
     const BEGIN: &'static str;
     type Pool: Connections + Clone;
+    type Async: AsyncBench;
 
     /// A pool of `size` connections. The pool does not test a connection before each use, because the limit has no such
     /// round trip.
@@ -205,12 +210,13 @@ impl<C: Bench> CustomizeConnection<C, r2d2::Error> for SetUp {
 }
 
 macro_rules! bench {
-    ($connection:ty, $table:expr, $setup:expr, $begin:expr) => {
+    ($connection:ty, $asynchronous:ty, $table:expr, $setup:expr, $begin:expr) => {
         impl Bench for $connection {
             const TABLE: &'static str = $table;
             const SETUP: &'static str = $setup;
             const BEGIN: &'static str = $begin;
             type Pool = Pool<ConnectionManager<Self>>;
+            type Async = $asynchronous;
 
             fn pool(url: &str, size: usize) -> Self::Pool {
                 let pool = Pool::builder().max_size(u32::try_from(size).unwrap());
@@ -231,10 +237,23 @@ macro_rules! bench {
     };
 }
 
-bench!(PgConnection, POSTGRES, "SELECT 1", "BEGIN");
-bench!(MysqlConnection, MYSQL, "SELECT 1", "BEGIN");
+bench!(
+    PgConnection,
+    AsyncPgConnection,
+    POSTGRES,
+    "SELECT 1",
+    "BEGIN"
+);
+bench!(
+    MysqlConnection,
+    AsyncMysqlConnection,
+    MYSQL,
+    "SELECT 1",
+    "BEGIN"
+);
 bench!(
     SqliteConnection,
+    SyncConnectionWrapper<SqliteConnection>,
     SQLITE,
     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
     "BEGIN IMMEDIATE"

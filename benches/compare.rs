@@ -15,7 +15,7 @@ struct Row {
     now: Vec<f64>,
 }
 
-/// Reads `before-1.json`, `now-1.json`, `before-2.json` and so on, and prints a table.
+/// Reads `before-1.json`, `now-1.json`, `before-2.json` and so on, and prints a table of the rows that both have.
 pub fn print(folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut rows = BTreeMap::new();
     let mut order = Vec::new();
@@ -39,7 +39,10 @@ pub fn print(folder: &Path) -> Result<(), Box<dyn Error>> {
     }
     println!("\nThe ratio to the limit of the same run, or else the value: before → now\n");
     for what in order {
-        println!("{}", line(&what, &rows[&what]));
+        let row = &rows[&what];
+        if !row.now.is_empty() {
+            println!("{}", line(&what, row));
+        }
     }
     Ok(())
 }
@@ -58,8 +61,9 @@ fn figures(json: &[u8]) -> Result<Vec<(String, f64)>, Box<dyn Error>> {
             continue;
         }
         let place = format!("{} · {}", word(figure, "engine"), word(figure, "chapter"));
+        let limit = figure["limit"].as_str().unwrap_or(&block);
         let (of, value) = match ratio {
-            Some(ratio) => (format!(" ({block})"), ratio),
+            Some(ratio) => (format!(" ({limit})"), ratio),
             None => (String::new(), figure["value"].as_f64().unwrap_or(f64::NAN)),
         };
         named.push((format!("{place} · {what}{of}"), value));

@@ -3,7 +3,7 @@
 use diesel_locks::blocking::Locker;
 use tokio::runtime::Runtime;
 
-use crate::asynchronous::{self, AsyncBench, on_async, runtime, shares};
+use crate::asynchronous::{self, runtime, shares};
 use crate::bare::Bench;
 use crate::database::Database;
 use crate::engine::{Engine, on};
@@ -17,16 +17,16 @@ const THREADS: [usize; 2] = [16, 200];
 const TASKS: [usize; 3] = [16, 200, 1_000];
 
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
-    let runtime = &runtime();
-    let mut contestants = on!(database.engine, threads(database));
-    contestants.extend(on_async!(database.engine, tasks(database, runtime)));
-    let scores = compare(form, contestants);
+    let (of, runtime) = (("crowds", database.engine.name()), &runtime());
+    let threads = on!(database.engine, threads(database));
+    figures.scores(of, "pairs/s", compare(form, threads), |_| None);
+    let tasks = on!(database.engine, tasks(database, runtime));
     let reach = |index| match (database.engine, index) {
-        (Engine::Postgres, 3) => Some(Reach::AtLeast(1.7)),
-        (Engine::Postgres, 5) => Some(Reach::AtLeast(5.0)),
+        (Engine::Postgres, 1) => Some(Reach::AtLeast(1.7)),
+        (Engine::Postgres, 3) => Some(Reach::AtLeast(5.0)),
         _ => None,
     };
-    figures.scores(("crowds", database.engine.name()), "pairs/s", scores, reach);
+    figures.scores(of, "pairs/s", compare(form, tasks), reach);
 }
 
 fn what(callers: &str, number: usize) -> String {
@@ -40,9 +40,11 @@ fn threads<C: Bench>(database: &Database) -> Vec<Contestant<'static>> {
     [limit].into_iter().chain(threads).collect()
 }
 
-fn tasks<'r, C: AsyncBench>(database: &Database, runtime: &'r Runtime) -> Vec<Contestant<'r>> {
-    let locks = runtime.block_on(asynchronous::locks::<C>(&database.url, CONNECTIONS));
-    let guards =
-        |tasks| asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks));
-    TASKS.map(guards).into()
+fn tasks<'r, C: Bench>(database: &Database, runtime: &'r Runtime) -> Vec<Contestant<'r>> {
+    let url = &database.url;
+    let locks = runtime.block_on(asynchronous::locks::<C::Async>(url, CONNECTIONS));
+    let tasks = TASKS
+        .map(|tasks| asynchronous::guards(runtime, what("tasks", tasks), &locks, &shares(tasks)));
+    let limit = asynchronous::limit::<C::Async>(runtime, url, &shares(CONNECTIONS));
+    [limit].into_iter().chain(tasks).collect()
 }

@@ -11,13 +11,13 @@ pub struct Figure {
     pub chapter: &'static str,
     pub engine: &'static str,
     pub what: String,
-    /// Whether it is another library, or its protocol.
+    /// Whether the contestant is another library, or its protocol.
     pub is_of_others: bool,
     pub value: f64,
     pub unit: &'static str,
     /// The ratio to the limit of the same run.
     pub ratio: Option<f64>,
-    /// What the limit is. `None` for the limit itself, and without a ratio.
+    /// The label of the limit. `None` for the limit itself, and for a figure without a ratio.
     pub limit: Option<String>,
     /// Between these two is the middle half of the rounds' ratios.
     pub spread: Option<(f64, f64)>,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 pub struct Form {
     pub name: &'static str,
-    /// The number of rounds in which a limit and its contestants run in turn.
+    /// The number of rounds in which a limit and its contestants run in turn. One more than a multiple of four, so that there
+    /// is a middle half.
     pub rounds: usize,
     /// The time of one contestant in a round.
     pub slice: Duration,
@@ -25,10 +26,10 @@ pub struct Form {
 }
 
 impl Form {
-    /// About two minutes.
+    /// Some minutes.
     pub const SHORT: Self = Self {
         name: "short",
-        rounds: 3,
+        rounds: 5,
         slice: Duration::from_millis(100),
         watch: Duration::from_secs(1),
         ttl: Duration::from_secs(6),
@@ -41,7 +42,7 @@ impl Form {
 
     pub const FULL: Self = Self {
         name: "full",
-        rounds: 15,
+        rounds: 13,
         slice: Duration::from_millis(300),
         watch: Duration::from_secs(6),
         ttl: Duration::from_secs(30),

@@ -3,7 +3,7 @@
 use diesel_locks::blocking::Locker;
 use diesel_locks::{Lock, Wait};
 
-use crate::asynchronous::{self, AsyncBench, on_async};
+use crate::asynchronous;
 use crate::bare::{Bench, TOKEN, label};
 use crate::database::Database;
 use crate::engine::{Engine, on};
@@ -18,7 +18,7 @@ pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
         on!(database.engine, blocking(database, clients, form, figures));
     }
     for clients in [1, 16] {
-        on_async!(
+        on!(
             database.engine,
             asynchronous(database, clients, form, figures)
         );
@@ -51,19 +51,14 @@ fn blocking<C: Bench>(database: &Database, clients: usize, form: &Form, figures:
     score(database, clients, form, contestants, figures);
 }
 
-fn asynchronous<C: AsyncBench>(
-    database: &Database,
-    clients: usize,
-    form: &Form,
-    figures: &mut Figures,
-) {
+fn asynchronous<C: Bench>(database: &Database, clients: usize, form: &Form, figures: &mut Figures) {
     let runtime = &asynchronous::runtime();
     let (url, shares) = (&*database.url, &*asynchronous::shares(clients));
-    let locks = runtime.block_on(asynchronous::locks::<C>(url, clients));
+    let locks = runtime.block_on(asynchronous::locks::<C::Async>(url, clients));
     let durable = locks.clone().release_durably();
     let contestants = vec![
-        asynchronous::limit::<C>(runtime, url, shares),
-        asynchronous::on_connections::<C>(runtime, url, shares),
+        asynchronous::limit::<C::Async>(runtime, url, shares),
+        asynchronous::on_connections::<C::Async>(runtime, url, shares),
         asynchronous::guards(runtime, "async: Locker, guard", &locks, shares),
         asynchronous::guards(
             runtime,

@@ -5,9 +5,9 @@ use crate::figure::{Figure, Figures, Reach};
 
 const LABEL: f64 = 430.0;
 /// The width of the column of an engine.
-const COLUMN: f64 = 200.0;
+const COLUMN: f64 = 236.0;
 /// The width of the number before a bar.
-const NUMBER: f64 = 40.0;
+const NUMBER: f64 = 46.0;
 /// The width of a ratio of 1, the limit.
 const ONE: f64 = 70.0;
 /// Longer bars are cut. The number before a bar is the whole ratio.
@@ -114,9 +114,15 @@ fn bar(figure: &Figure, y: f64) -> String {
     let mut drawn = text(left - 6.0, y, "number", &format!("{ratio:.2}"));
     drawn += &block(left, y, ratio.min(LONGEST) * ONE, class);
     drawn += &line(left + ONE, (y - 15.0, y + 5.0), r#"stroke-dasharray="3 3""#);
-    if let Some(Reach::AtLeast(bound)) = figure.reach {
-        let x = left + bound.min(LONGEST) * ONE;
-        drawn += &line(x, (y - 11.0, y + 2.0), r#"stroke-width="2""#);
+    match figure.reach {
+        Some(Reach::AtLeast(bound)) if bound <= LONGEST => {
+            let x = left + bound * ONE;
+            drawn += &line(x, (y - 11.0, y + 2.0), r#"stroke-width="2""#);
+        }
+        Some(Reach::AtLeast(bound)) => {
+            drawn += &text(left + LONGEST * ONE + 4.0, y, "", &format!("≥ {bound}"));
+        }
+        _ => {}
     }
     drawn
 }
@@ -126,7 +132,7 @@ fn legend(y: f64) -> String {
         ("met", "diesel-locks"),
         (
             "missed",
-            "diesel-locks, short of the tick, which is the ratio to reach",
+            "diesel-locks, short of the ratio to reach, which is the tick",
         ),
         ("others", "other libraries, and their protocols"),
     ];
@@ -134,7 +140,7 @@ fn legend(y: f64) -> String {
     for (class, what) in entries {
         drawn += &block(x, y, 20.0, class);
         drawn += &text(x + 26.0, y, "", what);
-        x += if class == "missed" { 410.0 } else { 140.0 };
+        x += if class == "missed" { 420.0 } else { 140.0 };
     }
     drawn
 }

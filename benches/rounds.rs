@@ -9,7 +9,7 @@ use crate::form::Form;
 /// Work that can be repeated for a while. `run` returns how often it was done per second.
 pub struct Contestant<'a> {
     pub what: String,
-    /// Whether it is another library, or its protocol.
+    /// Whether the contestant is another library, or its protocol.
     is_of_others: bool,
     run: Box<dyn FnMut(Duration) -> f64 + 'a>,
 }
@@ -23,7 +23,7 @@ impl<'a> Contestant<'a> {
         }
     }
 
-    /// Another library, or its protocol.
+    /// The contestant is another library, or its protocol.
     pub fn of_others(mut self) -> Self {
         self.is_of_others = true;
         self
@@ -41,7 +41,7 @@ impl<'a> Contestant<'a> {
         })
     }
 
-    /// A contestant with one thread for each client.
+    /// A contestant with one thread for each client. What ends after the time does not count.
     pub fn side_by_side<C: Send + 'a>(
         what: impl Into<String>,
         mut clients: Vec<C>,
@@ -57,29 +57,29 @@ fn side_by_side<C: Send>(
     time: Duration,
 ) -> f64 {
     let done = AtomicUsize::new(0);
-    let start = Barrier::new(clients.len() + 1);
-    let mut began = Instant::now();
+    let start = Barrier::new(clients.len());
     std::thread::scope(|scope| {
         for client in clients {
             scope.spawn(|| {
                 start.wait();
                 let began = Instant::now();
-                while began.elapsed() < time {
+                loop {
                     once(client);
+                    if began.elapsed() >= time {
+                        break;
+                    }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        start.wait();
-        began = Instant::now();
     });
-    number(done.into_inner()) / began.elapsed().as_secs_f64()
+    number(done.into_inner()) / time.as_secs_f64()
 }
 
 /// The result of one contestant.
 pub struct Score {
     pub what: String,
-    /// Whether it is another library, or its protocol.
+    /// Whether the contestant is another library, or its protocol.
     pub is_of_others: bool,
     /// The median of the rounds, per second.
     pub rate: f64,

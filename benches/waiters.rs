@@ -21,13 +21,15 @@ use crate::form::Form;
 /// The time before the count starts. In the first seconds of a hold, a waiter polls more often.
 const SETTLE: Duration = Duration::from_secs(8);
 
+/// The ttl of the lease that is waited for. It is not extended during the count.
+const TTL: Duration = Duration::from_secs(120);
+
 pub fn measure(database: &Database, form: &Form, figures: &mut Figures) {
     if database.engine == Engine::Postgres {
         for waiters in [1, 16, 1_000, 100_000] {
             runtime().block_on(async {
-                let locks = locks::<AsyncPgConnection>(&database.url, 8)
-                    .await
-                    .listen(&database.url);
+                let locks = locks::<AsyncPgConnection>(&database.url, 8).await;
+                let locks = locks.listen(&database.url).with_ttl(TTL).unwrap();
                 tasks(locks, waiters, form, figures).await;
             });
         }
@@ -72,6 +74,7 @@ async fn tasks<P: AsyncConnections>(
 
 fn threads<C: Bench>(database: &Database, waiters: usize, form: &Form, figures: &mut Figures) {
     let (counting, locks) = (Counting::start(), Locker::new(C::pool(&database.url, 8)));
+    let locks = locks.with_ttl(TTL).unwrap();
     let guard = locks.acquire("held", Wait::never()).unwrap();
     let over = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {

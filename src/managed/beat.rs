@@ -134,8 +134,8 @@ impl<R: Runtime> Drop for Asked<R> {
     }
 }
 
-/// Splits the leases into batches. The leases of a batch are of one table, and at most `BATCH`. Their keys lie side by side,
-/// and so do their rows in most tables: then the database reads and writes few pages for a batch.
+/// Splits the leases into batches. The leases of a batch are of one table, and at most `BATCH`. Their keys are neighbours. If
+/// their rows are neighbours, too, the database reads and writes few pages for a batch.
 fn batches(mut due: Vec<Due>) -> Vec<Vec<Due>> {
     due.sort_by(|one, other| place(one).cmp(&place(other)));
     let mut batches: Vec<Vec<Due>> = Vec::new();

@@ -42,7 +42,7 @@ const USAGE: &str = "\
 cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   starts the servers and runs every test
 cargo xtask race [ENGINE...]                          runs tests/race.rs with 10,000 takeovers for each engine
 cargo xtask histories [ENGINE...]                     runs tests/histories.rs with 100,000 operations for each engine
-cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes twenty
+cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes forty
 cargo xtask bench compare COMMIT [ENGINE...]          runs the benchmark of that commit and the present one in turn
 cargo xtask servers up [ENGINE...]                    starts servers for daily work, and prints their URLs
 cargo xtask servers down                              ends these servers
