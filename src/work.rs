@@ -44,6 +44,7 @@ where
 
 /// [`AsyncWork`] for closures with two arguments: the connection and the lease, as
 /// [`LockDsl::transaction`](crate::blocking::LockDsl::transaction) gives them.
+#[cfg(feature = "async")]
 pub trait AsyncLeasedWork<A, B, R>:
     AsyncFnOnce(A, B) -> R + FnOnce(A, B) -> <Self as AsyncLeasedWork<A, B, R>>::Future
 {
@@ -51,6 +52,7 @@ pub trait AsyncLeasedWork<A, B, R>:
     type Future: Future<Output = R>;
 }
 
+#[cfg(feature = "async")]
 impl<F, A, B, R, W> AsyncLeasedWork<A, B, R> for F
 where
     F: AsyncFnOnce(A, B) -> R + FnOnce(A, B) -> W,
