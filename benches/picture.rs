@@ -132,7 +132,7 @@ fn legend(y: f64) -> String {
         ("met", "diesel-locks"),
         (
             "missed",
-            "diesel-locks, short of the ratio to reach, which is the tick",
+            "diesel-locks, short of the ratio to reach (the tick, or ≥)",
         ),
         ("others", "other libraries, and their protocols"),
     ];

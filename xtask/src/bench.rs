@@ -13,7 +13,6 @@ const PACKAGE: [&str; 2] = ["--package", "diesel-locks-bench"];
 /// Runs the measurements, `short` or `full`, and then the benchmarks that need no server.
 pub fn bench(form: &str, engines: &[Engine]) -> Outcome {
     packages::provide(engines)?;
-    packages::try_redis();
     let cargo = |words: &[&str]| {
         let mut cargo = Command::new("cargo");
         cargo.args(words).args(PACKAGE).envs(client::variables());
@@ -21,7 +20,12 @@ pub fn bench(form: &str, engines: &[Engine]) -> Outcome {
     };
     shell::run(&mut cargo(&["build", "--release"]))?;
     let servers = Servers::start_durable(engines)?;
-    let redis = redis::start()?;
+    let redis = if engines.contains(&Engine::Postgres) {
+        packages::try_redis();
+        redis::start()?
+    } else {
+        None
+    };
     let mut measure = cargo(&["run", "--release", "--quiet"]);
     measure.args(["--", form]).envs(servers.variables());
     measure.envs(redis.iter().map(|server| ("REDIS_URL", &server.url)));
