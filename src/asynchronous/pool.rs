@@ -90,10 +90,10 @@ impl Runtime for Tasks {
         }
     }
 
-    async fn in_background<F: Future<Output: Send + 'static> + Send + 'static>(
+    async fn in_background<T: Send + 'static>(
         time: Duration,
-        work: F,
-    ) -> Option<F::Output> {
+        work: Boxed<'static, T>,
+    ) -> Option<T> {
         tokio::time::timeout(time, tokio::spawn(work))
             .await
             .ok()?

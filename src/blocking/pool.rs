@@ -54,10 +54,10 @@ impl Runtime for Threads {
         Some(work.await)
     }
 
-    async fn in_background<F: Future<Output: Send + 'static> + Send + 'static>(
+    async fn in_background<T: Send + 'static>(
         time: Duration,
-        work: F,
-    ) -> Option<F::Output> {
+        work: Boxed<'static, T>,
+    ) -> Option<T> {
         let (tell, told) = mpsc::sync_channel(1);
         Self.spawn(async move {
             let _ = tell.send(work.await); // unless it came too late

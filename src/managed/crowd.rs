@@ -143,9 +143,8 @@ impl<A: Ask> Crowd<A> {
     fn patience(self: &Arc<Self>) -> Duration {
         let mut state = locked(&self.state);
         let waited = Moment::now().since(state.last_began);
-        if let Some(rest) = self.patience.checked_sub(waited)
-            && !rest.is_zero()
-        {
+        let rest = self.patience.saturating_sub(waited);
+        if !rest.is_zero() {
             return rest;
         }
         state.abandon_flights();

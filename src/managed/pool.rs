@@ -50,10 +50,10 @@ pub trait Runtime: Clone + Send + Sync + Sized + 'static {
 
     /// Returns the result of the work to the background. The result is `None` if the work panics, or takes longer than
     /// this time. Work that takes longer goes on alone, also on a thread.
-    fn in_background<F: Future<Output: Send + 'static> + Send + 'static>(
+    fn in_background<T: Send + 'static>(
         time: Duration,
-        work: F,
-    ) -> impl Future<Output = Option<F::Output>> + Send;
+        work: Boxed<'static, T>,
+    ) -> impl Future<Output = Option<T>> + Send;
 }
 
 /// The application's pool, and the runtime of its mode.

@@ -44,9 +44,7 @@ impl<A: Ask> Flight<A> {
             aboard.fly().await;
             drop(self);
         });
-        if let Some(flight) = runtime.start(flight)
-            && let Some(seat) = leader
-        {
+        if let (Some(flight), Some(seat)) = (runtime.start(flight), leader) {
             seat.lead(flight);
         }
     }
