@@ -33,10 +33,12 @@ mod list;
 mod listen;
 mod lock;
 mod locker;
+#[cfg(feature = "migrations")]
 mod migrations;
 mod pool;
 mod set;
 mod table;
+mod with_blocking;
 
 pub use connection::AsyncLockConnection;
 pub use connections::AsyncConnections;
@@ -48,9 +50,11 @@ pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
 pub use locker::Locker;
-pub use migrations::{run_migrations_in_turn, with_blocking};
+#[cfg(feature = "migrations")]
+pub use migrations::run_migrations_in_turn;
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};
+pub use with_blocking::with_blocking;
 
 pub use crate::work::{AsyncLeasedWork, AsyncWork};
 

@@ -28,10 +28,12 @@ mod list;
 mod listen;
 mod lock;
 mod locker;
+#[cfg(feature = "migrations")]
 mod migrations;
 mod pool;
 mod set;
 mod table;
+mod within;
 
 pub use connection::LockConnection;
 #[cfg(all(test, feature = "sqlite"))]
@@ -42,9 +44,13 @@ pub use lease::LeaseDsl;
 pub use list::ListDsl;
 pub use lock::LockDsl;
 pub use locker::Locker;
+#[cfg(feature = "migrations")]
 pub use migrations::run_migrations_in_turn;
 pub use set::LockSetDsl;
 pub use table::{TableDsl, migrate, verify};
+pub use within::Within;
+#[cfg(feature = "r2d2")]
+pub use within::WithinPool;
 
 /// The traits of this module, and the types that most code needs: `use diesel_locks::blocking::prelude::*;`.
 ///

@@ -28,8 +28,9 @@
 //! | `async` | the module `asynchronous`, for the connections of diesel-async; uses tokio |
 //! | `r2d2` | blocking `Locker` on a pool of r2d2 |
 //! | `bb8`, `deadpool`, `mobc` | async `Locker` on a pool of that crate; each enables `async` |
-//! | `listen` | PostgreSQL wakes the waiters of a blocking `Locker`; links libpq |
+//! | `listen` | PostgreSQL wakes the waiters of a blocking `Locker`; links libpq; needs Diesel 2.3 |
 //! | `async-listen` | PostgreSQL wakes the waiters of an async `Locker`; enables `async` |
+//! | `migrations` | `run_migrations_in_turn`, with `diesel_migrations` |
 //! | `tracing` | what happens to managed locks, as events and spans of tracing |
 //! | `cli` | the program `diesel-locks` with all native drivers; `cli-postgres`, `cli-mysql` and `cli-sqlite` with one. Not for applications |
 //!
@@ -90,7 +91,7 @@
 //! | to take a lock away from its holder | [`force_release`](blocking::LockDsl::force_release) |
 //! | to take all locks of a group away | the example at [`Locker::force_release`](blocking::Locker::force_release) |
 //! | to check at start-up that locks will work | [`blocking::verify`] |
-//! | to run your own migrations when several instances start at once | [`blocking::run_migrations_in_turn`] |
+//! | to run your own migrations when several instances start at once | `run_migrations_in_turn` of [`blocking`], with the feature `migrations` |
 //! | to remove the rows of locks that nobody uses any more | [`purge`](blocking::ListDsl::purge) |
 //!
 //! # What can go wrong
@@ -113,8 +114,9 @@
 
 #![deny(missing_docs, missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Without `async`, part of what both modes share is reached by no path.
-#![cfg_attr(feature = "async", deny(unreachable_pub))]
+// Without `async`, part of what both modes share is reached by no path. No error here, because older compilers see other
+// paths; `cargo xtask tidy` makes it one.
+#![cfg_attr(feature = "async", warn(unreachable_pub))]
 // Each engine uses its own part of the statements.
 #![cfg_attr(
     not(all(feature = "postgres", feature = "mysql", feature = "sqlite")),

@@ -12,10 +12,11 @@ mod embedding {
     #[cfg(feature = "postgres")]
     pub mod notifications;
     pub mod rights;
+    pub mod within;
 }
 
 use diesel_locks_tests::database;
-use embedding::{connections, diesel_cli, embedded, host, joined, rights};
+use embedding::{connections, diesel_cli, embedded, host, joined, rights, within};
 
 database::for_every_engine! {
     diesel_cli:
@@ -36,6 +37,10 @@ database::for_every_engine! {
         tables_of_the_host_are_joined_with_the_table_that_was_printed;
     connections:
         a_host_with_several_databases_matches_its_connection;
+    within:
+        statements_take_part_in_the_hosts_transaction,
+        a_connection_that_is_gone_or_broken_is_refused,
+        a_locker_works_on_the_hosts_pool;
     rights:
         what_is_granted_is_enough,
         verifying_names_the_right_that_is_missing,

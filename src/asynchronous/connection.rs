@@ -45,7 +45,9 @@ lock_connection! {
         message = "locks do not work on `{Self}`",
         label = "not a diesel-async connection to a database whose feature of diesel-locks is enabled",
         note = "enable the feature `postgres`, `mysql` or `sqlite` of diesel-locks",
-        note = "for Diesel's blocking connections import the traits of `diesel_locks::blocking`"
+        note = "for Diesel's blocking connections import the traits of `diesel_locks::blocking`",
+        note = "a shared connection such as `&AsyncPgConnection` cannot have a transaction of its own: pass `&mut AsyncPgConnection`",
+        note = "if `cargo tree --duplicates` shows two versions of diesel-async, make them one with `cargo update --precise`"
     )]
     trait AsyncLockConnection over AsyncConnection;
     struct Asynchronous;

@@ -19,7 +19,8 @@ use super::connection::AsyncLockConnection;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` yields no connections for locks",
     note = "enable the feature `bb8`, `deadpool` or `mobc` of diesel-locks for a pool of theirs",
-    note = "or give a closure without arguments that returns a connection: `move || {{ let pool = pool.clone(); async move {{ pool.get().await }} }}`"
+    note = "or give a closure without arguments that returns a connection: `move || {{ let pool = pool.clone(); async move {{ pool.get().await }} }}`",
+    note = "if `cargo tree --duplicates` shows two versions of diesel-async or of the pool, make them one with `cargo update --precise`"
 )]
 pub trait AsyncConnections: Send + Sync + 'static {
     /// The connection that the source yields.

@@ -30,12 +30,15 @@ macro_rules! at_once {
 
 lock_connection! {
     /// A blocking Diesel connection on which locks work: `PgConnection`, `MysqlConnection`, `SqliteConnection`, and the
-    /// pooled connections that r2d2 makes of them. Use it as a bound if your code is generic over connections.
+    /// pooled connections that r2d2 makes of them; and a [`Within`](super::Within), which finds one of them in an object of
+    /// the application's own. Use it as a bound if your code is generic over connections.
     #[diagnostic::on_unimplemented(
         message = "locks do not work on `{Self}`",
         label = "not a Diesel connection to a database whose feature of diesel-locks is enabled",
         note = "enable the feature `postgres`, `mysql` or `sqlite` of diesel-locks",
-        note = "for connections of diesel-async import the traits of `diesel_locks::asynchronous`"
+        note = "for connections of diesel-async import the traits of `diesel_locks::asynchronous`",
+        note = "for an enum of connections, or another type that contains one, use `diesel_locks::blocking::Within`",
+        note = "if `cargo tree --duplicates` shows two versions of diesel, make them one with `cargo update --precise`"
     )]
     trait LockConnection over Connection, LoadConnection;
     struct Blocking;

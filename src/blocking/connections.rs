@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::connection::LockConnection;
 
-/// The source of a [`Locker`](super::Locker)'s connections: a pool of r2d2 (with the feature `r2d2`), or any closure
-/// that returns a connection. Implement it yourself only for a pool that no closure can express.
+/// The source of a [`Locker`](super::Locker)'s connections: a pool of r2d2 (with the feature `r2d2`), such a pool of
+/// the application's own objects (`WithinPool`), or any closure that returns a connection. Implement it yourself only for
+/// a pool that no closure can express.
 ///
 /// ```
 /// # use diesel::{Connection, SqliteConnection};
@@ -18,7 +19,8 @@ use super::connection::LockConnection;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` yields no connections for locks",
     note = "enable the feature `r2d2` of diesel-locks for a pool of r2d2",
-    note = "or give a closure without arguments that returns a connection: `move || pool.get()`"
+    note = "or give a closure without arguments that returns a connection: `move || pool.get()`",
+    note = "for a pool of r2d2 with connections of your own type use `diesel_locks::blocking::WithinPool`"
 )]
 pub trait Connections: Send + Sync + 'static {
     /// The connection that the source yields.
@@ -49,10 +51,12 @@ where
 }
 
 #[cfg(feature = "r2d2")]
-mod r2d2 {
+pub(super) mod r2d2 {
     use std::time::Duration;
 
-    use diesel::r2d2::{ConnectionManager, Pool, PooledConnection, R2D2Connection};
+    use diesel::r2d2::{
+        ConnectionManager, ManageConnection, Pool, PooledConnection, R2D2Connection,
+    };
 
     use super::{Connections, LockConnection, StdError};
 
@@ -67,10 +71,17 @@ mod r2d2 {
             &self,
             within: Option<Duration>,
         ) -> Result<Self::Connection, Box<dyn StdError + Send + Sync>> {
-            Ok(match within {
-                Some(time) => self.get_timeout(time)?,
-                None => self.get()?,
-            })
+            get(self, within)
         }
+    }
+
+    pub(in crate::blocking) fn get<M: ManageConnection>(
+        pool: &Pool<M>,
+        within: Option<Duration>,
+    ) -> Result<PooledConnection<M>, Box<dyn StdError + Send + Sync>> {
+        Ok(match within {
+            Some(time) => pool.get_timeout(time)?,
+            None => pool.get()?,
+        })
     }
 }

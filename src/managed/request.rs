@@ -58,10 +58,13 @@ pub(crate) fn always() -> bool {
     true
 }
 
-/// The error for a pool that gave no connection, or none that works.
+/// The error for a pool that gave no connection, or none that works. A pool that is not set up for the `Locker` is another
+/// error: nobody should wait for it to change.
 pub(crate) fn no_connection(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-    Error::NoConnection {
-        source: source.into(),
+    match source.into().downcast::<Error>() {
+        Ok(error) if matches!(*error, Error::Setup { .. }) => *error,
+        Ok(source) => Error::NoConnection { source },
+        Err(source) => Error::NoConnection { source },
     }
 }
 

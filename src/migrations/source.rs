@@ -12,7 +12,7 @@ use super::Step;
 use crate::dialect::Dialect;
 use crate::table::{Table, quoted};
 
-/// This crate's migrations: as a source for [`MigrationHarness`](diesel_migrations::MigrationHarness), alone or
+/// This crate's migrations: as a source for [`MigrationHarness`](https://docs.rs/diesel_migrations/latest/diesel_migrations/trait.MigrationHarness.html), alone or
 /// together with the application's migrations; as SQL text; and as files.
 ///
 /// ```

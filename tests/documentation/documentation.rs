@@ -63,6 +63,15 @@ impl File {
     fn url(&self) -> String {
         self.0.display().to_string()
     }
+
+    fn connect(&self) -> ConnectionResult<SqliteConnection> {
+        SqliteConnection::establish(&self.url())
+    }
+
+    fn pool(&self) -> impl Fn() -> ConnectionResult<SqliteConnection> + use<> {
+        let url = self.url();
+        move || SqliteConnection::establish(&url)
+    }
 }
 
 impl Drop for File {
@@ -148,6 +157,27 @@ mod inside_your_transaction {
     }
 
     #[test]
+    fn a_guard() -> Result {
+        use diesel_locks::blocking::{LeaseDsl, LockDsl, Locker};
+        let file = File::new("guard")?;
+        let (mut conn, locker) = (file.connect()?, Locker::new(file.pool()));
+        block!("inside-your-transaction/a-guard");
+        assert!(!Lock::new("ledger")?.try_acquire(&mut conn)?.is_busy());
+        Ok(())
+    }
+
+    #[test]
+    fn a_guard_that_is_released_with_the_commit() -> Result {
+        use diesel_locks::blocking::{LeaseDsl, LockDsl, Locker};
+        let file = File::new("guard-2")?;
+        let (mut conn, locker) = (file.connect()?, Locker::new(file.pool()));
+        let guard = locker.acquire("ledger", Wait::never())?;
+        block!("inside-your-transaction/a-guard-2");
+        assert!(!Lock::new("ledger")?.try_acquire(&mut conn)?.is_busy());
+        Ok(())
+    }
+
+    #[test]
     fn one_call() -> Result {
         use diesel_locks::blocking::LockDsl;
         let mut conn = connect()?;
@@ -169,9 +199,17 @@ mod managed_locks {
     #[test]
     fn managed_locks() -> Result {
         let file = File::new("managed")?;
-        let url = file.url();
-        let pool = move || SqliteConnection::establish(&url);
+        let pool = file.pool();
         block!("managed-locks/managed-locks");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn blocking_diesel_in_an_async_program() -> Result {
+        use diesel_locks::blocking::Locker;
+        let file = File::new("blocking-in-async")?;
+        let locker = Locker::new(file.pool());
+        block!("managed-locks/blocking-diesel-in-an-async-program");
         Ok(())
     }
 

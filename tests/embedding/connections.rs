@@ -7,7 +7,7 @@ use diesel_locks::{Error, Lock};
 use crate::database::{Database, Engine};
 
 #[derive(diesel::MultiConnection)]
-enum AnyConnection {
+pub enum AnyConnection {
     #[cfg(feature = "postgres")]
     Postgres(PgConnection),
     #[cfg(feature = "mysql")]
@@ -20,6 +20,26 @@ diesel::table! {
     host_jobs (id) {
         id -> BigInt,
     }
+}
+
+/// A database with the host's table.
+pub fn with_jobs(engine: Engine) -> Database {
+    let database = Database::new(engine);
+    database.batch("CREATE TABLE host_jobs (id BIGINT NOT NULL PRIMARY KEY)");
+    database
+}
+
+pub fn url(database: &Database) -> String {
+    match database.engine.dialect() {
+        "sqlite" => format!("sqlite://{}", database.url),
+        _ => database.url.clone(),
+    }
+}
+
+pub fn insert(any: &mut AnyConnection, id: i64) -> QueryResult<usize> {
+    diesel::insert_into(host_jobs::table)
+        .values(host_jobs::id.eq(id))
+        .execute(any)
 }
 
 /// Passes the inner connection to code that is generic over connections.
@@ -43,12 +63,8 @@ fn hold<C: LockConnection>(conn: &mut C) -> Result<i64, Error> {
 }
 
 pub fn a_host_with_several_databases_matches_its_connection(engine: Engine) {
-    let database = Database::new(engine);
-    database.batch("CREATE TABLE host_jobs (id BIGINT NOT NULL PRIMARY KEY)");
-    let mut any = match engine.dialect() {
-        "sqlite" => AnyConnection::establish(&format!("sqlite://{}", database.url)).unwrap(),
-        _ => AnyConnection::establish(&database.url).unwrap(),
-    };
+    let database = with_jobs(engine);
+    let mut any = AnyConnection::establish(&url(&database)).unwrap();
     with_inner!(&mut any, conn => diesel_locks::blocking::migrate(conn)).unwrap();
     let lock = Lock::new("x").unwrap();
     let lease = with_inner!(&mut any, conn => lock.try_acquire(conn))
@@ -60,17 +76,13 @@ pub fn a_host_with_several_databases_matches_its_connection(engine: Engine) {
     any.transaction(|any| {
         with_inner!(any, conn => lease.pin(conn))?;
         with_inner!(any, conn => hold(conn))?;
-        diesel::insert_into(host_jobs::table)
-            .values(host_jobs::id.eq(1))
-            .execute(any)?;
+        insert(any, 1)?;
         Ok::<_, Error>(())
     })
     .unwrap();
     let refused = any.transaction(|any| {
         with_inner!(any, conn => lease.release(conn))?;
-        diesel::insert_into(host_jobs::table)
-            .values(host_jobs::id.eq(1))
-            .execute(any)?;
+        insert(any, 1)?;
         Ok::<_, Error>(())
     });
     assert!(refused.is_err(), "the row is there already");

@@ -93,7 +93,8 @@ impl World {
                 "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS number"
             }
             "sqlite" => {
-                "SELECT CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER) * 1000 AS number"
+                "SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000
+                    + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000 AS number"
             }
             _ => "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED) AS number",
         };

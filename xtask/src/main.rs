@@ -13,7 +13,9 @@ mod docker;
 mod engine;
 mod failed;
 mod hold;
+mod hosts;
 mod lock;
+mod lowest;
 mod machine;
 mod mirror;
 mod mysql;
@@ -40,6 +42,7 @@ type Outcome<T = ()> = Result<T, String>;
 
 const USAGE: &str = "\
 cargo xtask test [ENGINE...] [-- LIBTEST ARGUMENTS]   starts the servers and runs every test
+cargo xtask test --lowest                             runs tests with the lowest versions of the dependencies and of Rust
 cargo xtask race [ENGINE...]                          runs tests/race.rs with 10,000 takeovers for each engine
 cargo xtask histories [ENGINE...]                     runs tests/histories.rs with 100,000 operations for each engine
 cargo xtask bench [full] [ENGINE...]                  writes benches/results: takes minutes, full takes forty
@@ -68,6 +71,7 @@ fn run(words: &[String]) -> Outcome {
         None => (&words[..], &[][..]),
     };
     match words {
+        ["test", "--lowest"] => lowest::test(),
         ["test", engines @ ..] => suite::test(&engine::named(engines)?, rest),
         ["race", engines @ ..] => suite::race(&engine::named(engines)?),
         ["histories", engines @ ..] => suite::histories(&engine::named(engines)?),

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::failed::Failed;
 use crate::servers::{NEWER_MARIADB, Servers};
 use crate::worlds::Tally;
-use crate::{Outcome, applications, client, diesel_cli, packages, shell};
+use crate::{Outcome, applications, client, diesel_cli, hosts, packages, shell};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -32,6 +32,9 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
     let diesel_cli = diesel_cli::provide(engines)?;
     shell::run(cargo_test(engines).arg("--no-run"))?;
     let mut servers = Servers::start(engines)?;
+    // The hosts are left out if the caller chose some tests.
+    let hosts: &[Engine] = if chooses(words) { &[] } else { engines };
+    let hosts_built = hosts::build(hosts);
     let mut lines = String::from("\n");
     let mut failures = Vec::new();
     let passes = passes(engines, chooses(words));
@@ -55,6 +58,13 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
         cargo.envs(servers.variables()).arg("--");
         cargo.args(words).args(skipped(engines));
         failures.extend(shell::run(&mut cargo).err());
+    }
+    match hosts_built.join().expect("a thread that does not panic") {
+        Ok(()) => failures.extend(
+            hosts::tests(hosts)
+                .filter_map(|mut cargo| shell::run(cargo.envs(servers.variables())).err()),
+        ),
+        Err(failure) => failures.push(failure),
     }
     failures.extend(servers.last_words());
     drop(servers);
@@ -213,9 +223,6 @@ impl Pass {
     ) -> Outcome<(Tally, Failed, bool)> {
         let mut cargo = self.command(servers, words);
         cargo.env("DIESEL_CLI", diesel_cli);
-        println!("\n{}", shell::line(&cargo));
-        let run = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut cargo = run.map_err(|e| format!("cargo cannot be run: {e}"))?;
         let required = if chooses(words) {
             &[]
         } else {
@@ -223,11 +230,8 @@ impl Pass {
         };
         let mut tally = Tally::of(required, self.mark);
         let mut failed = Failed::default();
-        if let Some(output) = cargo.stdout.take() {
-            pass_on(BufReader::new(output), &mut tally, &mut failed).map_err(|e| e.to_string())?;
-        }
-        let status = cargo.wait().map_err(|e| e.to_string())?;
-        Ok((tally, failed, status.success()))
+        let succeeded = counted(&mut cargo, &mut tally, &mut failed)?;
+        Ok((tally, failed, succeeded))
     }
 
     /// The tests outside of worlds, the race, the histories and the faults among them, depend on no variable: they run in the
@@ -251,10 +255,6 @@ impl Pass {
             // The code in the documentation runs on SQLite.
             cargo.args(["--lib", "--test", "*"]);
         }
-        if std::env::var_os(THREADS).is_none() {
-            // Most of the tests wait most of the time.
-            cargo.env(THREADS, "6");
-        }
         cargo.arg("--").args(words).args(skipped(&self.engines));
         if !is_plain {
             cargo.args(names.iter().map(|name| format!("{name}::")));
@@ -276,6 +276,21 @@ fn skipped(engines: &[Engine]) -> impl Iterator<Item = String> + '_ {
 fn slow_modules_skipped() -> impl Iterator<Item = String> {
     let skip = |module| ["--skip".to_owned(), format!("::{module}::")];
     SLOW_MODULES.into_iter().flat_map(skip)
+}
+
+/// Runs the tests, six at once unless the caller has said how many, and counts them. Returns whether the command succeeded.
+pub fn counted(cargo: &mut Command, tally: &mut Tally, failed: &mut Failed) -> Outcome<bool> {
+    if std::env::var_os(THREADS).is_none() {
+        cargo.env(THREADS, "6"); // most of the tests wait most of the time
+    }
+    println!("\n{}", shell::line(cargo));
+    let run = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut cargo = run.map_err(|e| format!("cargo cannot be run: {e}"))?;
+    if let Some(output) = cargo.stdout.take() {
+        pass_on(BufReader::new(output), tally, failed).map_err(|e| e.to_string())?;
+    }
+    let status = cargo.wait().map_err(|e| e.to_string())?;
+    Ok(status.success())
 }
 
 /// Passes the output on, counts, and keeps what failed.

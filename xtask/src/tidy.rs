@@ -1,19 +1,20 @@
 //! `cargo xtask tidy`: what a reader should never have to say in a review.
 
 use crate::engine::Engine;
-use crate::{Outcome, client, packages, pages, promises, shell, suite, surface, tree};
+use crate::{Outcome, client, hosts, packages, pages, promises, shell, suite, surface, tree};
 use std::path::PathBuf;
 use std::process::Command;
 
 const FEATURES: [&str; 4] = ["postgres", "mysql", "sqlite", "async"];
 /// What can be had besides; each alone is enough to see that it brings what it needs.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "r2d2",
     "bb8",
     "deadpool",
     "mobc",
     "listen",
     "async-listen",
+    "migrations",
     "tracing",
 ];
 
@@ -43,14 +44,16 @@ pub fn tidy(bless: bool) -> Outcome {
 
 fn format(bless: bool) -> Outcome {
     let check: &[&str] = if bless { &[] } else { &["--check"] };
-    mended_by(
-        "cargo fmt --all",
-        shell::run(cargo().args(["fmt", "--all"]).args(check)),
-    )
+    let format = |words: &[&str]| {
+        let mending = format!("cargo {}", words.join(" "));
+        mended_by(&mending, shell::run(cargo().args(words).args(check)))
+    };
+    format(&["fmt", "--all"])?;
+    hosts::manifests().try_for_each(|host| format(&["fmt", "--manifest-path", &host]))
 }
 
 /// None, each alone, each pair of the first, all databases without `async`, all: a feature that needs another shows here.
-fn feature_sets() -> Vec<String> {
+pub fn feature_sets() -> Vec<String> {
     let mut sets = vec![String::new()];
     sets.extend(FEATURES.into_iter().chain(OTHERS).map(str::to_owned));
     for (n, one) in FEATURES.iter().enumerate() {

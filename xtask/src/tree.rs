@@ -5,7 +5,8 @@ use crate::{Outcome, shell};
 use std::process::Command;
 
 /// The features for applications.
-pub const LIBRARY: &str = "postgres,mysql,sqlite,async,r2d2,bb8,deadpool,mobc,async-listen,tracing";
+pub const LIBRARY: &str =
+    "postgres,mysql,sqlite,async,r2d2,bb8,deadpool,mobc,async-listen,migrations,tracing";
 
 const OPT_IN: &str = "i-implement-a-third-party-backend-and-opt-into-breaking-changes";
 

@@ -47,6 +47,14 @@ impl Tally {
         }
     }
 
+    /// With one more world that must be there.
+    pub fn and(mut self, path: &str) -> Self {
+        let world = world(&format!("{path}module::test"));
+        self.counts
+            .extend(world.map(|world| (world, Count::default())));
+        self
+    }
+
     /// Takes one line of the output.
     pub fn read(&mut self, line: &str) {
         let Some((path, result)) = result(line) else {
