@@ -297,7 +297,7 @@ pub async fn a_busy_try_writes_nothing(world: &World) {
 /// The number of rows that this connection has changed. On `PostgreSQL`: 1 if its transaction has written anything.
 async fn written(world: &World, conn: &mut dyn Session) -> i64 {
     let query = match world.engine.name() {
-        "postgres" => "SELECT COUNT(pg_current_xact_id_if_assigned()) AS number",
+        "postgres" => "SELECT COUNT(txid_current_if_assigned()) AS number",
         "sqlite" => "SELECT total_changes() AS number",
         "mariadb" => {
             "SELECT CAST(variable_value AS SIGNED) AS number FROM information_schema.session_status

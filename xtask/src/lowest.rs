@@ -5,14 +5,13 @@
 //!   the lowest that diesel-async works with.
 //! - rustup provides the lowest Rust. If it cannot, the Rust of this machine is used, and the last line says so.
 
+use crate::copy::Copy;
 use crate::engine::Engine;
 use crate::failed::Failed;
 use crate::servers::Servers;
 use crate::worlds::Tally;
-use crate::{Outcome, client, hosts, machine, packages, place, shell, suite, tidy};
-use std::fs::{self, File};
-use std::io;
-use std::path::Path;
+use crate::{Outcome, client, hosts, machine, packages, shell, suite, tidy};
+use std::fs;
 use std::process::Command;
 
 const ENGINES: [Engine; 2] = [Engine::Postgres, Engine::Sqlite];
@@ -20,20 +19,6 @@ const ENGINES: [Engine; 2] = [Engine::Postgres, Engine::Sqlite];
 /// The tests of the suite that run: all worlds of SQLite, and one of PostgreSQL.
 const ON_SQLITE: &str = "sqlite::";
 const ON_POSTGRES: &str = "postgres::asynchronous::pool::";
-
-const COPY: &str = "target/lowest/copy";
-
-/// What is copied.
-const FILES: [&str; 8] = [
-    "Cargo.toml",
-    "README.md",
-    "diesel.toml",
-    "docs",
-    "examples",
-    "migrations",
-    "src",
-    "tests",
-];
 
 /// The versions of packages that are no direct dependencies, or are there twice. Each package is named as it was chosen at first.
 const EXACTLY: [[&str; 2]; 3] = [
@@ -49,7 +34,6 @@ pub fn test() -> Outcome {
     packages::provide(&ENGINES)?;
     let lowest = Lowest::new()?;
     lowest.check_older_diesel()?;
-    copy()?;
     lowest.resolve()?;
     lowest.check_features()?;
     lowest.run_tests()?;
@@ -57,8 +41,10 @@ pub fn test() -> Outcome {
     Ok(())
 }
 
-/// The commands of cargo, on the lowest Rust that there is.
+/// The copy with the lowest versions, and the commands of cargo, on the lowest Rust that there is.
 struct Lowest {
+    copy: Copy,
+    /// The Rust that the manifest requires.
     required: String,
     /// Whether rustup has the required Rust.
     is_there: bool,
@@ -66,7 +52,7 @@ struct Lowest {
 
 impl Lowest {
     fn new() -> Outcome<Self> {
-        let manifest = read("Cargo.toml")?;
+        let manifest = fs::read_to_string("Cargo.toml").map_err(|e| e.to_string())?;
         let value = manifest
             .lines()
             .find_map(|line| line.strip_prefix("rust-version = "));
@@ -76,14 +62,15 @@ impl Lowest {
         let words = ["toolchain", "install", "--profile", "minimal", required];
         let install = || shell::run(Command::new("rustup").args(words));
         Ok(Self {
+            copy: Copy::new("lowest", with_async)?,
             required: required.to_owned(),
             is_there: machine::has("rustup") && install().is_ok(),
         })
     }
 
     fn rust(&self) -> String {
-        let Self { required, is_there } = self;
-        if *is_there {
+        let required = &self.required;
+        if self.is_there {
             format!("All of it ran with Rust {required}.")
         } else {
             format!("Rust {required} is NOT CHECKED: rustup could not provide it.")
@@ -100,14 +87,8 @@ impl Lowest {
     }
 
     /// A command of cargo in the copy.
-    fn cargo(&self, words: &[&str]) -> Outcome<Command> {
-        let mut cargo = Command::new("cargo");
-        let target = place::absolute(Path::new("target/lowest"))?;
-        cargo
-            .args(words)
-            .current_dir(COPY)
-            .env("CARGO_TARGET_DIR", target);
-        Ok(self.on(cargo))
+    fn cargo(&self, words: &[&str]) -> Command {
+        self.on(self.copy.cargo(words))
     }
 
     /// Builds each set of features that works with the lowest Diesel, together with those of the host, and runs the host's
@@ -130,17 +111,11 @@ impl Lowest {
 
     /// Chooses the versions.
     fn resolve(&self) -> Outcome {
-        let _ = fs::remove_file(Path::new(COPY).join("Cargo.lock"));
-        let mut lock = self.cargo(&["generate-lockfile", "-Z", "direct-minimal-versions"])?;
+        let _ = fs::remove_file(self.copy.file("Cargo.lock"));
+        let mut lock = self.cargo(&["generate-lockfile", "-Z", "direct-minimal-versions"]);
         shell::run(lock.env("RUSTC_BOOTSTRAP", "1"))?;
         for [package, version] in EXACTLY {
-            shell::run(&mut self.cargo(&[
-                "update",
-                "--package",
-                package,
-                "--precise",
-                version,
-            ])?)?;
+            shell::run(&mut self.cargo(&["update", "--package", package, "--precise", version]))?;
         }
         let tree = [
             "tree",
@@ -150,13 +125,13 @@ impl Lowest {
             "--edges",
             "normal",
         ];
-        shell::run(self.cargo(&tree)?.args(["--depth", "1"]))
+        shell::run(self.cargo(&tree).args(["--depth", "1"]))
     }
 
     fn check_features(&self) -> Outcome {
         for set in tidy::feature_sets() {
             let words = ["check", "--quiet", "--package", "diesel-locks", "--lib"];
-            shell::run(self.cargo(&words)?.args(["--features", &set]))?;
+            shell::run(self.cargo(&words).args(["--features", &set]))?;
         }
         Ok(())
     }
@@ -174,14 +149,14 @@ impl Lowest {
             "diesel-locks-tests",
         ];
         let test = |more: &[&str]| {
-            let mut cargo = self.cargo(&words)?;
+            let mut cargo = self.cargo(&words);
             cargo.args(["--features", &features.join(",")]).args(more);
-            Ok::<_, String>(cargo)
+            cargo
         };
-        shell::run(&mut test(&["--no-run"])?)?;
+        shell::run(&mut test(&["--no-run"]))?;
         let servers = Servers::start(&ENGINES)?;
-        shell::run(test(&["--lib"])?.envs(servers.variables()))?;
-        let mut conformance = test(&["--test", "conformance", "--"])?;
+        shell::run(test(&["--lib"]).envs(servers.variables()))?;
+        let mut conformance = test(&["--test", "conformance", "--"]);
         conformance
             .args([ON_SQLITE, ON_POSTGRES])
             .envs(servers.variables());
@@ -209,61 +184,24 @@ fn is_for_older_diesel(set: &str) -> bool {
     names(set).all(|name| !NEWER.contains(&name))
 }
 
-/// Copies the files that git knows, or would. They keep their dates, so that cargo builds only what has changed.
-fn copy() -> Outcome {
-    let _ = fs::remove_dir_all(COPY);
-    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
-    let files = shell::output(Command::new("git").args(list).args(FILES))?;
-    for file in files.lines() {
-        let from = Path::new(file);
-        if from.exists() {
-            copy_file(from, &Path::new(COPY).join(file))
-                .map_err(|e| format!("cannot copy {file}: {e}"))?;
-        }
-    }
-    let manifest = Path::new(COPY).join("Cargo.toml");
-    let text = workspace(&read("Cargo.toml")?);
-    fs::write(manifest, text).map_err(|e| format!("cannot write the manifest of the copy: {e}"))
-}
-
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to.parent().unwrap_or(Path::new(".")))?;
-    fs::copy(from, to)?;
-    let date = fs::metadata(from)?.modified()?;
-    File::options().write(true).open(to)?.set_modified(date)
-}
-
-/// The manifest of the copy: the crate and its tests, with the lowest Diesel that diesel-async works with.
-fn workspace(manifest: &str) -> String {
-    let members = |line: &str| match line.strip_prefix("members = ") {
-        Some(_) => r#"members = [".", "tests"]"#.to_owned(),
-        None => line.to_owned(),
-    };
-    let lines: Vec<String> = manifest.lines().map(members).collect();
-    let lower = lines
-        .join("\n")
-        .replace(r#"= { version = "2.2""#, r#"= { version = "2.3""#);
+/// The manifest with the lowest Diesel that diesel-async works with.
+fn with_async(manifest: &str) -> String {
+    let lower = manifest.replace(r#"= { version = "2.2""#, r#"= { version = "2.3""#);
     lower.replace(
         r#"diesel_migrations = "2.2""#,
         r#"diesel_migrations = "2.3""#,
     )
 }
 
-fn read(file: &str) -> Outcome<String> {
-    fs::read_to_string(file).map_err(|e| format!("cannot read {file}: {e}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_for_older_diesel, workspace};
+    use super::{is_for_older_diesel, with_async};
 
     #[test]
-    fn the_copy_has_fewer_members_and_a_newer_diesel() {
+    fn with_diesel_async_diesel_is_newer() {
         let manifest = include_str!("../../Cargo.toml");
-        let copy = workspace(manifest);
         assert!(manifest.contains(r#"diesel = { version = "2.2""#));
-        assert!(!copy.contains(r#""2.2""#));
-        assert!(copy.contains(r#"members = [".", "tests"]"#));
+        assert!(!with_async(manifest).contains(r#""2.2""#));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::engine::Engine::{self, MariaDb, MySql, Postgres};
 use crate::engine::given;
 use crate::machine::{has, is_root};
 use crate::mysql::{self, Program};
-use crate::servers::NEWER_MARIADB;
-use crate::{Outcome, client, debian, docker, pgbouncer, place, postgres, redis, shell};
+use crate::version::NEWER_MARIADB;
+use crate::{Outcome, client, debian, docker, npm, pgbouncer, place, postgres, redis, shell};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -115,6 +115,10 @@ fn missing_servers(engines: &[Engine]) -> Vec<&'static str> {
         (
             "postgresql",
             asked(Postgres) && postgres::binaries().is_none(),
+        ),
+        (
+            "ca-certificates",
+            engines.contains(&Postgres) && npm::lacks_certificates(),
         ),
         (
             "mariadb-server",

@@ -1,10 +1,12 @@
 //! A private server of PostgreSQL.
 
 use crate::machine::{Owner, programs};
+use crate::npm::Package;
 use crate::server::{Recipe, Server};
-use crate::{Outcome, place};
+use crate::{Outcome, place, shell};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// - PostgreSQL in single-user mode creates the database `locks`, so that no client program is needed.
 /// - `LANGUAGE` lets a session speak German: after `SET lc_messages = 'C.UTF-8'`. No locale has to be installed for that.
@@ -48,20 +50,42 @@ pub fn binaries() -> Option<PathBuf> {
 }
 
 pub fn start(bin: &Path, durable: bool) -> Outcome<Server> {
-    Server::start(|port| recipe(bin, port, durable))
+    Server::start(|port| {
+        let directory = directory()?;
+        Ok(recipe(directory, bin.to_owned(), port, durable))
+    })
+}
+
+/// Starts a server of another version.
+pub fn start_package(package: &Package) -> Outcome<Server> {
+    Server::start(|port| {
+        let directory = directory()?;
+        let bin = package.unpack(&directory)?;
+        Ok(recipe(directory, bin, port, false))
+    })
+}
+
+/// The version of the machine's own PostgreSQL: `15`.
+pub fn installed() -> Option<String> {
+    let version =
+        shell::output(Command::new(binaries()?.join("postgres")).arg("--version")).ok()?;
+    let number = version.split(' ').nth(2)?; // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
+    Some(number.split('.').next()?.trim().to_owned())
+}
+
+fn directory() -> Outcome<PathBuf> {
+    place::private("postgres", Owner::of("postgres").as_ref())
 }
 
 fn complete(bin: &Path) -> bool {
     bin.join("postgres").is_file() && bin.join("initdb").is_file()
 }
 
-fn recipe(bin: &Path, port: u16, durable: bool) -> Outcome<Recipe> {
-    let owner = Owner::of("postgres");
-    let directory = place::private("postgres", owner.as_ref())?;
+fn recipe(directory: PathBuf, bin: PathBuf, port: u16, durable: bool) -> Recipe {
     let status = directory.join("data/postmaster.pid");
-    Ok(Recipe {
+    Recipe {
         directory,
-        owner,
+        owner: Owner::of("postgres"),
         script: SCRIPT.to_owned(),
         command: Vec::new(),
         stop: STOP.to_owned(),
@@ -72,7 +96,7 @@ fn recipe(bin: &Path, port: u16, durable: bool) -> Outcome<Recipe> {
         ],
         url: format!("postgres://postgres@127.0.0.1:{port}/locks"),
         ready: Box::new(move || is_ready(&status)),
-    })
+    }
 }
 
 /// Whether the server accepts connections: the last line of `postmaster.pid`, which `pg_ctl --wait` reads as well, says

@@ -6,17 +6,14 @@ use crate::server::Server;
 use crate::{Outcome, debian, docker, pgbouncer, postgres};
 use std::thread::ScopedJoinHandle;
 
-/// The environment variable with the URL of a MariaDB of another version.
-pub const NEWER_MARIADB: &str = "NEWER_MARIADB_DATABASE_URL";
-
 /// A server for each engine that needs one. Dropping this ends the servers that this program started.
 pub struct Servers {
     pub engines: Vec<Engine>,
     places: Vec<Place>,
 }
 
-/// The address of an engine.
-struct Place {
+/// The address of an engine. Dropping this ends the server if this program started it.
+pub struct Place {
     variable: &'static str,
     url: String,
     /// The server that this program started. `None` if the user provides the server.
@@ -66,28 +63,6 @@ impl Servers {
         Ok(())
     }
 
-    /// Starts a MariaDB of another version, for another run of the suite.
-    pub fn start_newer_mariadb(&mut self) -> Outcome {
-        let start = || {
-            if debian::is_possible() {
-                debian::newer_mariadb()?.start(false)
-            } else {
-                docker::start_newer_mariadb()
-            }
-        };
-        let place = place(NEWER_MARIADB, "a newer MariaDB", start)?;
-        self.places.push(place);
-        Ok(())
-    }
-
-    /// The URL that a variable has for the tests.
-    pub fn url(&self, variable: &str) -> Option<&str> {
-        let mut variables = self.variables();
-        variables
-            .find(|(name, _)| *name == variable)
-            .map(|(_, url)| url)
-    }
-
     /// The environment variables for the tests and for the user's shell.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.places
@@ -97,11 +72,28 @@ impl Servers {
 
     /// The logs of the servers that have ended by themselves.
     pub fn last_words(&self) -> Vec<String> {
-        let log = |place: &Place| {
-            let words = place.private.as_ref()?.last_words()?;
-            Some(format!("{} ended by itself:\n{words}", place.url))
-        };
-        self.places.iter().filter_map(log).collect()
+        self.places.iter().filter_map(Place::last_words).collect()
+    }
+}
+
+impl Place {
+    /// A server that this program has started, for the tests that read this variable.
+    pub fn private(variable: &'static str, server: Server) -> Self {
+        Self {
+            variable,
+            url: server.url.clone(),
+            private: Some(server),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The log of the server that this program started, if the server has ended by itself.
+    pub fn last_words(&self) -> Option<String> {
+        let words = self.private.as_ref()?.last_words()?;
+        Some(format!("{} ended by itself:\n{words}", self.url))
     }
 }
 
@@ -112,7 +104,7 @@ fn joined(thread: ScopedJoinHandle<'_, Outcome<Place>>) -> Outcome<Place> {
 }
 
 /// The server that the user provides with this variable, or a private one.
-fn place(
+pub fn place(
     variable: &'static str,
     what: &str,
     start: impl FnOnce() -> Outcome<Server>,
@@ -127,11 +119,7 @@ fn place(
     let server = start().map_err(|failure| {
         format!("{what}: {failure}\nOr use one of your own:  export {variable}=...")
     })?;
-    Ok(Place {
-        variable,
-        url: server.url.clone(),
-        private: Some(server),
-    })
+    Ok(Place::private(variable, server))
 }
 
 fn private(engine: Engine, durable: bool) -> Outcome<Server> {

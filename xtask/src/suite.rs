@@ -6,22 +6,11 @@
 
 use crate::engine::Engine;
 use crate::failed::Failed;
-use crate::servers::{NEWER_MARIADB, Servers};
+use crate::servers::Servers;
 use crate::worlds::Tally;
-use crate::{Outcome, applications, client, diesel_cli, hosts, packages, shell};
+use crate::{Outcome, applications, client, diesel_cli, hosts, packages, pass, shell, version};
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// One run of the suite.
-struct Pass {
-    engines: Vec<Engine>,
-    /// What its lines end with.
-    mark: &'static str,
-    variables: &'static [(&'static str, &'static str)],
-    /// Whether the newer MariaDB stands for MariaDB.
-    is_newer: bool,
-}
 
 const AGAIN: &str =
     "\nOne test alone, with its output:  cargo xtask test ENGINE -- NAME --nocapture";
@@ -31,28 +20,16 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
     packages::provide(engines)?;
     let diesel_cli = diesel_cli::provide(engines)?;
     shell::run(cargo_test(engines).arg("--no-run"))?;
-    let mut servers = Servers::start(engines)?;
+    let servers = Servers::start(engines)?;
     // The hosts are left out if the caller chose some tests.
     let hosts: &[Engine] = if chooses(words) { &[] } else { engines };
     let hosts_built = hosts::build(hosts);
     let mut lines = String::from("\n");
     let mut failures = Vec::new();
-    let passes = passes(engines, chooses(words));
-    if passes.iter().any(|pass| pass.is_newer) {
-        servers.start_newer_mariadb()?;
-    }
-    for pass in passes {
-        let (tally, failed, succeeded) = pass.run(&servers, &diesel_cli, words)?;
-        if !succeeded {
-            let said = failed.report().unwrap_or_default();
-            failures.push(format!("Tests failed{}.\n{said}", pass.mark));
-        }
-        failures.extend(
-            tally
-                .empty()
-                .map(|world| format!("No test ran in {world}{}.", pass.mark)),
-        );
-        lines += &tally.to_string();
+    for pass in pass::all(engines, chooses(words)) {
+        let result = pass.run(&servers, &diesel_cli, words)?;
+        failures.extend(result.failures());
+        lines += &result.tally.to_string();
     }
     for mut cargo in applications::tests(engines) {
         cargo.envs(servers.variables()).arg("--");
@@ -68,7 +45,7 @@ pub fn test(engines: &[Engine], words: &[&str]) -> Outcome {
     }
     failures.extend(servers.last_words());
     drop(servers);
-    print!("{lines}");
+    print!("{lines}{}", version::left_out(engines));
     if failures.is_empty() {
         Ok(())
     } else {
@@ -114,18 +91,6 @@ fn long(engines: &[Engine], test: &str, length: (&str, &str), words: &[&str]) ->
     }
 }
 
-/// The modules of the suite that only the plain pass runs: they take a lot of time for statements that other modules
-/// send, too.
-const SLOW_MODULES: [&str; 7] = [
-    "waiting",
-    "lines",
-    "keeping",
-    "kept_many",
-    "cost",
-    "stress",
-    "counters",
-];
-
 /// How many tests run at once.
 const THREADS: &str = "RUST_TEST_THREADS";
 
@@ -161,52 +126,8 @@ pub fn cargo_test(engines: &[Engine]) -> Command {
     cargo
 }
 
-/// Who chose some tests wants them once; the variables of the other passes can be set by hand.
-fn passes(engines: &[Engine], chosen: bool) -> Vec<Pass> {
-    let all = engines.to_vec();
-    let mysqls: Vec<Engine> = engines
-        .iter()
-        .copied()
-        .filter(|it| it.feature() == "mysql")
-        .collect();
-    let mut passes = vec![Pass {
-        engines: all.clone(),
-        mark: "",
-        variables: &[],
-        is_newer: false,
-    }];
-    if !chosen {
-        passes.push(Pass {
-            engines: all,
-            mark: " [no statement cache, in German]",
-            variables: &[
-                ("DIESEL_LOCKS_STATEMENT_CACHE", "off"),
-                ("DIESEL_LOCKS_LANGUAGE", "de"),
-            ],
-            is_newer: false,
-        });
-    }
-    if !chosen && !mysqls.is_empty() {
-        passes.push(Pass {
-            engines: mysqls,
-            mark: " [empty sql_mode]",
-            variables: &[("DIESEL_LOCKS_SQL_MODE", "")],
-            is_newer: false,
-        });
-    }
-    if !chosen && engines.contains(&Engine::MariaDb) {
-        passes.push(Pass {
-            engines: vec![Engine::MariaDb],
-            mark: " [newer MariaDB]",
-            variables: &[],
-            is_newer: true,
-        });
-    }
-    passes
-}
-
 /// Whether libtest's arguments choose among the tests; a number belongs to `--test-threads`.
-fn chooses(words: &[&str]) -> bool {
+pub fn chooses(words: &[&str]) -> bool {
     let is_name = |word: &&str| !word.starts_with('-') && word.parse::<u32>().is_err();
     words.iter().any(is_name)
         || words
@@ -214,68 +135,10 @@ fn chooses(words: &[&str]) -> bool {
             .any(|word| ["--skip", "--ignored"].contains(word))
 }
 
-impl Pass {
-    fn run(
-        &self,
-        servers: &Servers,
-        diesel_cli: &Path,
-        words: &[&str],
-    ) -> Outcome<(Tally, Failed, bool)> {
-        let mut cargo = self.command(servers, words);
-        cargo.env("DIESEL_CLI", diesel_cli);
-        let required = if chooses(words) {
-            &[]
-        } else {
-            &self.engines[..]
-        };
-        let mut tally = Tally::of(required, self.mark);
-        let mut failed = Failed::default();
-        let succeeded = counted(&mut cargo, &mut tally, &mut failed)?;
-        Ok((tally, failed, succeeded))
-    }
-
-    /// The tests outside of worlds, the race, the histories and the faults among them, depend on no variable: they run in the
-    /// plain pass only.
-    fn command(&self, servers: &Servers, words: &[&str]) -> Command {
-        let names: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
-        let mut cargo = cargo_test(&servers.engines);
-        cargo
-            .envs(servers.variables())
-            .envs(self.variables.iter().copied());
-        cargo.env("DIESEL_LOCKS_ENGINES", names.join(","));
-        if self.is_newer {
-            let newer = servers.url(NEWER_MARIADB);
-            let newer = newer.expect("the server that was started for this pass");
-            cargo.envs(Engine::MariaDb.variable().map(|variable| (variable, newer)));
-        }
-        let is_plain = !self.is_newer && self.variables.is_empty();
-        if !is_plain {
-            cargo.args(["--test", "conformance"]);
-        } else if !servers.engines.contains(&Engine::Sqlite) {
-            // The code in the documentation runs on SQLite.
-            cargo.args(["--lib", "--test", "*"]);
-        }
-        cargo.arg("--").args(words).args(skipped(&self.engines));
-        if !is_plain {
-            cargo.args(names.iter().map(|name| format!("{name}::")));
-        }
-        if !self.variables.is_empty() {
-            cargo.args(slow_modules_skipped());
-        }
-        cargo
-    }
-}
-
 /// What keeps libtest from the tests of other engines: two engines share a build.
-fn skipped(engines: &[Engine]) -> impl Iterator<Item = String> + '_ {
+pub fn skipped(engines: &[Engine]) -> impl Iterator<Item = String> + '_ {
     let others = Engine::ALL.into_iter().filter(|it| !engines.contains(it));
     others.flat_map(|other| ["--skip".to_owned(), format!("{}::", other.name())])
-}
-
-/// What keeps libtest from the slow modules. A module stands between two `::`, so no other path is meant.
-fn slow_modules_skipped() -> impl Iterator<Item = String> {
-    let skip = |module| ["--skip".to_owned(), format!("::{module}::")];
-    SLOW_MODULES.into_iter().flat_map(skip)
 }
 
 /// Runs the tests, six at once unless the caller has said how many, and counts them. Returns whether the command succeeded.
@@ -312,30 +175,12 @@ fn pass_on(
 
 #[cfg(test)]
 mod tests {
-    use super::{SLOW_MODULES, chooses, passes};
-    use crate::engine::Engine;
+    use super::chooses;
 
     #[test]
     fn a_name_chooses_and_a_number_of_threads_does_not() {
         assert!(chooses(&["pin::", "--nocapture"]));
         assert!(chooses(&["--skip", "pin::"]));
         assert!(!chooses(&["--test-threads", "4"]));
-    }
-
-    #[test]
-    fn every_slow_module_is_one_of_the_suite() {
-        let suite = include_str!("../../tests/conformance.rs");
-        let is_listed = |module: &&str| suite.contains(&format!("\n    {module}:\n"));
-        assert!(SLOW_MODULES.iter().all(is_listed));
-    }
-
-    #[test]
-    fn only_mysql_and_mariadb_know_an_sql_mode() {
-        assert_eq!(
-            passes(&Engine::ALL, false)[2].engines,
-            [Engine::MariaDb, Engine::MySql]
-        );
-        assert_eq!(passes(&[Engine::Sqlite], false).len(), 2);
-        assert_eq!(passes(&Engine::ALL, true).len(), 1);
     }
 }

@@ -27,13 +27,13 @@ struct Count {
 #[derive(Debug, Default)]
 pub struct Tally {
     /// What is special about this run.
-    mark: &'static str,
+    mark: String,
     counts: BTreeMap<(usize, String), Count>,
 }
 
 impl Tally {
     /// Worlds that must be there begin with zero, so that none is forgotten.
-    pub fn of(engines: &[Engine], mark: &'static str) -> Self {
+    pub fn of(engines: &[Engine], mark: &str) -> Self {
         let paths = |engine: &Engine| {
             WORLDS.map(|world| format!("{}::{world}::module::test", engine.name()))
         };
@@ -42,7 +42,7 @@ impl Tally {
             .flat_map(paths)
             .filter_map(|path| world(&path));
         Self {
-            mark,
+            mark: mark.to_owned(),
             counts: worlds.map(|world| (world, Count::default())).collect(),
         }
     }
