@@ -82,6 +82,7 @@
 //! | to protect writes to this database | [`pin`](blocking::LeaseDsl::pin) first in the transaction that writes, or do all in one call with [`Lock::transaction`](blocking::LockDsl::transaction); see [the guide](guide::inside_your_transaction) |
 //! | exclusion for just one transaction | [`try_hold`](blocking::LockDsl::try_hold) |
 //! | several locks, all or none; or any one of several | [`LockSet`] |
+//! | locks in an application with several databases, on its enum of connections | [`blocking::Within`], and `WithinPool` beside it |
 //! | to filter a query by what is locked | [`query`] |
 //! | to protect anything outside this database | send [`Lease::fence`] along; the other side must refuse a fence that is smaller than one it has seen |
 //! | to work for longer than the ttl | a guard; or call [`extend`](blocking::LeaseDsl::extend) after each third of the ttl, and stop when it fails with [`Error::Lost`] |

@@ -50,6 +50,8 @@ pub trait Runtime: Clone + Send + Sync + Sized + 'static {
 
     /// Returns the result of the work to the background. The result is `None` if the work panics, or takes longer than
     /// this time. Work that takes longer goes on alone, also on a thread.
+    ///
+    /// The work is boxed here, because Rust 1.86 cannot see that a future is `Send` which waits for work of any type.
     fn in_background<T: Send + 'static>(
         time: Duration,
         work: Boxed<'static, T>,

@@ -74,7 +74,12 @@ fn the_workers_take_turns() {
             .unwrap();
 
         let written = done.unwrap();
-        assert!(written.iter().map(|(number, _)| *number).eq(1..=24));
+        assert!(
+            written
+                .iter()
+                .map(|(number, _)| *number)
+                .eq(1..=i32::try_from(CLIENTS).unwrap())
+        );
         let fences: HashSet<i64> = written.iter().map(|(_, fence)| *fence).collect();
         assert_eq!(fences.len(), CLIENTS);
         assert!(written.is_sorted_by_key(|(_, fence)| *fence));
